@@ -1,0 +1,54 @@
+"""Mini-batch backpropagation, fully vectorised and compiled: the fast way to train a small network on a CPU.
+
+Activations are column-stacked matrices: one example a column. One forward and one backward pass give the gradient of a
+whole mini-batch.
+
+>>> import mbbp
+>>> data = mbbp.datasets.load_digits()
+>>> net = mbbp.Network([64, 30, 10], rng=0)
+>>> history = net.fit(data.x_train, data.y_train, epochs=5, learning_rate=3.0)
+>>> net.accuracy(data.x_test, data.y_test) > 0.9
+True
+"""
+
+from mbbp import datasets, kernels, reference, schedules
+from mbbp.activations import Activation
+from mbbp.check import GradientCheck, check_gradients
+from mbbp.costs import Cost
+from mbbp.history import Epoch, History
+from mbbp.network import Network
+from mbbp.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
+from mbbp.parameters import Gradient
+from mbbp.saving import load, save
+from mbbp.stopping import EarlyStopping
+from mbbp.threads import get_threads, set_threads
+from mbbp.training import DivergedError, StopTraining
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "Cost",
+    "DivergedError",
+    "EarlyStopping",
+    "Epoch",
+    "Gradient",
+    "GradientCheck",
+    "History",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "StopTraining",
+    "check_gradients",
+    "datasets",
+    "get_threads",
+    "kernels",
+    "load",
+    "reference",
+    "save",
+    "schedules",
+    "set_threads",
+]

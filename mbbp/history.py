@@ -1,0 +1,195 @@
+"""What training recorded: a row an epoch."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+from mbbp.files import write_aside
+from mbbp.validation import refuse_unknown
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import pandas
+
+
+class Epoch(NamedTuple):
+    """The figures of one epoch; what was not measured is None.
+
+    Attributes
+    ----------
+    epoch : int
+        Its number, from 1.
+    training_cost : float
+        The mean cost of the training examples, each as its mini-batch met it, without the L2 term.
+    training_accuracy : float or None
+        The fraction of them that was classified rightly; None for regression.
+    validation_cost, validation_accuracy : float or None
+        The same of the validation data, after the epoch.
+    learning_rate : float
+        The learning rate of the epoch.
+    gradient_norm : float
+        The Euclidean norm of the gradient of the epoch's last mini-batch, before any clipping.
+    seconds : float
+        How long the training of the epoch took, without validation.
+    examples_per_second : float
+        Training examples per second.
+    """
+
+    epoch: int
+    training_cost: float
+    training_accuracy: float | None
+    validation_cost: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    gradient_norm: float
+    seconds: float
+    examples_per_second: float
+
+
+class History(Sequence[Epoch]):
+    """The epochs of a training, in order: a sequence of `Epoch` rows, and by name a list of one figure.
+
+    Examples
+    --------
+    >>> import mbbp
+    >>> data = mbbp.datasets.load_digits()
+    >>> net = mbbp.Network([64, 30, 10], rng=0)
+    >>> history = net.fit(data.x_train, data.y_train, epochs=2, learning_rate=3.0)
+    >>> history["epoch"]
+    [1, 2]
+    >>> len(history), history[-1].epoch
+    (2, 2)
+    """
+
+    def __init__(self, rows: Sequence[Epoch] = ()) -> None:
+        self._rows = list(rows)
+
+    def append(self, row: Epoch) -> None:
+        """Add the row of the next epoch."""
+        self._rows.append(row)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, key: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, key: slice) -> "History": ...
+    @overload
+    def __getitem__(self, key: str) -> list[Any]: ...
+    def __getitem__(self, key: int | slice | str) -> "Epoch | History | list[Any]":
+        if isinstance(key, str):
+            self.check_column("history", key)
+            return [getattr(row, key) for row in self._rows]
+        if isinstance(key, slice):
+            return History(self._rows[key])
+        return self._rows[key]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and self._rows == other._rows
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        if not self._rows:
+            return "History(no epoch)"
+        return f"History({len(self)} epochs, the last: {self._rows[-1]})"
+
+    @staticmethod
+    def check_column(argument: str, name: str) -> None:
+        """Check that a figure of this name is recorded.
+
+        Raises
+        ------
+        ValueError
+            If it is not; it lists those that are.
+        """
+        if name not in Epoch._fields:
+            refuse_unknown(argument, name, Epoch._fields)
+
+    def gains(self, monitor: str) -> list[float]:
+        """Return a figure as numbers that are the greater the better, epoch by epoch; what was not measured is -inf.
+
+        Raises
+        ------
+        ValueError
+            If no such figure is recorded.
+        """
+        sign = 1.0 if monitor.endswith(("accuracy", "examples_per_second")) else -1.0
+        return [-math.inf if value is None else sign * value for value in self[monitor]]
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return the figures by name, each a list with one entry an epoch: ready for JSON."""
+        return {name: self[name] for name in Epoch._fields}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return a pandas frame with one row an epoch, indexed by the epoch.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_frame: needs pandas; pip install 'mbbp[pandas]'") from error
+        return pandas.DataFrame(self.to_dict()).set_index("epoch")
+
+    def plot(self, path: str | Path | None = None) -> "matplotlib.figure.Figure":
+        """Draw cost and, for classification, accuracy against the epochs.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to save the figure; the ending says the format (.png, .svg, .pdf).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no epoch to draw.
+        """
+        if not self._rows:
+            raise ValueError("plot: the history has no epoch yet")
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
+        panels = [
+            panel
+            for panel in ("cost", "accuracy")
+            if self._rows[-1][Epoch._fields.index(f"training_{panel}")] is not None
+        ]
+        figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")
+        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            for part, colour in (("training", "#1f77b4"), ("validation", "#d95f02")):
+                values = self[f"{part}_{panel}"]
+                if any(value is not None for value in values):
+                    axes.plot(
+                        self["epoch"],
+                        [math.nan if value is None else value for value in values],
+                        color=colour,
+                        label=part,
+                        marker="o" if len(self) < 40 else "",
+                        markersize=3.5,
+                    )
+            if panel == "cost" and all(value > 0 for value in self["training_cost"]):
+                axes.set_yscale("log")
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(f"{panel} (fraction right)" if panel == "accuracy" else panel)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3, which="both" if panel == "cost" else "major")
+            axes.legend(frameon=False)
+        if path is not None:
+            write_aside(path, lambda aside: figure.savefig(aside, dpi=150))
+        return figure

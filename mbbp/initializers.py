@@ -1,0 +1,70 @@
+"""How weights and biases are drawn before training."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mbbp.parameters import Array
+from mbbp.validation import refuse_unknown
+
+Initializer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
+
+
+def default(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw weights from N(0, 1/n_in) and biases from N(0, 1).
+
+    The book's default since chapter 3: a neuron's weighted input stays of order 1 however many inputs it has, so it
+    does not start saturated.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Where the numbers come from.
+    n_in, n_out : int
+        The layer's inputs and neurons.
+
+    Returns
+    -------
+    W, b : ndarray of shapes (n_out, n_in), (n_out, 1)
+    """
+    b = rng.standard_normal((n_out, 1))
+    return rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), b
+
+
+def large(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw weights and biases from N(0, 1), as the book's first two chapters do: many neurons start saturated."""
+    b = rng.standard_normal((n_out, 1))
+    return rng.standard_normal((n_out, n_in)), b
+
+
+def glorot(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw weights uniformly within sqrt(6 / (n_in + n_out)), biases 0 (Glorot and Bengio 2010, eq. 16): for tanh."""
+    limit = np.sqrt(6.0 / (n_in + n_out))
+    return rng.uniform(-limit, limit, (n_out, n_in)), np.zeros((n_out, 1))
+
+
+def he(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw weights from N(0, 2/n_in), biases 0 (He, Zhang, Ren and Sun 2015, eq. 10): for relu."""
+    return rng.standard_normal((n_out, n_in)) * np.sqrt(2.0 / n_in), np.zeros((n_out, 1))
+
+
+INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in (default, large, glorot, he)}
+
+
+def get_initializer(initializer: str | Initializer) -> Initializer:
+    """Return the initializer of this name, or the function given.
+
+    Raises
+    ------
+    ValueError
+        If no initializer has this name.
+    TypeError
+        If it is neither a name nor a function.
+    """
+    if callable(initializer):
+        return initializer
+    if not isinstance(initializer, str):
+        raise TypeError(f"initializer: a name or a function (rng, n_in, n_out) is wanted, got {initializer!r}")
+    if initializer not in INITIALIZERS:
+        refuse_unknown("initializer", initializer, INITIALIZERS)
+    return INITIALIZERS[initializer]

@@ -1,0 +1,63 @@
+"""The training loop: mini-batch after mini-batch, with no Python and no allocation in between."""
+
+import math
+
+from mbbp.kernels.codes import SGD
+from mbbp.kernels.jit import compiled
+from mbbp.kernels.propagation import backward, forward, load, score
+from mbbp.kernels.updates import norm, shorten, update
+
+
+@compiled
+def train(model, examples, order, batch_size, optimizer, work, gradient, totals, measure_norm):
+    """Train on the columns in `order`, `batch_size` at a time; the last mini-batch is what is left.
+
+    Parameters
+    ----------
+    model, examples, optimizer : Model, Examples, Optimizer
+        `model.theta`, `optimizer.state` and `optimizer.steps` are changed.
+    order : int64 (n,)
+        The columns to use, in this order.
+    batch_size : int
+        The size of a mini-batch, at least 1.
+    work, gradient : vector
+        The workspace for `batch_size` examples, and room for one gradient. Both are overwritten.
+    totals : float64 (3,)
+        The summed cost and the number of examples classified rightly are added to the first two; the third is the
+        norm of the gradient of the last mini-batch, if `measure_norm`.
+    measure_norm : bool
+        Whether to measure that norm. It needs the gradient itself, which plain SGD otherwise never stores.
+
+    Returns
+    -------
+    bool
+        Whether the cost stayed finite. If not, the step that would have used it was not taken.
+    """
+    number = model.theta.dtype.type
+    n = order.size
+    clips = optimizer.clip_norm < math.inf
+    for start in range(0, n, batch_size):
+        m = min(batch_size, n - start)
+        load(examples, order[start : start + m], work)
+        forward(model, work, m)
+        cost, correct = score(model, work, m)
+        totals[0] += cost
+        totals[1] += correct
+        if not math.isfinite(cost):
+            return False
+        is_measured = measure_norm and start + m == n
+        if optimizer.code == SGD and not clips and not is_measured:
+            optimizer.steps[0] += 1
+            rate = optimizer.learning_rate
+            keep = 1.0 - rate * (optimizer.l2 + optimizer.weight_decay)
+            backward(model, work, m, model.theta, number(keep), number(-rate / m))
+            continue
+        backward(model, work, m, gradient, number(0), number(1.0 / m))
+        if clips or is_measured:
+            length = norm(gradient)
+            if is_measured:
+                totals[2] = length
+            if length > optimizer.clip_norm:
+                shorten(gradient, number(optimizer.clip_norm / length))
+        update(optimizer, model.sizes, model.theta, gradient)
+    return True

@@ -1,0 +1,125 @@
+"""How a gradient changes the parameters: one pass over the flat vectors, with the optimizer's state beside them."""
+
+import math
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD
+from mbbp.kernels.jit import compiled, compiled_fast
+
+Array = NDArray[Any]
+
+
+class Optimizer(NamedTuple):
+    """An optimizer as the kernels see it."""
+
+    code: int  # one of mbbp.kernels.codes
+    first: float  # momentum, or Adam's beta_1
+    second: float  # Adam's beta_2
+    epsilon: float  # Adam's epsilon
+    learning_rate: float
+    l2: float  # lambda / n: added to the gradient of the weights, times the weights
+    weight_decay: float  # decoupled: the share of each weight taken off per unit of learning rate
+    clip_norm: float  # the largest norm of a gradient, or inf
+    state: Array  # (k, n_parameters): velocities, or Adam's two moments
+    steps: Array  # int64 (1,): how many steps were taken
+
+
+@compiled_fast
+def norm(gradient):
+    """Return the Euclidean length of a vector, summed in float64."""
+    total = 0.0
+    for i in range(gradient.size):
+        value = float(gradient[i])
+        total += value * value
+    return math.sqrt(total)
+
+
+@compiled_fast
+def _descend(theta, gradient, rate, l2, keep):
+    for i in range(theta.size):
+        theta[i] = keep * theta[i] - rate * (gradient[i] + l2 * theta[i])
+
+
+@compiled_fast
+def _momentum(theta, gradient, velocity, rate, l2, keep, momentum):
+    """V = mu v - eta grad; theta = theta + v."""
+    for i in range(theta.size):
+        velocity[i] = momentum * velocity[i] - rate * (gradient[i] + l2 * theta[i])
+        theta[i] = keep * theta[i] + velocity[i]
+
+
+@compiled_fast
+def _nesterov(theta, gradient, velocity, rate, l2, keep, momentum):
+    """V = mu v - eta grad; theta = theta + mu v - eta grad (Bengio, Boulanger-Lewandowski, Pascanu 2013, eq. 7)."""
+    for i in range(theta.size):
+        pull = rate * (gradient[i] + l2 * theta[i])
+        velocity[i] = momentum * velocity[i] - pull
+        theta[i] = keep * theta[i] + momentum * velocity[i] - pull
+
+
+@compiled_fast
+def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, mean_scale, square_scale, epsilon):
+    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps."""
+    one = theta.dtype.type(1)
+    for i in range(theta.size):
+        g = gradient[i] + l2 * theta[i]
+        mean[i] = beta1 * mean[i] + (one - beta1) * g
+        square[i] = beta2 * square[i] + (one - beta2) * g * g
+        theta[i] = keep * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
+
+
+@compiled
+def _update_segment(optimizer, theta, gradient, start, stop, l2, keep):
+    number = theta.dtype.type
+    part, slope = theta[start:stop], gradient[start:stop]
+    rate, pull, rest = number(optimizer.learning_rate), number(l2), number(keep)
+    if optimizer.code == SGD:
+        _descend(part, slope, rate, pull, rest)
+        return
+    first = optimizer.state[0, start:stop]
+    beta1 = number(optimizer.first)
+    if optimizer.code == MOMENTUM:
+        _momentum(part, slope, first, rate, pull, rest, beta1)
+    elif optimizer.code == NESTEROV:
+        _nesterov(part, slope, first, rate, pull, rest, beta1)
+    elif optimizer.code == ADAM:
+        step = optimizer.steps[0]
+        mean_scale = number(1.0 / (1.0 - optimizer.first**step))
+        square_scale = number(1.0 / (1.0 - optimizer.second**step))
+        _adam(
+            part,
+            slope,
+            first,
+            optimizer.state[1, start:stop],
+            rate,
+            pull,
+            rest,
+            beta1,
+            number(optimizer.second),
+            mean_scale,
+            square_scale,
+            number(optimizer.epsilon),
+        )
+
+
+@compiled
+def update(optimizer, sizes, theta, gradient):
+    """Take one step; L2 and decay act on the weights alone, as in the book."""
+    optimizer.steps[0] += 1
+    keep = 1.0 - optimizer.learning_rate * optimizer.weight_decay
+    start = 0
+    for layer in range(sizes.size - 1):
+        n_in, n_out = sizes[layer], sizes[layer + 1]
+        stop = start + n_in * n_out
+        _update_segment(optimizer, theta, gradient, start, stop, optimizer.l2, keep)
+        _update_segment(optimizer, theta, gradient, stop, stop + n_out, 0.0, 1.0)
+        start = stop + n_out
+
+
+@compiled_fast
+def shorten(gradient, factor):
+    """Multiply the gradient by a factor."""
+    for i in range(gradient.size):
+        gradient[i] *= factor

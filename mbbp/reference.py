@@ -1,0 +1,327 @@
+"""Backpropagation as the textbook writes it: one example at a time, in NumPy float64.
+
+This is the oracle that the compiled engine is tested against, and the baseline that it is measured against. It imports
+no kernel, so it can share no bug with one. The formulas are those of M. Nielsen, *Neural Networks and Deep Learning*,
+chapters 2 and 3; the equation numbers (BP1) to (BP4) are the book's.
+
+Every function takes the network itself and reads its sizes, parameters, activations and cost. The elementwise functions
+also take complex arguments, where they branch on the real part, so that a derivative can be taken by a complex step.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.parameters import Array, Gradient, parameter_views
+
+if TYPE_CHECKING:
+    from mbbp.network import Network
+
+# ---------------------------------------------------------------------------------------------------------- activations
+
+
+def sigmoid(z: Array) -> Array:
+    """Return sigma(z) = 1 / (1 + exp(-z)), written so that no exponential overflows."""
+    e = np.exp(np.where(z.real < 0, z, -z))
+    return np.where(z.real < 0, e, 1.0) / (1.0 + e)
+
+
+def sigmoid_prime(z: Array) -> Array:
+    """Return sigma'(z) = sigma(z) (1 - sigma(z))."""
+    return sigmoid(z) * sigmoid(-z)
+
+
+def tanh(z: Array) -> Array:
+    """Return the hyperbolic tangent."""
+    return np.tanh(z)
+
+
+def tanh_prime(z: Array) -> Array:
+    """Return 1 - tanh(z)^2."""
+    return 1.0 - np.tanh(z) ** 2
+
+
+def relu(z: Array) -> Array:
+    """Return max(z, 0)."""
+    return np.where(z.real > 0, z, 0.0)
+
+
+def relu_prime(z: Array) -> Array:
+    """Return 1 where z > 0, else 0 (the kink at 0 counts as inactive)."""
+    return np.where(z.real > 0, 1.0, 0.0)
+
+
+LEAK = 0.01
+
+
+def leaky_relu(z: Array) -> Array:
+    """Return z where z > 0, else 0.01 z."""
+    return np.where(z.real > 0, z, LEAK * z)
+
+
+def leaky_relu_prime(z: Array) -> Array:
+    """Return 1 where z > 0, else 0.01."""
+    return np.where(z.real > 0, 1.0, LEAK)
+
+
+def identity(z: Array) -> Array:
+    """Return z: a linear neuron."""
+    return z
+
+
+def identity_prime(z: Array) -> Array:
+    """Return 1."""
+    return np.ones_like(z)
+
+
+def softmax(z: Array) -> Array:
+    """Return exp(z_j) / sum_k exp(z_k), down each column."""
+    e = np.exp(z - z.real.max(axis=0, keepdims=True))
+    return e / e.sum(axis=0, keepdims=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- costs
+# Each cost C_x is a function of the output column; z comes along because the logarithms of a saturated output can only
+# be had from it.
+
+
+def _softplus(z: Array) -> Array:
+    """Return ln(1 + exp(z))."""
+    positive = z.real > 0
+    return np.where(positive, z, 0.0) + np.log1p(np.exp(np.where(positive, -z, z)))
+
+
+def quadratic(z: Array, a: Array, y: Array) -> Array:
+    """Return C_x = 1/2 sum_j (a_j - y_j)^2 for each column."""
+    return 0.5 * ((a - y) ** 2).sum(axis=0)
+
+
+def quadratic_gradient(a: Array, y: Array) -> Array:
+    """Return grad_a C = a - y."""
+    return a - y
+
+
+def cross_entropy(z: Array, a: Array, y: Array) -> Array:
+    """Return C_x = -sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)] for each column, with a = sigma(z)."""
+    return (_softplus(z) - y * z).sum(axis=0)
+
+
+def cross_entropy_gradient(a: Array, y: Array) -> Array:
+    """Return grad_a C = (a - y) / (a (1 - a))."""
+    return (a - y) / (a * (1.0 - a))
+
+
+def log_likelihood(z: Array, a: Array, y: Array) -> Array:
+    """Return C_x = -sum_j y_j ln a_j for each column, with a = softmax(z)."""
+    shifted = z - z.real.max(axis=0, keepdims=True)
+    return (y * (np.log(np.exp(shifted).sum(axis=0, keepdims=True)) - shifted)).sum(axis=0)
+
+
+def log_likelihood_gradient(a: Array, y: Array) -> Array:
+    """Return grad_a C = -y / a."""
+    return -y / a
+
+
+# ------------------------------------------------------------------------------------------------ the book's algorithm
+
+
+def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
+    """Return targets as columns: labels (m,) become unit vectors (n_outputs, m), a matrix stays what it is."""
+    targets = np.asarray(Y)
+    if targets.ndim == 2:
+        return targets.astype(np.float64)
+    if n_outputs == 1:
+        return targets.reshape(1, -1).astype(np.float64)
+    columns = np.zeros((n_outputs, targets.size))
+    for i, label in enumerate(targets):
+        columns[int(label), i] = 1.0
+    return columns
+
+
+def feedforward(net: "Network", X: ArrayLike, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
+    """Return every weighted input z^l = W^l a^{l-1} + b^l and every activation a^l = sigma(z^l).
+
+    Parameters
+    ----------
+    net : Network
+        Its sizes and activations are used, and its parameters unless `theta` is given.
+    X : array_like of shape (n_in, m)
+        Inputs, one example a column.
+    theta : ndarray, optional
+        Parameters to use instead of the network's own, real or complex.
+
+    Returns
+    -------
+    zs : list of ndarray
+        z of layers 2 to L, of shapes (n_l, m).
+    activations : list of ndarray
+        a of layers 1 to L, of shapes (n_l, m): one more than `zs`.
+    """
+    weights, biases = parameter_views(np.asarray(net.theta, np.float64) if theta is None else theta, net.sizes)
+    zs: list[Array] = []
+    activations = [np.asarray(X, np.float64)]
+    for layer, w, b in zip(net.layers, weights, biases, strict=True):
+        zs.append(w @ activations[-1] + b)
+        activations.append(layer.activation.function(zs[-1]))
+    return zs, activations
+
+
+def cost(net: "Network", X: ArrayLike, Y: ArrayLike, theta: Array | None = None) -> float | complex:
+    """Return the mean cost C = 1/m sum_x C_x; complex if `theta` is."""
+    zs, activations = feedforward(net, X, theta)
+    costs = net.cost_function.function(zs[-1], activations[-1], unit_vectors(Y, net.sizes[-1]))
+    mean: float | complex = costs.mean().item()
+    return mean
+
+
+def backprop(net: "Network", x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
+    """Return the cost and its gradient for a single example, as in the book.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    x, y : ndarray of shapes (n_in, 1), (n_L, 1)
+        The input and the desired output.
+
+    Returns
+    -------
+    cost : float
+        C_x.
+    nabla_b, nabla_w : list of ndarray
+        dC_x/db (n_l, 1) and dC_x/dW (n_l, n_{l-1}), layer by layer.
+    """
+    weights, _ = parameter_views(np.asarray(net.theta, np.float64), net.sizes)
+    zs, activations = feedforward(net, x)
+    output = net.layers[-1].activation
+    delta = net.cost_function.delta(output, zs[-1], activations[-1], y)  # BP1
+    nabla_b, nabla_w = [delta], [delta @ activations[-2].T]  # BP3, BP4
+    for i in range(2, len(net.sizes)):
+        sp = net.layers[-i].activation.derivative(zs[-i])
+        delta = (weights[-i + 1].T @ delta) * sp  # BP2
+        nabla_b.insert(0, delta)
+        nabla_w.insert(0, delta @ activations[-i - 1].T)
+    c_x = net.cost_function.function(zs[-1], activations[-1], y).item()
+    return c_x, nabla_b, nabla_w
+
+
+def gradient(net: "Network", X: ArrayLike, Y: ArrayLike, example_weights: Sequence[float] | None = None) -> Gradient:
+    """Return the gradient of the mean cost by the book's loop over the examples of a mini-batch.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    X : array_like of shape (n_in, m)
+        Inputs, one example a column.
+    Y : array_like of shape (n_L, m) or (m,)
+        Desired outputs, or labels.
+    example_weights : sequence of m floats, optional
+        The factor of each example's cost, 1 by default.
+
+    Returns
+    -------
+    Gradient
+        In float64, whatever the network's dtype.
+    """
+    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    m = inputs.shape[1]
+    factors = np.ones(m) if example_weights is None else np.asarray(example_weights, np.float64)
+    theta = np.zeros(net.theta.size)
+    weights, biases = parameter_views(theta, net.sizes)
+    total = 0.0
+    for i in range(m):
+        c_x, delta_nabla_b, delta_nabla_w = backprop(net, inputs[:, i : i + 1], targets[:, i : i + 1])
+        total += factors[i] * c_x
+        for nb, dnb in zip(biases, delta_nabla_b, strict=True):
+            nb += factors[i] * dnb
+        for nw, dnw in zip(weights, delta_nabla_w, strict=True):
+            nw += factors[i] * dnw
+    theta /= m
+    return Gradient(total / m, weights, biases, theta)
+
+
+def sgd(
+    net: "Network",
+    X: ArrayLike,
+    Y: ArrayLike,
+    mini_batches: Iterable[Sequence[int]],
+    learning_rate: float,
+    l2: float = 0.0,
+) -> Array:
+    """Return the parameters after gradient descent over these mini-batches; the network ends as it began.
+
+    Parameters
+    ----------
+    net : Network
+        A float64 network, whose parameters are the start.
+    X, Y : array_like of shapes (n_in, n), (n_L, n) or (n,)
+        The training set.
+    mini_batches : iterable of sequences of int
+        The columns of each mini-batch, in the order of the steps.
+    learning_rate : float
+        The book's eta.
+    l2 : float, optional
+        The book's lambda: each step multiplies the weights by 1 - eta lambda / n.
+
+    Returns
+    -------
+    ndarray
+        `theta` after the last step, in float64.
+    """
+    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    start = net.theta.copy()
+    try:
+        for batch in mini_batches:
+            step = gradient(net, inputs[:, list(batch)], targets[:, list(batch)]).theta
+            weights, _ = parameter_views(net.theta, net.sizes)
+            for w in weights:
+                w *= 1.0 - learning_rate * l2 / inputs.shape[1]
+            net.theta[:] = net.theta - learning_rate * step
+        return np.array(net.theta, np.float64)
+    finally:
+        net.theta[:] = start
+
+
+# -------------------------------------------------------------------------------------------------- numeric derivatives
+
+
+def central_difference(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> float:
+    """Return the derivative of the cost along `direction`: [C(theta + h d) - C(theta - h d)] / 2h.
+
+    Its error is of the order of h^2 from the cut-off and of 1e-16 / h from rounding.
+    """
+    theta = np.asarray(net.theta, np.float64)
+    rise = cost(net, X, Y, theta + step * direction) - cost(net, X, Y, theta - step * direction)
+    return float(rise.real) / (2 * step)
+
+
+def complex_step(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-30) -> float:
+    """Return the derivative of the cost along `direction`: Im C(theta + i h d) / h, exact to rounding.
+
+    W. Squire and G. Trapp, *Using complex variables to estimate derivatives of real functions*, SIAM Review 40 (1998).
+    The activations and the cost must be analytic between their kinks.
+    """
+    theta = np.asarray(net.theta, np.float64) + 1j * step * direction
+    return complex(cost(net, X, Y, theta)).imag / step
+
+
+def numeric_gradient(
+    net: "Network",
+    X: ArrayLike,
+    Y: ArrayLike,
+    derivative: Callable[["Network", ArrayLike, ArrayLike, Array], float] = central_difference,
+) -> Array:
+    """Return the gradient with respect to every parameter, one numeric derivative at a time.
+
+    This is the method that backpropagation makes unnecessary: it takes at least one forward pass for every parameter.
+    """
+    out = np.empty(net.theta.size)
+    direction = np.zeros(net.theta.size)
+    for i in range(out.size):
+        direction[i] = 1.0
+        out[i] = derivative(net, X, Y, direction)
+        direction[i] = 0.0
+    return out

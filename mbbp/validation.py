@@ -1,0 +1,280 @@
+"""The boundary: what callers give becomes what the kernels need, or an error that names the argument.
+
+Nothing is changed before everything is checked, and nothing of the caller's is ever written to. What already has the
+engine's dtype and layout is passed on without a copy.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.kernels.elementwise import all_finite
+from mbbp.parameters import Array
+
+NUMERIC_KINDS = "buif"
+
+
+def refuse_unknown(argument: str, name: object, known: Iterable[str]) -> NoReturn:
+    """Raise the error for a name that is in no table.
+
+    Raises
+    ------
+    ValueError
+        Always; it lists the known names.
+    """
+    raise ValueError(f"{argument}: unknown name {name!r}; known are {', '.join(sorted(known))}")
+
+
+def as_dtype(dtype: object) -> np.dtype[Any]:
+    """Return float32 or float64 as a dtype.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is neither.
+    """
+    try:
+        found = np.dtype(dtype)  # type: ignore[call-overload]
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype: 'float32' or 'float64' is wanted, got {dtype!r}")
+    return np.dtype(found)
+
+
+def as_sizes(sizes: Iterable[int]) -> list[int]:
+    """Return the layers' sizes as a list of ints.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers, or one has no neuron.
+    TypeError
+        If they are not whole numbers.
+    """
+    wanted = "the number of neurons of at least two layers, each 1 or more, is wanted"
+    try:
+        numbers = [operator.index(n) for n in sizes]
+    except TypeError:
+        raise TypeError(f"sizes: {wanted}, got {sizes!r}") from None
+    if len(numbers) < 2 or min(numbers) < 1:
+        raise ValueError(f"sizes: {wanted}, got {numbers}")
+    return numbers
+
+
+def as_count(argument: str, value: object, least: int = 1) -> int:
+    """Return a whole number of at least `least`.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is too small.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{argument}: a whole number is wanted, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{argument}: {least} or more is wanted, got {number}")
+    return number
+
+
+def as_number(
+    argument: str, value: Any, least: float = 0.0, below: float = math.inf, *, positive: bool = False
+) -> float:
+    """Return a finite number with least <= number < below.
+
+    Parameters
+    ----------
+    argument : str
+        What to call it in an error.
+    value : number
+        What was given.
+    least, below : float
+        The range.
+    positive : bool
+        Whether zero is refused too.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is out of range, NaN or inf.
+    """
+    interval = f"a finite number {'above' if positive else 'of at least'} {least:g}"
+    if below < math.inf:
+        interval += f" and below {below:g}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{argument}: {interval} is wanted, got {value!r}") from None
+    if not (least <= number < below) or (positive and number <= least):
+        raise ValueError(f"{argument}: {interval} is wanted, got {value!r}")
+    return number
+
+
+def _as_numeric_array(argument: str, value: ArrayLike) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{argument}: rows of equal length are wanted, got ragged ones") from None
+    if array.dtype.kind not in NUMERIC_KINDS:
+        raise TypeError(f"{argument}: real numbers are wanted, got dtype {array.dtype}")
+    return array
+
+
+def _refuse_not_finite(argument: str, array: Array, cast: Array) -> NoReturn:
+    row, column = (int(i) for i in np.argwhere(~np.isfinite(cast))[0])
+    value = array[row, column]
+    if np.isfinite(value):
+        raise ValueError(
+            f"{argument}: row {row}, column {column} is {value}, more than {cast.dtype} holds; "
+            "scale it, or build the network with dtype='float64'"
+        )
+    raise ValueError(f"{argument}: finite numbers are wanted, got {value} in row {row}, column {column}")
+
+
+def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return a matrix with one example a column, as the kernels read it.
+
+    Parameters
+    ----------
+    argument : str
+        What to call it in an error.
+    value : array_like of shape (n_rows, m)
+        Real numbers, in any order of memory.
+    n_rows : int
+        How many rows are wanted.
+    dtype : dtype
+        The network's dtype.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, m)
+        In Fortran order and read-only. It shares memory with `value` where dtype and order are right already.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If the shape is wrong, there is no column, or a number is NaN, inf or too large for `dtype`.
+    """
+    array = _as_numeric_array(argument, value)
+    if array.ndim != 2:
+        hint = f"; a single example is {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{argument}: a matrix ({n_rows}, m) with one example a column is wanted, got shape {array.shape}{hint}"
+        )
+    if array.shape[0] != n_rows:
+        hint = f"; rows of samples are given as {argument}.T" if array.shape[1] == n_rows else ""
+        raise ValueError(f"{argument}: {n_rows} rows are wanted, got shape {array.shape}{hint}")
+    if array.shape[1] == 0:
+        raise ValueError(f"{argument}: at least one column is wanted, got shape {array.shape}")
+    with np.errstate(over="ignore"):
+        columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
+    if not all_finite(_read_only(columns.T.reshape(-1))):
+        _refuse_not_finite(argument, array, columns)
+    return _read_only(columns)
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
+    """Return labels as int64 (m,).
+
+    A network with a single output tells two classes apart, so its labels are 0 and 1; otherwise they are
+    0 ... n_outputs - 1.
+
+    Raises
+    ------
+    TypeError
+        If they are not real numbers.
+    ValueError
+        If one is not whole, negative or too large, or there is none.
+    """
+    labels = _as_numeric_array(argument, value).reshape(-1)
+    largest = max(n_outputs - 1, 1)
+    wanted = f"labels from 0 to {largest} are wanted"
+    hint = "; for regression give a matrix (1, m)" if n_outputs == 1 else ""
+    if labels.size == 0:
+        raise ValueError(f"{argument}: at least one label is wanted, got none")
+    for fault, name in (
+        (~np.isfinite(labels), ""),
+        (labels != np.floor(labels), "which is not whole, "),
+        (labels < 0, ""),
+        (labels > largest, ""),
+    ):
+        if fault.any():
+            where = int(np.argmax(fault))
+            raise ValueError(f"{argument}: {wanted}, got {labels[where]}, {name}at position {where}{hint}")
+    return labels.astype(np.int64)
+
+
+def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: np.dtype[Any], against: str) -> Array:
+    """Return desired outputs as a matrix (n_outputs, m); labels (m,) become unit vectors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_columns` and `as_labels` do, and if there are not `m` of them, one for each column of `against`.
+    """
+    if np.ndim(value) == 1:
+        labels = as_labels(argument, value, n_outputs)
+        if labels.size == m:
+            return _read_only(unit_vectors(labels, n_outputs, dtype))
+        got = f"{labels.size} labels"
+    else:
+        columns = as_columns(argument, value, n_outputs, dtype)
+        if columns.shape[1] == m:
+            return columns
+        got = f"{columns.shape[1]} columns"
+    raise ValueError(f"{argument}: one target for each of the {m} columns of {against} is wanted, got {got}")
+
+
+def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
+    """Return labels as columns (n_outputs, m): 1 in the row of the label, else 0; for one output the label itself."""
+    if n_outputs == 1:
+        return labels.astype(dtype).reshape(1, -1)
+    columns = np.zeros((n_outputs, labels.size), dtype, order="F")
+    columns[labels, np.arange(labels.size)] = 1
+    return columns
+
+
+def are_unit_vectors(targets: Array) -> bool:
+    """Say whether targets name classes: each column a unit vector, or for one output 0 or 1."""
+    is_one = targets == 1
+    if not (is_one | (targets == 0)).all():
+        return False
+    return targets.shape[0] == 1 or bool((is_one.sum(axis=0) == 1).all())
+
+
+def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any]) -> Array:
+    """Return one factor for each example's cost, (m,), or (0,) for None: every example counts alike.
+
+    Raises
+    ------
+    TypeError
+        If they are not real numbers.
+    ValueError
+        If there are not `m` of them, one is negative or not finite, or all are 0.
+    """
+    if value is None:
+        return _read_only(np.zeros(0, dtype))
+    weights = _as_numeric_array(argument, value)
+    if weights.shape != (m,):
+        raise ValueError(f"{argument}: {m} numbers, one an example, are wanted, got shape {weights.shape}")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError(f"{argument}: finite numbers of at least 0, not all of them 0, are wanted")
+    return _read_only(weights.astype(dtype))
