@@ -1,0 +1,16 @@
+"""Data sets as the engine wants them: one example per column, labels 0..K-1.
+
+`load_digits` works anywhere, offline. `load_mnist` reads the four IDX files, or fetches them once. `load_csv`
+and `load_npz` read your own tables, in which, as everywhere else, a row is a sample. `load` takes a name or a
+path. Every one of them returns a `Dataset`.
+"""
+
+from mbbp.datasets.catalogue import load
+from mbbp.datasets.csvfile import load_csv
+from mbbp.datasets.dataset import Dataset
+from mbbp.datasets.digits import load_digits
+from mbbp.datasets.idx import read_idx
+from mbbp.datasets.mnist import load_mnist
+from mbbp.datasets.npzfile import load_npz
+
+__all__ = ["Dataset", "load", "load_csv", "load_digits", "load_mnist", "load_npz", "read_idx"]

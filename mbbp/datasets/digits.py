@@ -1,0 +1,55 @@
+"""The 8 x 8 digits, embedded: the data set that needs no file and no network."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from mbbp.datasets.dataset import Dataset, checked_dtype
+
+DIGITS = tuple("0123456789")
+
+
+def load_digits(dtype: DTypeLike = "float32") -> Dataset:
+    """Load 1,797 handwritten digits of 8 x 8 pixels.
+
+    They are E. Alpaydin and C. Kaynak's *Optical Recognition of Handwritten Digits* (UCI, 1998), under
+    CC BY 4.0: see ``digits.LICENSE.txt`` beside this file. The split is fixed: every fifth image is for testing.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        The type of the inputs.
+
+    Returns
+    -------
+    Dataset
+        `x_train` (64, 1437) and `x_test` (64, 360), ink from 0 to 1; `y_train` and `y_test` the digits.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is neither.
+
+    Examples
+    --------
+    >>> data = load_digits()
+    >>> data.x_train.shape, data.y_train[:4].tolist()
+    ((64, 1437), [1, 2, 3, 4])
+    """
+    dtype = checked_dtype(dtype)
+    with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as archive:
+        images, labels = archive["images"], archive["labels"].astype(np.int64)
+    # A pixel counts the ink in a 4 x 4 block of the original bitmap: 0 to 16.
+    rows = np.divide(images, 16, dtype=dtype)
+    is_test = np.arange(len(rows)) % 5 == 0
+    return Dataset(
+        name="digits",
+        x_train=rows[~is_test].T,
+        y_train=labels[~is_test],
+        x_test=rows[is_test].T,
+        y_test=labels[is_test],
+        classes=DIGITS,
+    )
