@@ -161,7 +161,7 @@ class Network:
         out = np.empty((self.sizes[-1], inputs.shape[1]), self.dtype, order="F")
         self._in_chunks(
             inputs.shape[1],
-            lambda start, stop, work: propagation.predict(self.model, inputs, start, stop, CHUNK, work, out),
+            lambda start, stop, work: propagation.predict(self.model, inputs.T, start, stop, CHUNK, work, out.T),
         )
         return out
 
@@ -280,12 +280,12 @@ class Network:
         m = examples.X.shape[1]
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
         theta = np.empty_like(self.theta)
-        inputs = np.empty((self.sizes[0], m if with_respect_to_input else 0), self.dtype, order="F")
+        inputs = np.empty((m if with_respect_to_input else 0, self.sizes[0]), self.dtype)
         cost = propagation.gradient(self.model, examples, work, theta, inputs)
         for index, layer in enumerate(self.layers):
             layer.z, layer.a, layer.delta = propagation.layer_block(work, self.sizes, m, index)
         weights, biases = parameter_views(theta, self.sizes)
-        return Gradient(cost, weights, biases, theta, inputs if with_respect_to_input else None)
+        return Gradient(cost, weights, biases, theta, inputs.T if with_respect_to_input else None)
 
     fit = fit
 
@@ -311,7 +311,7 @@ class Network:
         targets = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name)
         self.cost_function.check_targets(Y_name, targets)
         return propagation.Examples(
-            inputs, targets, as_example_weights("example_weights", example_weights, m, self.dtype)
+            inputs.T, targets.T, as_example_weights("example_weights", example_weights, m, self.dtype)
         )
 
     def score(self, examples: propagation.Examples) -> tuple[float, float]:

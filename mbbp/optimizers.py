@@ -63,7 +63,7 @@ class SGD(Optimizer):
     name = "sgd"
     code = codes.SGD
     n_states = 0
-    default_learning_rate = 0.5
+    default_learning_rate = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Momentum(Optimizer):
     name = "momentum"
     code = codes.MOMENTUM
     n_states = 1
-    default_learning_rate = 0.1
+    default_learning_rate = 0.02
 
     def __post_init__(self) -> None:
         super().__post_init__()

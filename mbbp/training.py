@@ -99,7 +99,7 @@ def fit(
     batch_size : int
         The size of a mini-batch. The last one of an epoch is what is left, and divides by its own size.
     learning_rate : float, Schedule, or function of the epoch's number (from 1), optional
-        The book's eta. By default the optimizer's own: 0.5 for sgd, 0.1 with momentum, 0.001 for Adam.
+        The book's eta. By default the optimizer's own: 0.1 for sgd, 0.02 with momentum, 0.001 for Adam.
     optimizer : str or Optimizer
         sgd, momentum, nesterov, adam, adamw. Its state is kept from one call to the next, while it is the same.
     l2 : float

@@ -44,7 +44,8 @@ class _CompileNotice(event.Listener):
         self._told = True
         if sys.stderr.isatty():
             print(
-                "mbbp: compiling its kernels for this machine, once; later runs read them from the cache ...",
+                # the line may hold a progress bar
+                "\r\x1b[Kmbbp: compiling its kernels for this machine, once; later runs read them from the cache ...",
                 file=sys.stderr,
                 flush=True,
             )

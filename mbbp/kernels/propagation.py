@@ -26,11 +26,25 @@ class Model(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """Examples as the kernels see them; all read-only, so that one compilation serves every caller's arrays."""
+    """Examples as the kernels see them.
 
-    X: Array  # (n_in, n)
-    Y: Array  # (n_L, n)
+    All three are read-only and in C order, so that one compilation serves every caller's arrays: Numba takes a matrix of
+    one row or one column, which is in both orders, for C.
+    """
+
+    inputs: Array  # (n, n_in): the columns of X are its rows
+    targets: Array  # (n, n_L)
     weights: Array  # (n,), or (0,) where every example counts alike
+
+    @property
+    def X(self) -> Array:  # noqa: N802
+        """The inputs (n_in, n), one example a column."""
+        return self.inputs.T
+
+    @property
+    def Y(self) -> Array:  # noqa: N802
+        """The targets (n_L, n), one example a column."""
+        return self.targets.T
 
 
 def workspace_size(sizes: Any, m: int) -> int:
@@ -56,15 +70,15 @@ def matrix(vector, start, n, m):
 def load(examples, columns, work):
     """Copy the examples of these columns into the workspace, side by side."""
     m = columns.size
-    n_in, n_out = examples.X.shape[0], examples.Y.shape[0]
+    n_in, n_out = examples.inputs.shape[1], examples.targets.shape[1]
     A, Y = matrix(work, 0, n_in, m), matrix(work, n_in * m, n_out, m)
     factors = work[(n_in + n_out) * m : (n_in + n_out + 1) * m]
     for i in range(m):
         column = columns[i]
         for j in range(n_in):
-            A[j, i] = examples.X[j, column]
+            A[j, i] = examples.inputs[column, j]
         for j in range(n_out):
-            Y[j, i] = examples.Y[j, column]
+            Y[j, i] = examples.targets[column, j]
         factors[i] = examples.weights[column] if examples.weights.size else factors.dtype.type(1)
 
 
@@ -178,8 +192,8 @@ def evaluate(model, examples, start, stop, chunk, work, costs, correct):
 
 
 @compiled
-def predict(model, X, start, stop, chunk, work, out):
-    """Write the outputs for the columns of X from `start` to `stop` into `out`, a chunk at a time."""
+def predict(model, inputs, start, stop, chunk, work, out):
+    """Write the outputs for the examples in the rows of `inputs` from `start` to `stop` into those of `out`."""
     sizes = model.sizes
     n_in, n_out = sizes[0], sizes[-1]
     for begin in range(start, stop, chunk):
@@ -187,7 +201,7 @@ def predict(model, X, start, stop, chunk, work, out):
         A = matrix(work, 0, n_in, m)
         for i in range(m):
             for j in range(n_in):
-                A[j, i] = X[j, begin + i]
+                A[j, i] = inputs[begin + i, j]
         forward(model, work, m)
         block = _first_block(sizes, m)
         for layer in range(sizes.size - 2):
@@ -195,24 +209,24 @@ def predict(model, X, start, stop, chunk, work, out):
         A = matrix(work, block + n_out * m, n_out, m)
         for i in range(m):
             for j in range(n_out):
-                out[j, begin + i] = A[j, i]
+                out[begin + i, j] = A[j, i]
 
 
 @compiled
-def gradient(model, examples, work, target, inputs):
+def gradient(model, examples, work, target, input_target):
     """Write the mean gradient of the examples into `target`, and of each example with respect to its input if asked.
 
-    `inputs` is (n_in, m), or (n_in, 0) where it is not asked for. The workspace keeps z, a and delta. Returns the mean
-    cost.
+    `input_target` is (m, n_in), or (0, n_in) where it is not asked for. The workspace keeps z, a and delta. Returns the
+    mean cost.
     """
     theta, sizes, _ = model
-    m = examples.X.shape[1]
+    m = examples.inputs.shape[0]
     load(examples, np.arange(m), work)
     forward(model, work, m)
     cost, _ = score(model, work, m)
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
     backward(model, work, m, target, zero, one / theta.dtype.type(m))
-    if inputs.shape[1] > 0:
+    if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)
-        transposed_product(matrix(theta, 0, sizes[1], sizes[0]), D, inputs)
+        transposed_product(matrix(theta, 0, sizes[1], sizes[0]), D, input_target.T)
     return cost / m

@@ -1,0 +1,298 @@
+"""The command ``mbbp``: parse, call, print."""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+import mbbp
+from mbbp.activations import ACTIVATIONS
+from mbbp.costs import COSTS
+from mbbp.datasets import Dataset
+from mbbp.files import write_aside
+from mbbp.history import Epoch
+from mbbp.initializers import INITIALIZERS
+from mbbp.optimizers import OPTIMIZERS, get_optimizer
+from mbbp.validation import as_count
+
+FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 where a check fails, 2 for an error, 130 for Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``mbbp``; those of the command line by default.
+    """
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except BrokenPipeError:
+        # whoever read the output has gone: keep the interpreter from saying so again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except FAILURES as error:
+        print(f"mbbp {options.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"mbbp {options.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mbbp", description="Mini-batch backpropagation, fully vectorised and compiled.")
+    parser.add_argument("--version", action="version", version=f"mbbp {mbbp.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
+
+    train = commands.add_parser(
+        "train",
+        help="train a network and print its test accuracy",
+        description="Train a network; with no option, [64, 30, 10] on the embedded 8x8 digits.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    train.set_defaults(run=_train)
+    data = train.add_argument_group("data")
+    data.add_argument("--data", default="digits", help="digits, mnist, or a .csv or .npz file of your own")
+    data.add_argument("--label", help="for a file: the column or array of the labels (the last column, or y)")
+    data.add_argument("--regression", action="store_true", help="for a file: the label is a number to predict")
+    data.add_argument("--standardize", action="store_true", help="for a file: features to mean 0, variance 1")
+    data.add_argument("--test-fraction", type=float, default=0.2, help="for a file: the share kept for testing")
+    _add_network_options(train, sizes=None, dtype="float32", batch_size=10)
+    how = train.add_argument_group("training")
+    how.add_argument("--epochs", type=int, default=30, help="times through the training set")
+    how.add_argument(
+        "--learning-rate", type=float, help="eta (3 for the quadratic cost of sigmoids, else the optimizer's)"
+    )
+    how.add_argument("--optimizer", default="sgd", help=", ".join(OPTIMIZERS))
+    how.add_argument("--l2", type=float, default=0.0, help="the book's lambda")
+    how.add_argument("--clip-norm", type=float, help="shorten longer gradients to this norm")
+    how.add_argument("--early-stopping", type=int, metavar="EPOCHS", help="stop after so many with no lower test cost")
+    how.add_argument("--threads", type=int, help="threads to use (one a core)")
+    results = train.add_argument_group("results")
+    results.add_argument("--plot", type=Path, metavar="FILE", help="draw the learning curve (.png, .svg, .pdf)")
+    results.add_argument("--json", type=Path, metavar="FILE", help="write the history")
+    results.add_argument("--save", type=Path, metavar="FILE", help="write the network (.npz), for mbbp.load")
+
+    check = commands.add_parser(
+        "check",
+        help="check a network's gradient against numeric derivatives",
+        description="Compare backpropagation with numeric derivatives, on random numbers. Exits 1 if they differ.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    check.set_defaults(run=_check)
+    _add_network_options(check, sizes="5,4,3", dtype="float64", batch_size=10)
+    check.add_argument("--method", default="central", help="central or complex")
+    return parser
+
+
+def _add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int) -> None:
+    network = parser.add_argument_group("network")
+    network.add_argument("--sizes", type=_sizes, default=sizes, help="neurons in each layer (inputs, 30, outputs)")
+    network.add_argument(
+        "--activation", help=f"one for all layers, or one for each: {', '.join(ACTIVATIONS)} (sigmoid)"
+    )
+    network.add_argument("--cost", help=f"{', '.join(COSTS)} (quadratic, or what the output asks for)")
+    network.add_argument("--initializer", default="default", help=", ".join(INITIALIZERS))
+    network.add_argument("--dtype", default=dtype, help="float32 or float64")
+    network.add_argument("--batch-size", type=int, default=batch_size, help="examples in a mini-batch")
+    network.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers")
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.strip("[]").replace(",", " ").split()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"whole numbers with commas, as in 784,30,10, are wanted, got {text!r}"
+        ) from None
+
+
+def _network(options: argparse.Namespace, sizes: Sequence[int], output: str = "sigmoid") -> mbbp.Network:
+    n_hidden = max(len(sizes) - 2, 0)
+    names = options.activation.split(",") if options.activation else ["sigmoid"] * n_hidden + [output]
+    if len(names) == 1:
+        names *= n_hidden + 1
+    cost = options.cost or ("log_likelihood" if names[-1] == "softmax" else "quadratic")
+    return mbbp.Network(
+        sizes, activation=names, cost=cost, dtype=options.dtype, initializer=options.initializer, rng=options.seed
+    )
+
+
+def _train(options: argparse.Namespace) -> int:
+    _check_results_can_be_written(options)
+    mbbp.set_threads(options.threads)
+    data = _load(options)
+    net = _network(options, _fitting_sizes(options.sizes, data), "identity" if data.classes is None else "sigmoid")
+    learning_rate = _learning_rate(options, net)
+    print(f"{data}\n{net}")
+    print(
+        f"{options.optimizer}, learning rate {learning_rate:g}, mini-batches of {options.batch_size}, "
+        f"seed {options.seed}\n\n{_HEADING}",
+        flush=True,
+    )
+    started = time.perf_counter()
+    history = net.fit(
+        data.x_train,
+        data.y_train,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=learning_rate,
+        optimizer=options.optimizer,
+        l2=options.l2,
+        clip_norm=options.clip_norm,
+        early_stopping=options.early_stopping,
+        validation_data=None if data.x_test is None or data.y_test is None else (data.x_test, data.y_test),
+        callbacks=lambda _, row: _print_above_bar(_line(row)),
+    )
+    seconds = time.perf_counter() - started
+    result = _result(net, data)
+    print(f"\n{len(history)} epochs in {seconds:.2f} s{_sentence(result, data)}")
+    writers: dict[str, Callable[[Path], Any]] = {
+        "plot": history.plot,
+        "json": lambda path: _write_json(path, net, data, {"seconds": seconds, **result}),
+        "save": lambda path: mbbp.save(net, path),
+    }
+    for name, write in writers.items():
+        path = getattr(options, name)
+        if path is not None:
+            write(path)
+            print(f"wrote {path}")
+    return 0
+
+
+def _check_results_can_be_written(options: argparse.Namespace) -> None:
+    """Training can take long: what would stop its results from being kept is said before it begins."""
+    for name, endings in (("plot", (".png", ".svg", ".pdf")), ("json", (".json",)), ("save", (".npz",))):
+        path = getattr(options, name)
+        if path is None:
+            continue
+        if path.suffix not in endings:
+            raise ValueError(f"--{name}: a name ending {' or '.join(endings)} is wanted, got {str(path)!r}")
+        if not os.access(path.parent, os.W_OK):
+            raise ValueError(f"--{name}: cannot write to the folder {str(path.parent)!r}")
+    if options.plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("--plot: needs matplotlib; pip install 'mbbp[plot]'")
+
+
+def _load(options: argparse.Namespace) -> Dataset:
+    wanted: dict[str, Any] = {"dtype": options.dtype}
+    if options.data.endswith((".csv", ".npz")):
+        for name in ("regression", "standardize", "test_fraction"):
+            wanted[name] = getattr(options, name)
+        wanted["rng"] = options.seed
+        if options.label is not None:
+            is_index = options.data.endswith(".csv") and options.label.lstrip("-").isdigit()
+            wanted["label"] = int(options.label) if is_index else options.label
+    return mbbp.datasets.load(options.data, **wanted)
+
+
+def _fitting_sizes(sizes: list[int] | None, data: Dataset) -> list[int]:
+    outputs = {data.n_outputs} | ({1} if data.classes is not None and data.n_outputs == 2 else set())
+    if sizes is None:
+        return [data.n_inputs, 30, data.n_outputs]
+    if len(sizes) > 1 and (sizes[0] != data.n_inputs or sizes[-1] not in outputs):
+        wanted = f"{data.n_inputs} inputs and {' or '.join(map(str, sorted(outputs)))} outputs"
+        raise ValueError(f"--sizes: {data.name} has {wanted}, got {','.join(map(str, sizes))}")
+    return sizes
+
+
+def _learning_rate(options: argparse.Namespace, net: mbbp.Network) -> float:
+    if options.learning_rate is not None:
+        return float(options.learning_rate)
+    chosen = (options.optimizer, net.cost_function.name, net.layers[-1].activation.name)
+    # the book's, for its own kind of network
+    return 3.0 if chosen == ("sgd", "quadratic", "sigmoid") else get_optimizer(options.optimizer).default_learning_rate
+
+
+_HEADING = (
+    "epoch   training cost  accuracy       test cost  accuracy   learning rate  gradient norm   seconds  examples/s"
+)
+
+
+def _line(row: Epoch) -> str:
+    def figure(value: float | None, form: str, width: int) -> str:
+        return f"{'-' if value is None else format(value, form):>{width}}"
+
+    return (
+        f"{row.epoch:>5}"
+        + figure(row.training_cost, ".6f", 16)
+        + figure(row.training_accuracy, ".2%", 10)
+        + figure(row.validation_cost, ".6f", 16)
+        + figure(row.validation_accuracy, ".2%", 10)
+        + figure(row.learning_rate, ".5g", 16)
+        + figure(row.gradient_norm, ".3g", 15)
+        + figure(row.seconds, ".3f", 10)
+        + figure(row.examples_per_second, ",.0f", 12)
+    )
+
+
+def _print_above_bar(line: str) -> None:
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        tqdm.write(line)
+    else:
+        print(line, flush=True)
+
+
+def _result(net: mbbp.Network, data: Dataset) -> dict[str, float]:
+    if data.x_test is None or data.y_test is None:
+        return {}
+    result = {"test_cost": net.cost(data.x_test, data.y_test)}
+    if data.classes is not None:
+        result["test_accuracy"] = net.accuracy(data.x_test, data.y_test)
+    return result
+
+
+def _sentence(result: dict[str, float], data: Dataset) -> str:
+    if "test_accuracy" in result and data.y_test is not None:
+        n = data.y_test.shape[-1]
+        return f"; test accuracy {result['test_accuracy']:.2%} ({round(result['test_accuracy'] * n):,} of {n:,})"
+    return f"; test cost {result['test_cost']:.6g}" if result else ""
+
+
+def _write_json(path: Path, net: mbbp.Network, data: Dataset, result: dict[str, float]) -> None:
+    record = {
+        "mbbp": mbbp.__version__,
+        "data": data.name,
+        "network": {
+            "sizes": net.sizes,
+            "activation": [layer.activation.name for layer in net.layers],
+            "cost": net.cost_function.name,
+            "dtype": net.dtype.name,
+        },
+        **result,
+        "history": net.history.to_dict(),
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _check(options: argparse.Namespace) -> int:
+    net = _network(options, options.sizes)
+    rng = np.random.default_rng(options.seed)
+    m = as_count("--batch-size", options.batch_size)
+    X = rng.standard_normal((net.sizes[0], m))
+    labels = rng.integers(0, max(net.sizes[-1], 2), m)
+    print(f"{net}\n{m} random examples, seed {options.seed}\n")
+    result = mbbp.check_gradients(net, X, labels, method=options.method)
+    print(result)
+    return 0 if result.passed else 1

@@ -1,0 +1,213 @@
+"""The command line: what it prints, what it writes, and how it fails."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import mbbp
+from mbbp.cli import main
+from tests.conftest import JIT
+
+QUICK = ["--epochs", "2", "--batch-size", "50"]
+
+
+@pytest.fixture(autouse=True)
+def restore_threads():
+    before = mbbp.get_threads()
+    yield
+    mbbp.set_threads(before)
+
+
+@pytest.fixture(autouse=not JIT)
+def fewer_digits(monkeypatch):
+    """Plain Python kernels get a tenth of the images."""
+    whole = mbbp.datasets.load_digits()
+    few = mbbp.datasets.Dataset(
+        whole.name, whole.x_train[:, :140], whole.y_train[:140], whole.x_test[:, :40], whole.y_test[:40], whole.classes
+    )
+    monkeypatch.setattr(mbbp.datasets, "load", lambda name, **_: few if name == "digits" else ORIGINAL_LOAD(name, **_))
+
+
+ORIGINAL_LOAD = mbbp.datasets.load
+
+
+def rows_of(text):
+    return [line for line in text.splitlines() if re.match(r"\s+\d+\s", line)]
+
+
+def test_train_prints_a_row_an_epoch_and_the_test_accuracy(capsys):
+    assert main(["train", *QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert [row.split()[0] for row in rows_of(out)] == ["1", "2"]
+    assert re.search(r"2 epochs in \d+\.\d\d s; test accuracy \d+\.\d\d% \(\d+ of \d+\)", out)
+    assert "[64, 30, 10]" in out
+    assert err == ""
+
+
+@pytest.mark.skipif(not JIT, reason="thirty epochs want compiled kernels")
+def test_train_with_no_option_learns_the_digits(capsys):
+    assert main(["train"]) == 0
+    out = capsys.readouterr().out
+    assert len(rows_of(out)) == 30
+    assert float(re.search(r"test accuracy (\d+\.\d\d)%", out)[1]) >= 96.0
+
+
+def test_train_equals_fit(capsys, tmp_path):
+    path = tmp_path / "history.json"
+    options = ["--sizes", "64,12,10", "--activation", "tanh,softmax", "--optimizer", "adam", "--learning-rate", "0.01"]
+    assert (
+        main(["train", *QUICK, *options, "--l2", "0.1", "--seed", "7", "--dtype", "float64", "--json", str(path)]) == 0
+    )
+    record = json.loads(path.read_text())
+    data = mbbp.datasets.load("digits")
+    net = mbbp.Network([64, 12, 10], ["tanh", "softmax"], "log_likelihood", dtype="float64", rng=7)
+    net.fit(
+        data.x_train.astype(np.float64),
+        data.y_train,
+        epochs=2,
+        batch_size=50,
+        optimizer="adam",
+        learning_rate=0.01,
+        l2=0.1,
+        validation_data=(data.x_test, data.y_test),
+    )
+    timed = ("seconds", "examples_per_second")
+    expected = {name: figures for name, figures in net.history.to_dict().items() if name not in timed}
+    assert {name: figures for name, figures in record["history"].items() if name not in timed} == expected
+    assert record["test_accuracy"] == net.accuracy(data.x_test, data.y_test)
+    assert record["network"] == {
+        "sizes": [64, 12, 10],
+        "activation": ["tanh", "softmax"],
+        "cost": "log_likelihood",
+        "dtype": "float64",
+    }
+
+
+def test_train_writes_a_plot_and_a_network(capsys, tmp_path):
+    plot, saved = tmp_path / "curve.png", tmp_path / "net.npz"
+    assert main(["train", *QUICK, "--plot", str(plot), "--save", str(saved)]) == 0
+    out = capsys.readouterr().out
+    assert f"wrote {plot}" in out
+    assert f"wrote {saved}" in out
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    accuracy = float(re.search(r"test accuracy (\d+\.\d\d)%", out)[1])
+    data = mbbp.datasets.load("digits")
+    assert round(100 * mbbp.load(saved).accuracy(data.x_test, data.y_test), 2) == accuracy
+
+
+def test_train_on_a_file_of_classes(capsys, tmp_path, rng):
+    path = tmp_path / "points.csv"
+    points = rng.standard_normal((60, 2))
+    lines = [f"{x},{'right' if x > 0 else 'left'},{y}" for x, y in points]
+    path.write_text("x,side,y\n" + "\n".join(lines) + "\n")
+    options = ["--label", "side", "--epochs", "20", "--test-fraction", "0.25", "--sizes", "2,4,2", "--threads", "1"]
+    assert main(["train", "--data", str(path), *options]) == 0
+    out = capsys.readouterr().out
+    assert float(re.search(r"test accuracy (\d+\.\d\d)% \(\d+ of 15\)", out)[1]) >= 80
+    assert main(["train", "--data", str(path), "--label", "1", "--epochs", "1", "--sizes", "2,3,1"]) == 0
+
+
+def test_train_on_a_file_of_numbers_to_predict(capsys, tmp_path, rng):
+    path = tmp_path / "table.npz"
+    X = rng.standard_normal((50, 3))
+    np.savez(path, X=X, target=X @ [1.0, -2.0, 0.5])
+    options = ["--regression", "--label", "target", "--epochs", "10", "--test-fraction", "0", "--standardize"]
+    assert main(["train", "--data", str(path), *options]) == 0
+    out = capsys.readouterr().out
+    costs = [float(row.split()[1]) for row in rows_of(out)]
+    assert costs[-1] < costs[0] / 4
+    assert out.rstrip().endswith(" s")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train --data nowhere", "nowhere"),
+        ("train --data missing.csv", "missing.csv"),
+        ("train --sizes 64,30", "--sizes: digits has 64 inputs and 10 outputs, got 64,30"),
+        ("train --sizes 64", "sizes: "),
+        ("train --sizes 64,x,10", "--sizes: whole numbers"),
+        ("train --activation swish", "known are identity, leaky_relu, relu, sigmoid, softmax, tanh"),
+        ("train --activation sigmoid,relu,softmax", "activation: one for all"),
+        ("train --cost log_likelihood", "needs a softmax output layer"),
+        ("train --epochs 0", "epochs: 1 or more"),
+        ("train --batch-size 0", "batch_size: 1 or more"),
+        ("train --learning-rate nan", "learning_rate: "),
+        ("train --optimizer sgdd", "optimizer: unknown name 'sgdd'; known are adam"),
+        ("train --dtype float16", "dtype"),
+        ("train --threads 0", "threads: 1 or more"),
+        ("train --plot curve.txt", "--plot: a name ending .png or .svg or .pdf"),
+        ("train --json nowhere/h.json", "--json: cannot write to the folder 'nowhere'"),
+        ("train --save net.pt", "--save: a name ending .npz"),
+        ("train --activation relu --learning-rate 1e30", "Try a smaller learning_rate"),
+        ("train --frobnicate", "unrecognized arguments: --frobnicate"),
+        ("check --method exact", "method: unknown name 'exact'; known are central, complex"),
+        ("check --batch-size 0", "--batch-size: 1 or more"),
+        ("", "required: command"),
+        ("dance", "invalid choice: 'dance'"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_2(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(words.split())
+    except SystemExit as exit_:
+        code = exit_.code
+    err = capsys.readouterr().err
+    assert code == 2
+    assert message in err
+    assert err.startswith("mbbp")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_plot_without_matplotlib_fails_before_training(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["train", "--plot", str(tmp_path / "curve.png")]) == 2
+    out, err = capsys.readouterr()
+    assert "mbbp[plot]" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize("options", ["", "--activation tanh,softmax --method complex", "--sizes 3,1 --dtype float32"])
+def test_check_prints_the_verdict(options, capsys):
+    assert main(["check", *options.split()]) == 0
+    out = capsys.readouterr().out
+    assert "the gradient is right" in out
+    assert "0.W" in out
+
+
+def test_check_exits_1_for_a_wrong_gradient(capsys, monkeypatch):
+    wrong = mbbp.Activation("wrong", lambda z: z * z, lambda z: 3 * z)
+    monkeypatch.setitem(mbbp.activations.ACTIVATIONS, "wrong", wrong)
+    assert main(["check", "--activation", "wrong"]) == 1
+    assert "the gradient is WRONG" in capsys.readouterr().out
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mbbp", *words], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def test_python_m_mbbp_shows_the_version():
+    assert run("--version").stdout == f"mbbp {mbbp.__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    ends = os.pipe()
+    os.close(ends[0])
+    with os.fdopen(ends[1], "w") as nowhere:
+        done = subprocess.run(
+            [sys.executable, "-m", "mbbp", "check", "--sizes", "2,1"],
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            timeout=300,
+        )
+    assert done.stderr == b""
+    assert done.returncode == 0
