@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         The words after ``mbbp``; those of the command line by default.
     """
-    parser = _make_parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; what it parses has its function in ``run``."""
     parser = _Parser(prog="mbbp", description="Mini-batch backpropagation, fully vectorised and compiled.")
     parser.add_argument("--version", action="version", version=f"mbbp {mbbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
@@ -164,7 +165,8 @@ def _train(options: argparse.Namespace) -> int:
     )
     seconds = time.perf_counter() - started
     result = _result(net, data)
-    print(f"\n{len(history)} epochs in {seconds:.2f} s{_sentence(result, data)}")
+    trained = sum(history["seconds"])
+    print(f"\n{len(history)} epochs: {trained:.2f} s of training, {seconds:.2f} s in all{_sentence(result, data)}")
     writers: dict[str, Callable[[Path], Any]] = {
         "plot": history.plot,
         "json": lambda path: _write_json(path, net, data, {"seconds": seconds, **result}),

@@ -238,6 +238,13 @@ class _Loop:
         self.work = np.empty(workspace_size(net.sizes, chosen.batch_size), net.dtype)
         self.gradient = np.empty_like(net.theta)
         self.steps_at_once = 16
+        self._compile()
+
+    def _compile(self) -> None:
+        """Run the compiled loop over no example, so that compiling it counts in no epoch's seconds."""
+        nothing = np.zeros(0, np.int64)
+        optimizer = self.plan.optimizer.compiled(0.0, 0.0, None, self.state.moments, self.state.steps)
+        self._call(nothing, optimizer, np.zeros(3), measure_norm=False)
 
     def run_epoch(self, bar: Progress) -> Epoch:
         """Train for one epoch and return its figures; if that fails, the network is as it was before."""
@@ -284,25 +291,28 @@ class _Loop:
 
     def _run_mini_batches(self, order: Array, optimizer: CompiledOptimizer, totals: Array, bar: Progress) -> bool:
         """Run the compiled loop over all mini-batches, coming up for air now and then."""
-        size, model, examples = self.plan.batch_size, self.net.model, self.plan.examples
         start = 0
         while start < order.size:
-            stop = min(order.size, start + self.steps_at_once * size)
+            stop = min(order.size, start + self.steps_at_once * self.plan.batch_size)
             began = time.perf_counter()
-            if not kernels.train(
-                model,
-                examples,
-                order[start:stop],
-                size,
-                optimizer,
-                self.work,
-                self.gradient,
-                totals,
-                stop == order.size,
-            ):
+            if not self._call(order[start:stop], optimizer, totals, measure_norm=stop == order.size):
                 return False
             rate = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
             self.steps_at_once = max(1, int(self.steps_at_once * min(rate, 16.0)))
             bar.advance(stop - start)
             start = stop
         return True
+
+    def _call(self, order: Array, optimizer: CompiledOptimizer, totals: Array, *, measure_norm: bool) -> bool:
+        is_finite: bool = kernels.train(
+            self.net.model,
+            self.plan.examples,
+            order,
+            self.plan.batch_size,
+            optimizer,
+            self.work,
+            self.gradient,
+            totals,
+            measure_norm,
+        )
+        return is_finite

@@ -44,7 +44,9 @@ def test_train_prints_a_row_an_epoch_and_the_test_accuracy(capsys):
     assert main(["train", *QUICK]) == 0
     out, err = capsys.readouterr()
     assert [row.split()[0] for row in rows_of(out)] == ["1", "2"]
-    assert re.search(r"2 epochs in \d+\.\d\d s; test accuracy \d+\.\d\d% \(\d+ of \d+\)", out)
+    assert re.search(
+        r"2 epochs: \d+\.\d\d s of training, \d+\.\d\d s in all; test accuracy \d+\.\d\d% \(\d+ of \d+\)", out
+    )
     assert "[64, 30, 10]" in out
     assert err == ""
 
@@ -121,7 +123,7 @@ def test_train_on_a_file_of_numbers_to_predict(capsys, tmp_path, rng):
     out = capsys.readouterr().out
     costs = [float(row.split()[1]) for row in rows_of(out)]
     assert costs[-1] < costs[0] / 4
-    assert out.rstrip().endswith(" s")
+    assert out.rstrip().endswith(" s in all")
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ class Model(NamedTuple):
 class Examples(NamedTuple):
     """Examples as the kernels see them.
 
-    All three are read-only and in C order, so that one compilation serves every caller's arrays: Numba takes a matrix of
-    one row or one column, which is in both orders, for C.
+    All three are read-only and in C order, so that one compilation serves every caller's arrays: Numba takes a matrix
+    of one row or one column, which is in both orders, for C.
     """
 
     inputs: Array  # (n, n_in): the columns of X are its rows
