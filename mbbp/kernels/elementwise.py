@@ -4,15 +4,14 @@
 code. The others work on the engine's own buffers and check nothing.
 """
 
-import math
-
 import numpy as np
 from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
 from mbbp.kernels.codes import IDENTITY, LEAKY_RELU, OWN, RELU, SIGMOID, SOFTMAX, TANH
-from mbbp.kernels.jit import compiled, compiled_fast
+from mbbp.kernels.exponential import exp, exp_parts
+from mbbp.kernels.jit import compiled, compiled_contracting, compiled_fast
 from mbbp.kernels.pointers import call_unary
 
 LEAK = 0.01
@@ -74,19 +73,19 @@ def _result(z, out):
     return out
 
 
-@compiled
+@compiled_contracting
 def _sigmoid(z, a):
     one = z.dtype.type(1)
     for i in range(z.size):
-        e = math.exp(-abs(z[i]))  # exp of a negative number never overflows
+        e = exp(-abs(z[i]))  # of a negative number: it never overflows
         a[i] = (one if z[i] >= 0 else e) / (one + e)
 
 
-@compiled
+@compiled_contracting
 def _sigmoid_prime(z, a):
     one = z.dtype.type(1)
     for i in range(z.size):
-        e = math.exp(-abs(z[i]))
+        e = exp(-abs(z[i]))
         a[i] = e / ((one + e) * (one + e))
 
 
@@ -199,7 +198,17 @@ def hadamard(s, t, out=None):
 # ------------------------------------------------------------------------- the engine's own: (n, m) matrices, no checks
 
 
-@compiled
+@compiled_contracting
+def _tanh(z, a):
+    two = z.dtype.type(2)
+    for i in range(z.size):
+        scale, rest = exp_parts(-two * abs(z[i]))
+        less = scale * rest + (scale - z.dtype.type(1))  # exp(-2|z|) - 1: no digits are lost where z is small
+        value = abs(less) / (less + two)
+        a[i] = (value if z[i] >= 0 else -value) if z[i] == z[i] else z[i]
+
+
+@compiled_contracting
 def softmax(Z, A):
     """Set A = softmax of each column of Z, by way of its largest entry so that nothing overflows."""
     n, m = Z.shape
@@ -209,7 +218,8 @@ def softmax(Z, A):
             largest = max(largest, Z[j, i])
         total = Z.dtype.type(0)
         for j in range(n):
-            A[j, i] = math.exp(Z[j, i] - largest)
+            A[j, i] = exp(Z[j, i] - largest)
+        for j in range(n):
             total += A[j, i]
         for j in range(n):
             A[j, i] /= total
@@ -227,8 +237,7 @@ def activate(rule, Z, A):
     if code == SIGMOID:
         _sigmoid(z, a)
     elif code == TANH:
-        for i in range(z.size):
-            a[i] = math.tanh(z[i])
+        _tanh(z, a)
     elif code == RELU:
         for i in range(z.size):
             a[i] = z[i] if z[i] > 0 else z[i] * zero  # 0, but NaN stays NaN

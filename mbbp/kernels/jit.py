@@ -1,20 +1,66 @@
 """The one decorator that compiles everything, and the line that says so when it takes a while."""
 
+import hashlib
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import event
+from numba.core import config, event
 
-compiled = numba.njit(cache=True, error_model="numpy", nogil=True)
+DISABLED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 -- set at run time, unknown to type checkers
 
 # Reassociation lets a sum be taken in vector lanes, contraction lets a product and a sum be one instruction. The flags
 # that would let NaN and inf be assumed away stay off: isfinite must tell the truth.
-compiled_fast = numba.njit(
-    cache=True, error_model="numpy", nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}
-)
+_FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+def _fingerprint() -> bytes:
+    """Return what changes whenever any kernel's source does."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
+_FINGERPRINT = _fingerprint()
+
+
+def _compile(function: Callable[..., Any], fastmath: Any) -> Any:
+    """Return the function, compiled at its first call and kept on disk.
+
+    Numba keeps compiled code for as long as the file of the function is the same. But kernels contain the kernels that
+    they call, so what counts is that no file of this package has changed.
+    """
+    options = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
+    dispatcher = numba.njit(cache=True, **options)(function)
+    if DISABLED:
+        return dispatcher
+    try:
+        file = dispatcher._cache._cache_file
+        file._source_stamp = (file._source_stamp, _FINGERPRINT)
+    except AttributeError:
+        # a Numba whose cache is built otherwise: compile in every process, rather than ever run what is out of date
+        return numba.njit(**options)(function)
+    return dispatcher
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function."""
+    return _compile(function, fastmath=False)
+
+
+def compiled_fast(function: Callable[..., Any]) -> Any:
+    """Compile a function whose sums may be taken in any order."""
+    return _compile(function, fastmath=_FAST)
+
+
+def compiled_contracting(function: Callable[..., Any]) -> Any:
+    """Compile a function whose products and sums may be fused, but in which no sum is taken in another order."""
+    return _compile(function, fastmath={"contract", "nsz"})
+
 
 SECONDS_BEFORE_NOTICE = 1.0
 

@@ -1,8 +1,8 @@
 """A user's own scalar functions, compiled apart and called by address.
 
 The engine is compiled once for all networks. A function that it cannot know beforehand is therefore compiled on its own
-(and cached on disk, where its source is a file) and reaches the engine as a number: the address of its machine code.
-With the JIT disabled the number is an index into a list of the Python functions themselves.
+and reaches the engine as a number: the address of its machine code. With the JIT disabled the number is an index into a
+list of the Python functions themselves.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,10 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
-DISABLED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 -- set from the environment, unknown to type checkers
+from mbbp.kernels.jit import DISABLED
 
 _kept: list[Any] = []  # what an address points at must outlive every network that uses it
 
@@ -47,12 +46,9 @@ def address_of(function: Callable[..., float], n_arguments: int, dtype: np.dtype
     number = numba.from_dtype(dtype)
     signature = number(*[number] * n_arguments)
     try:
-        try:
-            callback = numba.cfunc(signature, cache=True, error_model="numpy")(plain)
-        except RuntimeError as error:  # Numba: there is no file to keep a cache beside (typed at a prompt, say)
-            if "cannot cache" not in str(error):
-                raise
-            callback = numba.cfunc(signature, error_model="numpy")(plain)
+        # Not cached on disk: Numba's cache tells apart neither the constants in two lambdas of one line nor the globals
+        # that a function reads, and would hand out the wrong one. It takes some 20 ms.
+        callback = numba.cfunc(signature, error_model="numpy")(plain)
     except NumbaError as error:
         reason = str(error).strip().splitlines()
         raise TypeError(

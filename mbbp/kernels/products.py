@@ -1,111 +1,180 @@
 """The three matrix products of backpropagation: forward, backward, and the weight gradient.
 
-All matrices are in Fortran order, so the first index, the neuron, is the one that runs along memory and through the
-vector lanes. The loops are blocked in registers: an inner loop over neurons does eight multiply-adds for every six
-numbers that it loads, because it takes four terms of the sum and two examples at a time.
+All matrices are (n, m) in Fortran order, so that in memory an example, or the weights of one input, is a row of
+neighbouring neurons. Seen as rows, each product is C = keep C + rate A B, and is cut into tiles for the micro-kernel
+(see tile.py): groups of columns as wide as a tile, blocks of the sum so short that a block of B stays in the L1 cache,
+and then tile by tile down the rows.
 """
 
-from mbbp.kernels.jit import compiled_fast
+from mbbp.kernels.codes import ONE, ZERO
+from mbbp.kernels.jit import compiled, compiled_fast
+from mbbp.kernels.tile import MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile
+
+DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
+PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
+ROWS_WORTH_PACKING = 4 * ROWS  # from here on the copy of a block is read often enough to pay
 
 
-@compiled_fast
-def affine(W, A, b, Z):
+def _rows_of_tiles(vectors):
+    """Return the function that goes down the rows of one group of columns, `vectors` vectors wide."""
+
+    @compiled
+    def rows_of_tiles(a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, n_rows, depth, last, keep, rate):
+        i = 0
+        while i + ROWS <= n_rows:
+            tile(ROWS, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            i += ROWS
+            a_at += ROWS * a_row
+            c_at += ROWS * c_row
+        while i + 4 <= n_rows:
+            tile(4, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            i += 4
+            a_at += 4 * a_row
+            c_at += 4 * c_row
+        while i + 2 <= n_rows:
+            tile(2, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            i += 2
+            a_at += 2 * a_row
+            c_at += 2 * c_row
+        if i < n_rows:
+            tile(1, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+
+    return rows_of_tiles
+
+
+_rows_of_1, _rows_of_2, _rows_of_3 = _rows_of_tiles(1), _rows_of_tiles(2), _rows_of_tiles(min(3, MOST_VECTORS))
+
+
+@compiled
+def _pack(b, b_at, b_step, b_column, depth, columns, panel):
+    """Copy a block of B into the panel, row after row; its columns lie `b_column` apart in B."""
+    if b_column == 1:
+        for k in range(depth):
+            for j in range(columns):
+                panel[k * columns + j] = b[b_at + k * b_step + j]
+    else:
+        for j in range(columns):
+            for k in range(depth):
+                panel[k * columns + j] = b[b_at + j * b_column + k * b_step]
+
+
+@compiled
+def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, depth, keep, rate, panel):
+    """C = keep C + rate A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
+    width = VECTOR_BYTES // c.itemsize
+    packs = b_column != 1 or (n_rows >= ROWS_WORTH_PACKING and n_columns > MOST_VECTORS * width)
+    if not MASKS_ARE_CHEAP:
+        packs = packs or n_columns % width != 0
+    for column in range(0, n_columns, MOST_VECTORS * width):
+        columns = min(MOST_VECTORS * width, n_columns - column)
+        vectors = (columns + width - 1) // width
+        last = columns - (vectors - 1) * width
+        for k in range(0, depth, DEPTH):
+            terms = min(DEPTH, depth - k)
+            kept = keep if k == 0 else c.dtype.type(1)
+            source, source_at, source_step = b, k * b_step + column * b_column, b_step
+            if packs:
+                _pack(b, source_at, b_step, b_column, terms, columns, panel)
+                source, source_at, source_step = panel, ZERO, columns
+            if vectors == 1:
+                _rows_of_1(
+                    a,
+                    k * a_step,
+                    a_row,
+                    a_step,
+                    source,
+                    source_at,
+                    source_step,
+                    c,
+                    column,
+                    n_columns,
+                    n_rows,
+                    terms,
+                    last,
+                    kept,
+                    rate,
+                )
+            elif vectors == 2:
+                _rows_of_2(
+                    a,
+                    k * a_step,
+                    a_row,
+                    a_step,
+                    source,
+                    source_at,
+                    source_step,
+                    c,
+                    column,
+                    n_columns,
+                    n_rows,
+                    terms,
+                    last,
+                    kept,
+                    rate,
+                )
+            else:
+                _rows_of_3(
+                    a,
+                    k * a_step,
+                    a_row,
+                    a_step,
+                    source,
+                    source_at,
+                    source_step,
+                    c,
+                    column,
+                    n_columns,
+                    n_rows,
+                    terms,
+                    last,
+                    kept,
+                    rate,
+                )
+
+
+@compiled
+def _flat(X):
+    return X.T.reshape(X.size)
+
+
+@compiled
+def affine(W, A, b, Z, panel):
     """Z = W A + b."""
     n_out, n_in = W.shape
     m = A.shape[1]
     for i in range(m):
         for j in range(n_out):
             Z[j, i] = b[j]
-    pairs, quads = m - m % 2, n_in - n_in % 4
-    for k in range(0, quads, 4):
-        for i in range(0, pairs, 2):
-            a0, a1, a2, a3 = A[k, i], A[k + 1, i], A[k + 2, i], A[k + 3, i]
-            c0, c1, c2, c3 = A[k, i + 1], A[k + 1, i + 1], A[k + 2, i + 1], A[k + 3, i + 1]
-            for j in range(n_out):
-                w0, w1, w2, w3 = W[j, k], W[j, k + 1], W[j, k + 2], W[j, k + 3]
-                Z[j, i] += w0 * a0 + w1 * a1 + w2 * a2 + w3 * a3
-                Z[j, i + 1] += w0 * c0 + w1 * c1 + w2 * c2 + w3 * c3
-        for i in range(pairs, m):
-            a0, a1, a2, a3 = A[k, i], A[k + 1, i], A[k + 2, i], A[k + 3, i]
-            for j in range(n_out):
-                Z[j, i] += W[j, k] * a0 + W[j, k + 1] * a1 + W[j, k + 2] * a2 + W[j, k + 3] * a3
-    for k in range(quads, n_in):
-        for i in range(m):
-            a0 = A[k, i]
-            for j in range(n_out):
-                Z[j, i] += W[j, k] * a0
+    one = Z.dtype.type(1)
+    _multiply_add(_flat(A), n_in, ONE, _flat(W), n_out, ONE, _flat(Z), m, n_out, n_in, one, one, panel)
 
 
-@compiled_fast
-def transposed_product(W, D, out):
+@compiled
+def transposed_product(W, D, out, panel):
     """Out = W^T D: the errors of a layer, carried back through its weights."""
     n_out, n_in = W.shape
     m = D.shape[1]
-    zero = W.dtype.type(0)
-    pairs, twos = m - m % 2, n_in - n_in % 2
-    for k in range(0, twos, 2):
-        for i in range(0, pairs, 2):
-            s00, s01, s10, s11 = zero, zero, zero, zero
-            for j in range(n_out):
-                s00 += W[j, k] * D[j, i]
-                s01 += W[j, k] * D[j, i + 1]
-                s10 += W[j, k + 1] * D[j, i]
-                s11 += W[j, k + 1] * D[j, i + 1]
-            out[k, i], out[k, i + 1], out[k + 1, i], out[k + 1, i + 1] = s00, s01, s10, s11
-    for i in range(m):
-        for k in range(0 if i >= pairs else twos, n_in):
-            s00 = zero
-            for j in range(n_out):
-                s00 += W[j, k] * D[j, i]
-            out[k, i] = s00
+    one, zero = out.dtype.type(1), out.dtype.type(0)
+    out[:, :] = zero
+    _multiply_add(_flat(D), n_out, ONE, _flat(W), ONE, n_out, _flat(out), m, n_in, n_out, one, one, panel)
 
 
-@compiled_fast
-def scale(keep, G):
-    """G = keep G; a factor of 0 sets zeros, whatever stood there."""
-    n, n_columns = G.shape
-    if keep == 0:
-        G[:, :] = G.dtype.type(0)
-    elif keep != 1:
-        for k in range(n_columns):
-            for j in range(n):
-                G[j, k] *= keep
+@compiled
+def add_outer_products(keep, G, rate, D, A, panel):
+    """G = keep G + rate D A^T: the outer products delta a^T (BP4) of all examples at once.
 
-
-@compiled_fast
-def add_outer_products(rate, D, A, G):
-    """G = G + rate D A^T: the outer products delta a^T (BP4) of all examples at once."""
+    A factor of 0 starts from zeros, whatever stood in G.
+    """
     n_out, n_in = G.shape
     m = D.shape[1]
-    fours, twos = m - m % 4, n_in - n_in % 2
-    for k in range(0, twos, 2):
-        for i in range(0, fours, 4):
-            a0, a1, a2, a3 = rate * A[k, i], rate * A[k, i + 1], rate * A[k, i + 2], rate * A[k, i + 3]
-            c0, c1, c2, c3 = (
-                rate * A[k + 1, i],
-                rate * A[k + 1, i + 1],
-                rate * A[k + 1, i + 2],
-                rate * A[k + 1, i + 3],
-            )
-            for j in range(n_out):
-                d0, d1, d2, d3 = D[j, i], D[j, i + 1], D[j, i + 2], D[j, i + 3]
-                G[j, k] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
-                G[j, k + 1] += d0 * c0 + d1 * c1 + d2 * c2 + d3 * c3
-        for i in range(fours, m):
-            a0, c0 = rate * A[k, i], rate * A[k + 1, i]
-            for j in range(n_out):
-                G[j, k] += D[j, i] * a0
-                G[j, k + 1] += D[j, i] * c0
-    for k in range(twos, n_in):
-        for i in range(m):
-            a0 = rate * A[k, i]
-            for j in range(n_out):
-                G[j, k] += D[j, i] * a0
+    if keep == 0:
+        G[:, :] = G.dtype.type(0)
+    _multiply_add(_flat(A), ONE, n_in, _flat(D), n_out, ONE, _flat(G), n_in, n_out, m, keep, rate, panel)
 
 
 @compiled_fast
 def add_columns(rate, D, g):
-    """G = g + rate D 1: the bias gradients (BP3) of all examples at once."""
+    """Set g = g + rate D 1: the bias gradients (BP3) of all examples at once."""
     for i in range(D.shape[1]):
         for j in range(D.shape[0]):
             g[j] += rate * D[j, i]

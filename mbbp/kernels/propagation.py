@@ -1,7 +1,8 @@
 """Forward and backward through the whole network, a mini-batch at once.
 
 The workspace is one vector. For a mini-batch of m examples it holds, each (n, m) with a column contiguous: the inputs
-a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta.
+a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end is
+the panel, room for the products.
 """
 
 from typing import Any, NamedTuple
@@ -9,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import example_cost, output_delta
 from mbbp.kernels.elementwise import activate, multiply_by_derivative
 from mbbp.kernels.jit import compiled
-from mbbp.kernels.products import add_columns, add_outer_products, affine, scale, transposed_product
+from mbbp.kernels.products import PANEL, add_columns, add_outer_products, affine, transposed_product
 
 Array = NDArray[Any]
 
@@ -49,7 +51,7 @@ class Examples(NamedTuple):
 
 def workspace_size(sizes: Any, m: int) -> int:
     """Return how many numbers the workspace of a mini-batch of m examples holds."""
-    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:])))
+    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:]))) + PANEL
 
 
 def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Array, Array]:
@@ -71,7 +73,7 @@ def load(examples, columns, work):
     """Copy the examples of these columns into the workspace, side by side."""
     m = columns.size
     n_in, n_out = examples.inputs.shape[1], examples.targets.shape[1]
-    A, Y = matrix(work, 0, n_in, m), matrix(work, n_in * m, n_out, m)
+    A, Y = matrix(work, ZERO, n_in, m), matrix(work, n_in * m, n_out, m)
     factors = work[(n_in + n_out) * m : (n_in + n_out + 1) * m]
     for i in range(m):
         column = columns[i]
@@ -91,14 +93,14 @@ def _first_block(sizes, m):
 def forward(model, work, m):
     """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on."""
     theta, sizes, rules = model
-    A = matrix(work, 0, sizes[0], m)
+    A, panel = matrix(work, ZERO, sizes[0], m), work[work.size - PANEL :]
     parameter, block = 0, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         W = matrix(theta, parameter, n_out, n_in)
         b = theta[parameter + n_out * n_in : parameter + n_out * (n_in + 1)]
         Z, A_next = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
-        affine(W, A, b, Z)
+        affine(W, A, b, Z, panel)
         activate(rules[layer], Z, A_next)
         A = A_next
         parameter += n_out * (n_in + 1)
@@ -114,6 +116,7 @@ def backward(model, work, m, target, keep, rate):
     layer's weights are used to carry the error back before they change.
     """
     theta, sizes, rules = model
+    panel = work[work.size - PANEL :]
     last = sizes.size - 2
     n_out = sizes[-1]
     parameter, block = theta.size, _first_block(sizes, m)
@@ -138,16 +141,15 @@ def backward(model, work, m, target, keep, rate):
             block -= 3 * n_in * m
             A = matrix(work, block + n_in * m, n_in, m)
             Z, D_back = matrix(work, block, n_in, m), matrix(work, block + 2 * n_in * m, n_in, m)
-            transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back)
+            transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back, panel)
             multiply_by_derivative(rules[layer - 1], Z, A, D_back)
         else:
-            A = matrix(work, 0, n_in, m)
+            A = matrix(work, ZERO, n_in, m)
         G = matrix(target, parameter, n_out, n_in)
         g = target[parameter + n_out * n_in : parameter + n_out * (n_in + 1)]
-        scale(keep, G)
         if keep == 0:
             g[:] = g.dtype.type(0)
-        add_outer_products(rate, D, A, G)
+        add_outer_products(keep, G, rate, D, A, panel)
         add_columns(rate, D, g)
 
 
@@ -198,7 +200,7 @@ def predict(model, inputs, start, stop, chunk, work, out):
     n_in, n_out = sizes[0], sizes[-1]
     for begin in range(start, stop, chunk):
         m = min(chunk, stop - begin)
-        A = matrix(work, 0, n_in, m)
+        A = matrix(work, ZERO, n_in, m)
         for i in range(m):
             for j in range(n_in):
                 A[j, i] = inputs[begin + i, j]
@@ -228,5 +230,5 @@ def gradient(model, examples, work, target, input_target):
     backward(model, work, m, target, zero, one / theta.dtype.type(m))
     if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)
-        transposed_product(matrix(theta, 0, sizes[1], sizes[0]), D, input_target.T)
+        transposed_product(matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, work[work.size - PANEL :])
     return cost / m

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD
+from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
 from mbbp.kernels.jit import compiled, compiled_fast
 
 Array = NDArray[Any]
@@ -109,7 +109,7 @@ def update(optimizer, sizes, theta, gradient):
     """Take one step; L2 and decay act on the weights alone, as in the book."""
     optimizer.steps[0] += 1
     keep = 1.0 - optimizer.learning_rate * optimizer.weight_decay
-    start = 0
+    start = ZERO
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         stop = start + n_in * n_out

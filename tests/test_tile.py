@@ -1,0 +1,106 @@
+"""The micro-kernel and the products cut into its tiles: every tail, against NumPy."""
+
+import numpy as np
+import pytest
+
+from mbbp.kernels.exponential import exp
+from mbbp.kernels.jit import compiled
+from mbbp.kernels.products import DEPTH, PANEL, add_outer_products, affine, transposed_product
+from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tile
+from tests.conftest import JIT
+
+DTYPES = ["float32", "float64"]
+TOLERANCE = {"float32": 2e-6, "float64": 2e-15}
+WIDEST = 40 if JIT else 20
+
+
+def close(got, wanted, dtype, terms=1):
+    scale = np.abs(wanted).max() + 1.0
+    return np.abs(got - wanted).max() <= TOLERANCE[dtype] * scale * np.sqrt(terms)
+
+
+def tile_function(rows, vectors):
+    @compiled
+    def run(a, b, c, columns, depth, last, keep, rate):
+        tile(rows, vectors, a, 1, depth, 1, b, 2, columns, c, 3, columns, depth, last, keep, rate)
+
+    return run
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vectors", range(1, MOST_VECTORS + 1))
+@pytest.mark.parametrize("rows", sorted({1, 2, 4, ROWS}))
+def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, rng):
+    run = tile_function(rows, vectors)
+    number = np.dtype(dtype).type
+    for last in range(1, lanes(dtype) + 1):
+        columns = (vectors - 1) * lanes(dtype) + last
+        for depth in (1, 2, 7):
+            a = rng.standard_normal(1 + rows * depth).astype(dtype)
+            b = rng.standard_normal(2 + depth * columns).astype(dtype)
+            c = rng.standard_normal(3 + rows * columns + 5).astype(dtype)
+            wanted = c.copy()
+            _twin(rows, vectors, a, 1, depth, 1, b, 2, columns, wanted, 3, columns, depth, last, number(0.5), number(2))
+            before = c.copy()
+            run(a, b, c, columns, depth, last, number(0.5), number(2))
+            assert close(c, wanted, dtype, depth)
+            assert (c[:3] == before[:3]).all()
+            assert (c[-5:] == before[-5:]).all()
+
+
+def matrices(rng, dtype, *shapes):
+    return [np.asfortranarray(rng.standard_normal(shape).astype(dtype)) for shape in shapes]
+
+
+def check_products(n_out, n_in, m, dtype, rng):
+    number = np.dtype(dtype).type
+    panel = np.full(PANEL, np.nan, dtype)
+    W, A, D, G = matrices(rng, dtype, (n_out, n_in), (n_in, m), (n_out, m), (n_out, n_in))
+    b = rng.standard_normal(n_out).astype(dtype)
+    Z, back = np.full((n_out, m), np.nan, dtype, "F"), np.full((n_in, m), np.nan, dtype, "F")
+    affine(W, A, b, Z, panel)
+    assert close(Z, W.astype(float) @ A + b[:, None], dtype, n_in)
+    transposed_product(W, D, back, panel)
+    assert close(back, W.astype(float).T @ D, dtype, n_out)
+    wanted = 0.5 * G.astype(float) - 0.25 * (D.astype(float) @ A.T)
+    add_outer_products(number(0.5), G, number(-0.25), D, A, panel)
+    assert close(G, wanted, dtype, m)
+    G[...] = np.nan
+    add_outer_products(number(0), G, number(1), D, A, panel)
+    assert close(G, D.astype(float) @ A.T, dtype, m)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_out", range(1, WIDEST + 1))
+def test_products_of_every_width_and_batch(n_out, dtype, rng):
+    for m in range(1, WIDEST + 1):
+        check_products(n_out, 1 + (3 * n_out + m) % WIDEST, m, dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("n_out", "n_in", "m"),
+    [
+        (10, DEPTH + 1, 3),
+        (100, 2 * DEPTH, 33),
+        (130, 70, DEPTH + 9),
+        (64, 200, 130),
+        (1, 300, 1),
+        (300, 1, 2),
+        (49, 97, 64),
+    ],
+)
+def test_products_over_several_blocks(n_out, n_in, m, dtype, rng):
+    check_products(n_out, n_in, m, dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_is_right_to_two_units_in_the_last_place(dtype, rng):
+    exponents = np.concatenate([[0.0, -0.0], -np.logspace(-30, 1.93, 2000), -rng.uniform(0, 86, 2000)]).astype(dtype)
+    got = np.array([exp(x) for x in exponents], dtype)
+    wanted = np.exp(exponents.astype(np.longdouble))
+    assert (np.abs(got - wanted) <= 2 * np.spacing(wanted.astype(dtype))).all()
+    number = np.dtype(dtype).type
+    assert exp(number(-1e4)) == 0
+    assert exp(number(-np.inf)) == 0
+    assert np.isnan(exp(number(np.nan)))
