@@ -21,8 +21,8 @@ def close(got, wanted, dtype, terms=1):
 
 def tile_function(rows, vectors):
     @compiled
-    def run(a, b, c, columns, depth, last, keep, rate):
-        tile(rows, vectors, a, 1, depth, 1, b, 2, columns, c, 3, columns, depth, last, keep, rate)
+    def run(a, b, c, columns, depth, keep, rate):
+        tile(rows, vectors, a, 1, depth, 1, b, 2, columns, c, 3, columns, depth, columns, keep, rate)
 
     return run
 
@@ -40,9 +40,11 @@ def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, r
             b = rng.standard_normal(2 + depth * columns).astype(dtype)
             c = rng.standard_normal(3 + rows * columns + 5).astype(dtype)
             wanted = c.copy()
-            _twin(rows, vectors, a, 1, depth, 1, b, 2, columns, wanted, 3, columns, depth, last, number(0.5), number(2))
+            _twin(
+                rows, vectors, a, 1, depth, 1, b, 2, columns, wanted, 3, columns, depth, columns, number(0.5), number(2)
+            )
             before = c.copy()
-            run(a, b, c, columns, depth, last, number(0.5), number(2))
+            run(a, b, c, columns, depth, number(0.5), number(2))
             assert close(c, wanted, dtype, depth)
             assert (c[:3] == before[:3]).all()
             assert (c[-5:] == before[-5:]).all()

@@ -19,25 +19,25 @@ def _rows_of_tiles(vectors):
     """Return the function that goes down the rows of one group of columns, `vectors` vectors wide."""
 
     @compiled
-    def rows_of_tiles(a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, n_rows, depth, last, keep, rate):
+    def rows_of_tiles(a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, n_rows, depth, columns, keep, rate):
         i = 0
         while i + ROWS <= n_rows:
-            tile(ROWS, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            tile(ROWS, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
             i += ROWS
             a_at += ROWS * a_row
             c_at += ROWS * c_row
         while i + 4 <= n_rows:
-            tile(4, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            tile(4, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
             i += 4
             a_at += 4 * a_row
             c_at += 4 * c_row
         while i + 2 <= n_rows:
-            tile(2, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            tile(2, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
             i += 2
             a_at += 2 * a_row
             c_at += 2 * c_row
         if i < n_rows:
-            tile(1, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, last, keep, rate)
+            tile(1, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
 
     return rows_of_tiles
 
@@ -46,16 +46,25 @@ _rows_of_1, _rows_of_2, _rows_of_3 = _rows_of_tiles(1), _rows_of_tiles(2), _rows
 
 
 @compiled
-def _pack(b, b_at, b_step, b_column, depth, columns, panel):
+def _pack(b, b_at, b_step, b_column, depth, columns, panel, panel_step):
     """Copy a block of B into the panel, row after row; its columns lie `b_column` apart in B."""
     if b_column == 1:
         for k in range(depth):
             for j in range(columns):
-                panel[k * columns + j] = b[b_at + k * b_step + j]
+                panel[k * panel_step + j] = b[b_at + k * b_step + j]
     else:
         for j in range(columns):
             for k in range(depth):
-                panel[k * columns + j] = b[b_at + j * b_column + k * b_step]
+                panel[k * panel_step + j] = b[b_at + j * b_column + k * b_step]
+
+
+@compiled
+def _group_of_columns(left, width):
+    """Return how many of the columns that are left go into the next group: none is left narrower than a vector."""
+    most = MOST_VECTORS * width
+    if left <= most:
+        return left
+    return (left + 1) // 2 if left < most + width else most
 
 
 @compiled
@@ -63,20 +72,19 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
     """C = keep C + rate A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
     width = VECTOR_BYTES // c.itemsize
     packs = b_column != 1 or (n_rows >= ROWS_WORTH_PACKING and n_columns > MOST_VECTORS * width)
-    if not MASKS_ARE_CHEAP:
-        packs = packs or n_columns % width != 0
-    for column in range(0, n_columns, MOST_VECTORS * width):
-        columns = min(MOST_VECTORS * width, n_columns - column)
-        vectors = (columns + width - 1) // width
-        last = columns - (vectors - 1) * width
+    packs = packs or (n_columns < width and not MASKS_ARE_CHEAP)
+    column = 0
+    while column < n_columns:
+        columns = _group_of_columns(n_columns - column, width)
         for k in range(0, depth, DEPTH):
             terms = min(DEPTH, depth - k)
             kept = keep if k == 0 else c.dtype.type(1)
             source, source_at, source_step = b, k * b_step + column * b_column, b_step
             if packs:
-                _pack(b, source_at, b_step, b_column, terms, columns, panel)
-                source, source_at, source_step = panel, ZERO, columns
-            if vectors == 1:
+                panel_step = max(columns, width)
+                _pack(b, source_at, b_step, b_column, terms, columns, panel, panel_step)
+                source, source_at, source_step = panel, ZERO, panel_step
+            if columns <= width:
                 _rows_of_1(
                     a,
                     k * a_step,
@@ -90,11 +98,11 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
                     n_columns,
                     n_rows,
                     terms,
-                    last,
+                    columns,
                     kept,
                     rate,
                 )
-            elif vectors == 2:
+            elif columns <= 2 * width:
                 _rows_of_2(
                     a,
                     k * a_step,
@@ -108,7 +116,7 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
                     n_columns,
                     n_rows,
                     terms,
-                    last,
+                    columns,
                     kept,
                     rate,
                 )
@@ -126,10 +134,11 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
                     n_columns,
                     n_rows,
                     terms,
-                    last,
+                    columns,
                     kept,
                     rate,
                 )
+        column += columns
 
 
 @compiled
