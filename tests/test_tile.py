@@ -6,7 +6,7 @@ import pytest
 from mbbp.kernels.exponential import exp
 from mbbp.kernels.jit import compiled
 from mbbp.kernels.products import DEPTH, PANEL, add_outer_products, affine, transposed_product
-from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tile
+from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tile, transpose
 from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
@@ -48,6 +48,25 @@ def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, r
             assert close(c, wanted, dtype, depth)
             assert (c[:3] == before[:3]).all()
             assert (c[-5:] == before[-5:]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_block_is_turned(dtype, rng):
+    n = lanes(dtype)
+
+    @compiled
+    def run(source, target, step, rows, columns):
+        transpose(source, 1, step, target, 2, n + 3, rows, columns)
+
+    for rows in range(1, n + 1):
+        for columns in range(1, n + 1):
+            source = rng.standard_normal(1 + rows * (columns + 2) - 2).astype(dtype)
+            target = np.full(2 + n * (n + 3), np.nan, dtype)
+            run(source, target, columns + 2, rows, columns)
+            block = np.lib.stride_tricks.as_strided(
+                source[1:], (rows, columns), (source.itemsize * (columns + 2), source.itemsize)
+            )
+            assert (target[2:].reshape(n, n + 3)[:columns, :rows] == block.T).all()
 
 
 def matrices(rng, dtype, *shapes):

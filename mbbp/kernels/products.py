@@ -8,11 +8,10 @@ and then tile by tile down the rows.
 
 from mbbp.kernels.codes import ONE, ZERO
 from mbbp.kernels.jit import compiled, compiled_fast
-from mbbp.kernels.tile import MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile
+from mbbp.kernels.tile import MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile, transpose
 
 DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
 PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
-ROWS_WORTH_PACKING = 4 * ROWS  # from here on the copy of a block is read often enough to pay
 
 
 def _rows_of_tiles(vectors):
@@ -47,15 +46,18 @@ _rows_of_1, _rows_of_2, _rows_of_3 = _rows_of_tiles(1), _rows_of_tiles(2), _rows
 
 @compiled
 def _pack(b, b_at, b_step, b_column, depth, columns, panel, panel_step):
-    """Copy a block of B into the panel, row after row; its columns lie `b_column` apart in B."""
+    """Copy a block of B into the panel, row after row; turn it where its columns are what lies together in memory."""
+    width = VECTOR_BYTES // panel.itemsize
     if b_column == 1:
         for k in range(depth):
             for j in range(columns):
                 panel[k * panel_step + j] = b[b_at + k * b_step + j]
-    else:
-        for j in range(columns):
-            for k in range(depth):
-                panel[k * panel_step + j] = b[b_at + j * b_column + k * b_step]
+        return
+    for j in range(0, columns, width):
+        for k in range(0, depth, width):
+            at = b_at + j * b_column + k
+            rows, across = min(width, columns - j), min(width, depth - k)
+            transpose(b, at, b_column, panel, k * panel_step + j, panel_step, rows, across)
 
 
 @compiled
@@ -71,8 +73,7 @@ def _group_of_columns(left, width):
 def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, depth, keep, rate, panel):
     """C = keep C + rate A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
     width = VECTOR_BYTES // c.itemsize
-    packs = b_column != 1 or (n_rows >= ROWS_WORTH_PACKING and n_columns > MOST_VECTORS * width)
-    packs = packs or (n_columns < width and not MASKS_ARE_CHEAP)
+    packs = b_column != 1 or (n_columns < width and not MASKS_ARE_CHEAP)
     column = 0
     while column < n_columns:
         columns = _group_of_columns(n_columns - column, width)
@@ -81,7 +82,7 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
             kept = keep if k == 0 else c.dtype.type(1)
             source, source_at, source_step = b, k * b_step + column * b_column, b_step
             if packs:
-                panel_step = max(columns, width)
+                panel_step = (columns + width - 1) // width * width
                 _pack(b, source_at, b_step, b_column, terms, columns, panel, panel_step)
                 source, source_at, source_step = panel, ZERO, panel_step
             if columns <= width:
@@ -147,6 +148,12 @@ def _flat(X):
 
 
 @compiled
+def _clear(vector):
+    for i in range(vector.size):
+        vector[i] = vector.dtype.type(0)
+
+
+@compiled
 def affine(W, A, b, Z, panel):
     """Z = W A + b."""
     n_out, n_in = W.shape
@@ -163,8 +170,8 @@ def transposed_product(W, D, out, panel):
     """Out = W^T D: the errors of a layer, carried back through its weights."""
     n_out, n_in = W.shape
     m = D.shape[1]
-    one, zero = out.dtype.type(1), out.dtype.type(0)
-    out[:, :] = zero
+    one = out.dtype.type(1)
+    _clear(_flat(out))
     _multiply_add(_flat(D), n_out, ONE, _flat(W), ONE, n_out, _flat(out), m, n_in, n_out, one, one, panel)
 
 
@@ -177,7 +184,7 @@ def add_outer_products(keep, G, rate, D, A, panel):
     n_out, n_in = G.shape
     m = D.shape[1]
     if keep == 0:
-        G[:, :] = G.dtype.type(0)
+        _clear(_flat(G))
     _multiply_add(_flat(A), ONE, n_in, _flat(D), n_out, ONE, _flat(G), n_in, n_out, m, keep, rate, panel)
 
 

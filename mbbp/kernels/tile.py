@@ -18,7 +18,8 @@ names no instruction: <16 x float> becomes what the processor has.
 
 There is no scalar tail. Where the columns do not fill the last vector, it is moved back until it does: the columns
 that it then shares with the one before get the same numbers twice. Only a matrix narrower than one vector has lanes to
-spare; there loads are masked, and stores are cut into pieces of 8, 4, 2 and 1 (a masked store costs some 25 cycles on Zen 4).
+spare; there loads are masked, and stores are cut into pieces of 8, 4, 2 and 1 (a masked store costs some 25 cycles on
+Zen 4).
 
 With the JIT disabled, the NumPy twin at the end of this file stands in for it.
 """
@@ -63,11 +64,14 @@ class _Emitter:
     def splat(self, value):
         """Return a vector with one number in all lanes."""
         kind = ir.VectorType(value.type, self.width)
-        lane_0 = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(lane_0, ir.Constant(kind, ir.Undefined), self._lanes([0] * self.width))
+        undefined = ir.Constant(kind, ir.Undefined)
+        lane_0 = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        return self.shuffle(lane_0, undefined, [0] * self.width)
 
-    def _lanes(self, numbers):
-        return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
+    def shuffle(self, x, y, lanes):
+        """Return the lanes of x and y, counted through both, in this order."""
+        order = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+        return self.builder.shuffle_vector(x, y, order)
 
     def multiply_add(self, x, y, z):
         product = self.builder.fmul(x, y, flags=("contract",))
@@ -78,7 +82,7 @@ class _Emitter:
         return self.builder.load(whole, align=self.bytes)
 
     def load_some(self, pointer):
-        """Load as many lanes as there are columns."""
+        """Load as many lanes as there are columns; 0 in the others."""
         counts = ir.Constant(ir.VectorType(ir.IntType(64), self.width), list(range(self.width)))
         mask = self.builder.icmp_signed("<", counts, self.splat(self.columns))
         kind = self.vector.as_pointer()
@@ -112,8 +116,8 @@ class _Emitter:
                     size //= 2
                     has_piece = builder.icmp_unsigned("!=", builder.and_(self.columns, self.index(size)), self.index(0))
                     undefined = ir.Constant(rest.type, ir.Undefined)
-                    low = builder.shuffle_vector(rest, undefined, self._lanes(range(size)))
-                    high = builder.shuffle_vector(rest, undefined, self._lanes(range(size, 2 * size)))
+                    low = self.shuffle(rest, undefined, range(size))
+                    high = self.shuffle(rest, undefined, range(size, 2 * size))
                     with builder.if_then(has_piece):
                         self.store(low, place)
                     rest = builder.select(has_piece, high, low)
@@ -175,6 +179,39 @@ def _emit(context, builder, signature, arguments):
     return context.get_dummy_value()
 
 
+def _emit_transposed(context, builder, signature, arguments):
+    """Write the transposition of a block in registers: interleaved log2(n) times, n rows become n columns."""
+    source_step, target_step, rows, columns = (arguments[i] for i in (2, 5, 6, 7))
+    emit = _Emitter(context, builder, context.get_value_type(signature.args[0].dtype), columns)
+    source, target = (
+        builder.gep(context.make_array(signature.args[i])(context, builder, arguments[i]).data, [arguments[i + 1]])
+        for i in (0, 3)
+    )
+    last = builder.sub(rows, emit.index(1))
+    block = []
+    for row in range(emit.width):
+        # rows that are not there repeat the last one, so that nothing beyond it is read
+        is_there = builder.icmp_signed("<", emit.index(row), last)
+        step = builder.mul(source_step, builder.select(is_there, emit.index(row), last))
+        block.append(emit.load_some(builder.gep(source, [step])))
+    half = emit.width // 2
+    low = [lane for pair in zip(range(half), range(emit.width, emit.width + half), strict=True) for lane in pair]
+    high = [lane + half for lane in low]
+    for _ in range(half.bit_length()):
+        pairs = list(zip(block[:half], block[half:], strict=True))
+        block = [emit.shuffle(x, y, order) for x, y in pairs for order in (low, high)]
+    for row, vector in enumerate(block):
+        emit.store(vector, builder.gep(target, [builder.mul(target_step, emit.index(row))]))
+    return context.get_dummy_value()
+
+
+def _transpose_twin(source, source_at, source_step, target, target_at, target_step, rows, columns):
+    """Write a block's columns as rows, in NumPy."""
+    for column in range(columns):
+        for row in range(rows):
+            target[target_at + column * target_step + row] = source[source_at + row * source_step + column]
+
+
 def _twin(rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate):
     """C = keep C + rate A B for one tile, in NumPy."""
 
@@ -189,14 +226,22 @@ def _twin(rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row
 
 
 if DISABLED:
-    tile = _twin
+    tile, transpose = _twin, _transpose_twin
 else:
 
+    @intrinsic
+    def transpose(_, source, source_at, source_step, target, target_at, target_step, rows, columns):
+        """Write the columns of a block of at most lanes x lanes numbers as rows: up to `columns` rows of `rows` numbers.
+
+        As many rows of as many numbers as a vector has lanes are written to `target`, whatever `rows` and `columns` are;
+        what is there beyond them means nothing.
+        """
+        i = types.int64
+        return types.void(source, i, i, target, i, i, i, i), _emit_transposed
+
     @intrinsic(prefer_literal=True)
-    def tile(
-        context, rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate
-    ):
-        """C = keep C + rate A B for one tile of `rows` rows, and of as many columns as want `vectors` vectors.
+    def tile(_, rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate):
+        """Set C = keep C + rate A B for a tile of `rows` rows, and of as many columns as want `vectors` vectors.
 
         `rows` and `vectors` are literals. A is read from `a_at` on, `a_row` numbers from row to row and `a_step` along
         the sum; B from `b_at` on, `b_step` from row to row; C from `c_at` on, `c_row` from row to row. The sum has
