@@ -73,6 +73,15 @@ class Activation:
         object.__setattr__(self, "function", _elementwise(plain[0]))
         object.__setattr__(self, "derivative", _elementwise(plain[1]))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # pickle cannot take the NumPy twins of the user's own functions, but what they are made of
+        own = {} if self.own is None else {"function": self.own[0], "derivative": self.own[1]}
+        return self.__dict__ | own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def rule(self, dtype: np.dtype[Any]) -> tuple[int, int, int]:
         """Return what the kernels know it by: its code and, if it is a user's own, the addresses of its functions.
 
@@ -146,7 +155,12 @@ def layer_activations(activation: str | Activation | Sequence[str | Activation],
     TypeError
         If one is neither a name nor an Activation.
     """
-    given = [activation] * n_layers if isinstance(activation, str | Activation) else list(activation)
+    if isinstance(activation, str | Activation):
+        activation = [activation] * n_layers
+    try:
+        given = list(activation)
+    except TypeError:
+        raise TypeError(f"activation: one for all, or one for each layer, is wanted, got {activation!r}") from None
     found = [get_activation("activation", one) for one in given]
     if len(found) != n_layers:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Is the gradient right? Backpropagation against numeric derivatives."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -198,8 +199,8 @@ def _check_layers(
                 if numeric is None:
                     skipped += 1
                     continue
-                difference = abs(numeric - backprop[place]) / largest
-                if at < 0 or not difference <= worst:
+                difference = _relative(numeric - float(backprop[place]), largest)
+                if at < 0 or difference > worst:
                     worst, at, numeric_at = difference, int(place), numeric
             index = None if at < 0 else tuple(int(i) for i in np.argwhere(positions == at)[0])
             found.append(
@@ -233,8 +234,14 @@ def _check_directions(
         direction /= np.linalg.norm(direction)
         numeric = _derivative(net, X, Y, method, direction)
         if numeric is not None:
-            differences.append(float(abs(numeric - backprop @ direction)) / scale)
+            differences.append(_relative(numeric - float(backprop @ direction), scale))
     return differences
+
+
+def _relative(difference: float, scale: float) -> float:
+    """Return a difference relative to a scale; where NaN or inf comes in, nothing agrees with it, so inf."""
+    share = abs(float(difference)) / scale
+    return math.inf if math.isnan(share) else share
 
 
 def _derivative(net: "Network", X: ArrayLike, Y: ArrayLike, method: str, direction: Array) -> float | None:

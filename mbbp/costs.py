@@ -76,6 +76,15 @@ class Cost:
         object.__setattr__(self, "function", lambda z, a, y: terms(a, y).sum(axis=0))
         object.__setattr__(self, "gradient", _pairwise(plain[1]))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # pickle cannot take the NumPy twins of the user's own functions, but what they are made of
+        own = {} if self.own is None else {"function": self.own[0], "gradient": self.own[1]}
+        return self.__dict__ | own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
     def delta(self, output: Activation, z: Array, a: Array, y: Array) -> Array:
         """Return the output error delta^L = grad_a C * sigma'(z) (BP1), with sigma' cancelled by hand where it can be.
 
@@ -108,8 +117,9 @@ class Cost:
         ValueError
             If it does not, with the reason.
         """
-        if self.partner is not None and output.name != self.partner:
-            raise ValueError(f"cost: {self.name} needs a {self.partner} output layer, not {output.name}: {self.reason}")
+        if self.partner is not None and (output.name != self.partner or output.own is not None):
+            given = output.name if output.own is None else f"{output.name!r} of your own"
+            raise ValueError(f"cost: {self.name} needs a {self.partner} output layer, not {given}: {self.reason}")
 
     def check_targets(self, argument: str, Y: Array) -> None:
         """Check that the cost is defined for these targets.

@@ -157,10 +157,12 @@ class History(Sequence[Epoch]):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no epoch to draw.
+            If there is no epoch to draw, or the path has no ending.
         """
         if not self._rows:
             raise ValueError("plot: the history has no epoch yet")
+        if path is not None and not Path(path).suffix:
+            raise ValueError(f"path: a name with an ending that says the format (.png, .svg, .pdf), got {str(path)!r}")
         try:
             from matplotlib.figure import Figure
         except ImportError as error:

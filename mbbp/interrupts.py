@@ -1,5 +1,6 @@
 """Ctrl-C during training."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -31,4 +32,6 @@ class Interrupts:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        print("\nmbbp: ending after this epoch; Ctrl-C again to end at once", file=sys.stderr)
+        # The signal may come while the progress bar is being written, and then Python refuses to write in between.
+        with contextlib.suppress(RuntimeError):
+            print("\nmbbp: ending after this epoch; Ctrl-C again to end at once", file=sys.stderr)

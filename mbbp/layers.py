@@ -1,12 +1,10 @@
 """A layer: its part of the flat parameter vector, and what the last backward pass left in it."""
 
-from typing import Any
-
-import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation
 from mbbp.parameters import Array
+from mbbp.validation import as_numeric_array
 
 
 class Layer:
@@ -58,7 +56,7 @@ class Layer:
 
 
 def _assign(argument: str, view: Array, value: ArrayLike) -> None:
-    array: np.ndarray[Any, Any] = np.asarray(value)
+    array = as_numeric_array(argument, value)
     if array.shape != view.shape:
         raise ValueError(f"{argument}: shape {view.shape} is wanted, got {array.shape}")
     view[...] = array

@@ -21,6 +21,7 @@ from mbbp.validation import (
     as_columns,
     as_dtype,
     as_example_weights,
+    as_numeric_array,
     as_sizes,
     as_targets,
 )
@@ -130,7 +131,7 @@ class Network:
 
     @theta.setter
     def theta(self, value: ArrayLike) -> None:
-        array = np.asarray(value)
+        array = as_numeric_array("theta", value)
         if array.shape != self._theta.shape:
             raise ValueError(f"theta: shape {self._theta.shape} is wanted, got {array.shape}")
         self._theta[:] = array

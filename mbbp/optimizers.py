@@ -43,10 +43,11 @@ class Optimizer:
         self, learning_rate: float, l2: float, clip_norm: float | None, state: Array, steps: Array
     ) -> updates.Optimizer:
         """Return the optimizer as the kernels see it."""
-        first, second, epsilon = self.coefficients()
+        # A setting may be given as an int, and the kernels would be compiled anew for that.
+        first, second, epsilon = (float(number) for number in self.coefficients())
         limit = math.inf if clip_norm is None else clip_norm
         return updates.Optimizer(
-            self.code, first, second, epsilon, learning_rate, l2, self.weight_decay, limit, state, steps
+            self.code, first, second, epsilon, learning_rate, l2, float(self.weight_decay), limit, state, steps
         )
 
 

@@ -105,7 +105,7 @@ class Cosine(Schedule):
     initial : float
         The learning rate of the first epoch.
     epochs : int
-        The epoch that first has the final rate.
+        The epoch that first has the final rate, at least 2.
     final : float
         The last learning rate, from 0.
     """
@@ -115,12 +115,12 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_count("epochs", self.epochs)
+        as_count("epochs", self.epochs, least=2)
         as_number("final", self.final)
 
     def __call__(self, epoch: int, history: "History") -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
-        share = min(1.0, (epoch - 1) / max(self.epochs - 1, 1))
+        share = min(1.0, (epoch - 1) / (self.epochs - 1))
         return self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * share))
 
 
@@ -162,6 +162,8 @@ class ReduceWhenStuck(Schedule):
         reductions, waited = 0, 0
         best = -math.inf
         for value in history.gains(self.monitor):
+            if value == -math.inf:  # not measured in this epoch
+                continue
             if value > best + self.min_delta:
                 best, waited = value, 0
             else:

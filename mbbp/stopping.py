@@ -51,7 +51,7 @@ def as_early_stopping(value: EarlyStopping | int | None, *, has_validation: bool
     """
     if value is None or isinstance(value, EarlyStopping):
         return value
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"early_stopping: an mbbp.EarlyStopping or a number of epochs is wanted, got {value!r}")
     patience = as_count("early_stopping", value)
     return EarlyStopping("validation_cost" if has_validation else "training_cost", patience)

@@ -152,7 +152,7 @@ def fit(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-    called = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    called = tuple(callbacks) if isinstance(callbacks, Iterable) and not callable(callbacks) else (callbacks,)
     for callback in called:
         if not callable(callback):
             raise TypeError(f"callbacks: functions (net, epoch) are wanted, got {callback!r}")
@@ -197,7 +197,7 @@ def _weigh_classes(class_weights: ClassWeights, examples: Examples) -> Array:
         for label, factor in class_weights.items():
             if label not in range(n_classes):
                 raise ValueError(f"class_weights: labels from 0 to {n_classes - 1} are wanted, got {label!r}")
-            factors[label] = as_number(f"class_weights[{label}]", factor)
+            factors[int(label)] = as_number(f"class_weights[{label}]", factor)
     else:
         factors = as_example_weights("class_weights", class_weights, n_classes, np.dtype(np.float64))
     weights = factors[labels] * (examples.weights if examples.weights.size else 1.0)
@@ -221,9 +221,8 @@ def _train(net: "Network", chosen: _Plan, progress: bool | None) -> History:
                     break
     except StopTraining:
         pass
-    finally:
-        if best is not None:
-            best.restore(net)
+    if best is not None:
+        best.restore(net)
     return net.history
 
 
@@ -250,8 +249,9 @@ class _Loop:
         """Train for one epoch and return its figures; if that fails, the network is as it was before."""
         net, chosen = self.net, self.plan
         number = len(net.history) + 1
-        learning_rate = chosen.schedule(number, net.history)
+        learning_rate = as_number(f"learning_rate of epoch {number}", chosen.schedule(number, net.history))
         n = chosen.examples.X.shape[1]
+        rng_before = net.rng.bit_generator.state
         order = net.rng.permutation(n) if chosen.shuffle else np.arange(n)
         optimizer = chosen.optimizer.compiled(
             learning_rate, chosen.l2, chosen.clip_norm, self.state.moments, self.state.steps
@@ -262,7 +262,7 @@ class _Loop:
         try:
             is_finite = self._run_mini_batches(order, optimizer, totals, bar)
             seconds = time.perf_counter() - started
-            is_finite = is_finite and bool(np.isfinite(net.theta).all())
+            is_finite = is_finite and all(np.isfinite(array).all() for array in (net.theta, self.state.moments))
             validation: tuple[float, float] | None = None
             if chosen.validation is not None and is_finite:
                 validation = net.score(chosen.validation)
@@ -276,6 +276,7 @@ class _Loop:
         except BaseException:
             for array, saved in zip((net.theta, self.state.moments, self.state.steps), before, strict=True):
                 array[...] = saved
+            net.rng.bit_generator.state = rng_before
             raise
         return Epoch(
             epoch=number,
@@ -298,7 +299,7 @@ class _Loop:
             if not self._call(order[start:stop], optimizer, totals, measure_norm=stop == order.size):
                 return False
             rate = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
-            self.steps_at_once = max(1, int(self.steps_at_once * min(rate, 16.0)))
+            self.steps_at_once = max(1, min(order.size, int(self.steps_at_once * min(rate, 16.0))))
             bar.advance(stop - start)
             start = stop
         return True

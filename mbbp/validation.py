@@ -112,6 +112,8 @@ def as_number(
     if below < math.inf:
         interval += f" and below {below:g}"
     try:
+        if isinstance(value, str | bytes):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{argument}: {interval} is wanted, got {value!r}") from None
@@ -120,7 +122,16 @@ def as_number(
     return number
 
 
-def _as_numeric_array(argument: str, value: ArrayLike) -> Array:
+def as_numeric_array(argument: str, value: ArrayLike) -> Array:
+    """Return an array of real numbers, of any shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If its rows are not of one length.
+    """
     try:
         array = np.asarray(value)
     except ValueError:
@@ -167,7 +178,7 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
     ValueError
         If the shape is wrong, there is no column, or a number is NaN, inf or too large for `dtype`.
     """
-    array = _as_numeric_array(argument, value)
+    array = as_numeric_array(argument, value)
     if array.ndim != 2:
         hint = f"; a single example is {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(
@@ -178,10 +189,10 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
         raise ValueError(f"{argument}: {n_rows} rows are wanted, got shape {array.shape}{hint}")
     if array.shape[1] == 0:
         raise ValueError(f"{argument}: at least one column is wanted, got shape {array.shape}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
-    if not all_finite(_read_only(columns.T.reshape(-1))):
-        _refuse_not_finite(argument, array, columns)
+        if not all_finite(_read_only(columns.T.reshape(-1))):
+            _refuse_not_finite(argument, array, columns)
     return _read_only(columns)
 
 
@@ -204,7 +215,7 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     ValueError
         If one is not whole, negative or too large, or there is none.
     """
-    labels = _as_numeric_array(argument, value).reshape(-1)
+    labels = as_numeric_array(argument, value).reshape(-1)
     largest = max(n_outputs - 1, 1)
     wanted = f"labels from 0 to {largest} are wanted"
     hint = "; for regression give a matrix (1, m)" if n_outputs == 1 else ""
@@ -230,13 +241,14 @@ def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: n
     TypeError, ValueError
         As `as_columns` and `as_labels` do, and if there are not `m` of them, one for each column of `against`.
     """
-    if np.ndim(value) == 1:
-        labels = as_labels(argument, value, n_outputs)
+    array = as_numeric_array(argument, value)
+    if array.ndim == 1:
+        labels = as_labels(argument, array, n_outputs)
         if labels.size == m:
             return _read_only(unit_vectors(labels, n_outputs, dtype))
         got = f"{labels.size} labels"
     else:
-        columns = as_columns(argument, value, n_outputs, dtype)
+        columns = as_columns(argument, array, n_outputs, dtype)
         if columns.shape[1] == m:
             return columns
         got = f"{columns.shape[1]} columns"
@@ -272,7 +284,7 @@ def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np
     """
     if value is None:
         return _read_only(np.zeros(0, dtype))
-    weights = _as_numeric_array(argument, value)
+    weights = as_numeric_array(argument, value)
     if weights.shape != (m,):
         raise ValueError(f"{argument}: {m} numbers, one an example, are wanted, got shape {weights.shape}")
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ZERO
-from mbbp.kernels.costs import example_cost, output_delta
+from mbbp.kernels.costs import output_delta, summed_cost
 from mbbp.kernels.elementwise import activate, multiply_by_derivative
 from mbbp.kernels.jit import compiled
 from mbbp.kernels.products import PANEL, add_columns, add_outer_products, affine, transposed_product
@@ -164,23 +164,29 @@ def score(model, work, m):
     Y = matrix(work, n_in * m, n_out, m)
     factors = work[(n_in + n_out) * m : (n_in + n_out + 1) * m]
     Z, A = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
-    cost, correct = 0.0, 0
-    for i in range(m):
-        cost += factors[i] * example_cost(rules[-1], Z, A, Y, i)
-        correct += classify_column(A, i) == classify_column(Y, i)
-    return cost, correct
+    return summed_cost(rules[-1], Z, A, Y, factors), _count_correct(A, Y)
 
 
 @compiled
-def classify_column(A, i):
-    """Return the label that column i speaks for: its largest entry, or for a single output whether it is over 1/2."""
-    if A.shape[0] == 1:
-        return 1 if A[0, i] > 0.5 else 0
+def _label(A, i):
+    """Return the row of the largest entry of column i."""
     best = 0
     for j in range(1, A.shape[0]):
         if A[j, i] > A[best, i]:
             best = j
     return best
+
+
+@compiled
+def _count_correct(A, Y):
+    correct = 0
+    if A.shape[0] == 1:
+        for i in range(A.shape[1]):
+            correct += (A[0, i] > 0.5) == (Y[0, i] > 0.5)
+        return correct
+    for i in range(A.shape[1]):
+        correct += _label(A, i) == _label(Y, i)
+    return correct
 
 
 @compiled

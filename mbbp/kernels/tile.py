@@ -231,10 +231,10 @@ else:
 
     @intrinsic
     def transpose(_, source, source_at, source_step, target, target_at, target_step, rows, columns):
-        """Write the columns of a block of at most lanes x lanes numbers as rows: up to `columns` rows of `rows` numbers.
+        """Write the columns of a block, of at most lanes x lanes numbers, as rows: `columns` rows of `rows` numbers.
 
-        As many rows of as many numbers as a vector has lanes are written to `target`, whatever `rows` and `columns` are;
-        what is there beyond them means nothing.
+        As many rows of as many numbers as a vector has lanes are written to `target`, however few `rows` and `columns`
+        there are; what stands beyond them means nothing.
         """
         i = types.int64
         return types.void(source, i, i, target, i, i, i, i), _emit_transposed

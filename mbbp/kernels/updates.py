@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
@@ -31,7 +32,7 @@ def norm(gradient):
     """Return the Euclidean length of a vector, summed in float64."""
     total = 0.0
     for i in range(gradient.size):
-        value = float(gradient[i])
+        value = np.float64(gradient[i])  # to Numba, float() leaves a float32 what it is
         total += value * value
     return math.sqrt(total)
 
@@ -60,13 +61,15 @@ def _nesterov(theta, gradient, velocity, rate, l2, keep, momentum):
 
 
 @compiled_fast
-def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, mean_scale, square_scale, epsilon):
-    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps."""
-    one = theta.dtype.type(1)
+def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new2, mean_scale, square_scale, epsilon):
+    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps.
+
+    `new1` and `new2` are 1 - beta1 and 1 - beta2, which in float32 would lose half their digits.
+    """
     for i in range(theta.size):
         g = gradient[i] + l2 * theta[i]
-        mean[i] = beta1 * mean[i] + (one - beta1) * g
-        square[i] = beta2 * square[i] + (one - beta2) * g * g
+        mean[i] = beta1 * mean[i] + new1 * g
+        square[i] = beta2 * square[i] + new2 * g * g
         theta[i] = keep * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
 
 
@@ -98,6 +101,8 @@ def _update_segment(optimizer, theta, gradient, start, stop, l2, keep):
             rest,
             beta1,
             number(optimizer.second),
+            number(1.0 - optimizer.first),
+            number(1.0 - optimizer.second),
             mean_scale,
             square_scale,
             number(optimizer.epsilon),

@@ -1,0 +1,256 @@
+"""Networks on disk: what comes back, what is refused, and that nothing is ever lost."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mbbp
+from mbbp.activations import ACTIVATIONS
+from mbbp.files import write_aside
+from tests.problems import labelled, network
+
+COMBINATIONS = [
+    *[(name, "quadratic") for name in ACTIVATIONS if name != "softmax"],
+    (["relu", "sigmoid"], "cross_entropy"),
+    (["tanh", "softmax"], "log_likelihood"),
+    (["leaky_relu", "softmax"], "quadratic"),
+]
+HEADER = {"format": 1, "sizes": [4, 5, 3], "activation": ["sigmoid", "sigmoid"], "cost": "quadratic"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the path of a saved network, alone in its folder."""
+    mbbp.save(network(), tmp_path / "net.npz")
+    return tmp_path / "net.npz"
+
+
+@pytest.mark.parametrize(("activation", "cost"), COMBINATIONS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_comes_back_with_every_bit(activation, cost, dtype, tmp_path):
+    net = network(activation=activation, cost=cost, dtype=dtype)
+    X, y = labelled()
+    net.fit(X, y, epochs=1)
+    mbbp.save(net, str(tmp_path / "net.npz"))
+    back = mbbp.load(str(tmp_path / "net.npz"))
+    assert repr(back) == repr(net)
+    assert back.dtype == back.feedforward(X).dtype == dtype
+    assert back.theta.tobytes() == net.theta.tobytes()
+    assert back.feedforward(X).tobytes() == net.feedforward(X).tobytes()
+    assert back.cost(X, y) == net.cost(X, y)
+    assert len(back.history) == 0
+    assert back.optimizer_state is None
+
+
+def test_a_network_that_came_back_trains_on(path):
+    net, back = network(), mbbp.load(path)
+    for one in (net, back):
+        one.fit(*labelled(), epochs=2, shuffle=False)
+    assert back.theta.tobytes() == net.theta.tobytes()
+
+
+@pytest.mark.parametrize("name", ["net", "net.npy", "net.npz.txt", "npz"])
+def test_another_ending_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match=rf"path: a name ending \.npz is wanted, got .*{re.escape(name)}"):
+        mbbp.save(network(), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_functions_of_the_users_own_are_refused_by_name(tmp_path):
+    def double(z):
+        return 2 * z
+
+    def two(z):
+        return 2.0
+
+    def error(a, y):
+        return (a - y) ** 2
+
+    def error_gradient(a, y):
+        return 2 * (a - y)
+
+    own = mbbp.Activation("double", double, two)
+    net = network(activation=[own, "tanh"], cost=mbbp.Cost("squares", error, error_gradient))
+    with pytest.raises(ValueError, match=r"net: only built-in activations and costs .* double, squares"):
+        mbbp.save(net, tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------ damaged files
+
+
+def write(path, header=HEADER, theta=np.zeros(43), **more):  # noqa: B008 -- nobody writes to it
+    np.savez(path, header=np.array(header if isinstance(header, str) else json.dumps(header)), theta=theta, **more)
+
+
+@pytest.mark.parametrize("header", [HEADER, HEADER | {"note": "something more"}], ids=str)
+def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path):
+    write(path, header)
+    assert mbbp.load(path).sizes == [4, 5, 3]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"header": HEADER | {"format": 2}}, "has format 2, 1 is wanted"),
+        ({"header": {}}, "has format None, 1 is wanted"),
+        ({"header": "[1, 2]"}, "damaged"),
+        ({"header": '"text"'}, "damaged"),
+        ({"header": "{"}, "damaged"),
+        ({"header": "[" * 100_000}, "damaged"),
+        ({"header": {"format": 1}}, "sizes"),
+        ({"header": HEADER | {"sizes": "453"}}, "sizes"),
+        ({"header": HEADER | {"sizes": [4, 5.5, 3]}}, "sizes"),
+        ({"header": HEADER | {"sizes": ["4", "5", "3"]}}, "sizes"),
+        ({"header": HEADER | {"sizes": 4}}, "sizes"),
+        ({"header": HEADER | {"sizes": [43]}}, "sizes"),
+        ({"header": HEADER | {"sizes": [4, -5, 3]}}, "sizes"),
+        ({"header": HEADER | {"sizes": [4, 5, 4]}}, r"want 49 parameters, it has shape \(43,\)"),
+        ({"header": HEADER | {"sizes": [10**9, 10**9, 3]}}, "parameters"),
+        ({"header": HEADER | {"activation": ["sigmoid"]}}, "activation: .*got 1"),
+        ({"header": HEADER | {"activation": ["sigmoid", "sine"]}}, "unknown name 'sine'"),
+        ({"header": HEADER | {"activation": ["softmax", "sigmoid"]}}, "softmax"),
+        ({"header": HEADER | {"activation": [["sigmoid"], {}]}}, "activation"),
+        ({"header": HEADER | {"activation": 7}}, "damaged"),
+        ({"header": HEADER | {"cost": "huber"}}, "unknown name 'huber'"),
+        ({"header": HEADER | {"cost": ["quadratic"]}}, "cost"),
+        ({"header": HEADER | {"cost": "log_likelihood"}}, "softmax"),
+        ({"theta": np.zeros(42)}, r"want 43 parameters, it has shape \(42,\)"),
+        ({"theta": np.zeros((43, 1))}, r"\(43, 1\)"),
+        ({"theta": np.float64(0)}, "parameters"),
+        ({"theta": np.full(43, np.nan)}, "NaN or inf"),
+        ({"theta": np.append(np.zeros(42), np.inf)}, "NaN or inf"),
+        ({"theta": np.zeros(43, int)}, "dtype"),
+        ({"theta": np.zeros(43, complex)}, "dtype"),
+        ({"theta": np.array(["0"] * 43)}, "dtype"),
+        ({"theta": np.array([None] * 43)}, "damaged"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_file_that_holds_no_network_is_refused_by_its_name(fault, says, path):
+    write(path, **fault)
+    with pytest.raises(ValueError, match=says) as caught:
+        mbbp.load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x93NUMPY", b"\x80\x04K\x01.", bytes(1000)],
+    ids=str,
+)
+def test_another_kind_of_file_is_refused_by_its_name(content, path):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        mbbp.load(path)
+
+
+@pytest.mark.parametrize("array", [np.zeros(43), np.array("{}")])
+def test_a_bare_array_is_refused_by_its_name(array, path):
+    with path.open("wb") as file:
+        np.save(file, array)
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        mbbp.load(path)
+
+
+def test_other_arrays_are_refused_by_their_name(path):
+    np.savez(path, x=np.zeros(3))
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        mbbp.load(path)
+
+
+def loaded_or_refused(path):
+    """Return the network, or what the error says."""
+    try:
+        return mbbp.load(path)
+    except ValueError as error:
+        return str(error)
+
+
+@given(st.data())
+def test_a_damaged_file_is_refused_or_read_as_it_was(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "net.npz"
+    mbbp.save(network(), path)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    found = loaded_or_refused(path)
+    assert str(path) in found if isinstance(found, str) else found.theta.tobytes() == network().theta.tobytes()
+
+
+@pytest.mark.parametrize("name", ["missing.npz", "missing/net.npz", "."])
+def test_a_missing_file_is_the_systems_error(name, tmp_path):
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / name))):
+        mbbp.load(tmp_path / name)
+
+
+# ------------------------------------------------------------------------------------------------- nothing is ever lost
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt(), MemoryError()], ids=repr)
+def test_a_failing_save_leaves_the_old_file(error, path, monkeypatch):
+    old = path.read_bytes()
+
+    def half(file, **arrays):
+        file.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(type(error)):
+        mbbp.save(network(rng=1), path)
+    assert path.read_bytes() == old
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_save_replaces_the_old_file_and_leaves_no_other(path):
+    net = network(rng=1)
+    mbbp.save(net, path)
+    assert mbbp.load(path).theta.tobytes() == net.theta.tobytes()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_saving_into_no_folder_is_the_systems_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        mbbp.save(network(), tmp_path / "missing" / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.tar.gz", "bare", ".hidden"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_write_aside(name, as_text, tmp_path):
+    path, seen = tmp_path / name, []
+
+    def write_to(aside):
+        seen.append(aside)
+        aside.write_text("new")
+        assert path.read_text() == "old"
+
+    path.write_text("old")
+    write_aside(str(path) if as_text else path, write_to)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+    assert seen[0].parent == tmp_path  # a rename from another disk would be no rename
+    assert not path.suffix or seen[0].suffix == path.suffix  # writers go by it
+
+
+def test_write_aside_that_writes_nothing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError):
+        write_aside(path, lambda aside: None)
+    assert path.read_text() == "old"
+
+
+def test_a_network_with_nan_is_not_saved(tmp_path):
+    net = mbbp.Network([2, 1], rng=0)
+    net.theta[0] = np.nan
+    with pytest.raises(ValueError, match="net: its parameters hold NaN or inf"):
+        mbbp.save(net, tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
