@@ -62,6 +62,11 @@ def compiled_contracting(function: Callable[..., Any]) -> Any:
     return _compile(function, fastmath={"contract", "nsz"})
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Put a function into its callers, statement by statement: it then costs no compilation of its own."""
+    return numba.njit(inline="always", error_model="numpy", nogil=True)(function)
+
+
 SECONDS_BEFORE_NOTICE = 1.0
 
 

@@ -7,7 +7,7 @@ and then tile by tile down the rows.
 """
 
 from mbbp.kernels.codes import ONE, ZERO
-from mbbp.kernels.jit import compiled, compiled_fast
+from mbbp.kernels.jit import compiled, compiled_fast, inlined
 from mbbp.kernels.tile import MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile, transpose
 
 DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
@@ -60,7 +60,7 @@ def _pack(b, b_at, b_step, b_column, depth, columns, panel, panel_step):
             transpose(b, at, b_column, panel, k * panel_step + j, panel_step, rows, across)
 
 
-@compiled
+@inlined
 def _group_of_columns(left, width):
     """Return how many of the columns that are left go into the next group: none is left narrower than a vector."""
     most = MOST_VECTORS * width
@@ -74,7 +74,7 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
     """C = keep C + rate A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
     width = VECTOR_BYTES // c.itemsize
     packs = b_column != 1 or (n_columns < width and not MASKS_ARE_CHEAP)
-    column = 0
+    column = ZERO
     while column < n_columns:
         columns = _group_of_columns(n_columns - column, width)
         for k in range(0, depth, DEPTH):
@@ -142,18 +142,18 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
         column += columns
 
 
-@compiled
+@inlined
 def _flat(X):
     return X.T.reshape(X.size)
 
 
-@compiled
+@inlined
 def _clear(vector):
     for i in range(vector.size):
         vector[i] = vector.dtype.type(0)
 
 
-@compiled
+@inlined
 def affine(W, A, b, Z, panel):
     """Z = W A + b."""
     n_out, n_in = W.shape
@@ -165,7 +165,7 @@ def affine(W, A, b, Z, panel):
     _multiply_add(_flat(A), n_in, ONE, _flat(W), n_out, ONE, _flat(Z), m, n_out, n_in, one, one, panel)
 
 
-@compiled
+@inlined
 def transposed_product(W, D, out, panel):
     """Out = W^T D: the errors of a layer, carried back through its weights."""
     n_out, n_in = W.shape
@@ -175,7 +175,7 @@ def transposed_product(W, D, out, panel):
     _multiply_add(_flat(D), n_out, ONE, _flat(W), ONE, n_out, _flat(out), m, n_in, n_out, one, one, panel)
 
 
-@compiled
+@inlined
 def add_outer_products(keep, G, rate, D, A, panel):
     """G = keep G + rate D A^T: the outer products delta a^T (BP4) of all examples at once.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import output_delta, summed_cost
 from mbbp.kernels.elementwise import activate, multiply_by_derivative
-from mbbp.kernels.jit import compiled
+from mbbp.kernels.jit import compiled, inlined
 from mbbp.kernels.products import PANEL, add_columns, add_outer_products, affine, transposed_product
 
 Array = NDArray[Any]
@@ -84,7 +84,7 @@ def load(examples, columns, work):
         factors[i] = examples.weights[column] if examples.weights.size else factors.dtype.type(1)
 
 
-@compiled
+@inlined
 def _first_block(sizes, m):
     return m * (sizes[0] + sizes[-1] + 1)
 
@@ -94,7 +94,7 @@ def forward(model, work, m):
     """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on."""
     theta, sizes, rules = model
     A, panel = matrix(work, ZERO, sizes[0], m), work[work.size - PANEL :]
-    parameter, block = 0, _first_block(sizes, m)
+    parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         W = matrix(theta, parameter, n_out, n_in)
