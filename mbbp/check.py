@@ -1,6 +1,7 @@
 """Is the gradient right? Backpropagation against numeric derivatives."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -248,8 +249,11 @@ def _derivative(net: "Network", X: ArrayLike, Y: ArrayLike, method: str, directi
     """Return the slope of the cost along a direction, or None where the points used lie on two sides of a kink."""
     if method == "complex":
         try:
-            return reference.complex_step(net, X, Y, direction)
-        except TypeError as error:
+            with warnings.catch_warnings():
+                # math.exp, say, takes the real part of a NumPy number, and would have the derivative be 0
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                return reference.complex_step(net, X, Y, direction)
+        except (TypeError, np.exceptions.ComplexWarning) as error:
             raise TypeError(f"method: an activation or the cost does not take complex numbers ({error})") from error
     if any(layer.activation.kinks for layer in net.layers) and _crosses_kink(net, X, direction):
         return None

@@ -3,11 +3,14 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import mbbp
 from tests.conftest import JIT
 
 TRAIN = """
@@ -84,3 +87,19 @@ def test_a_long_compilation_says_so_on_a_terminal_once(tmp_path):
     seen = at_a_terminal(code, NUMBA_CACHE_DIR=str(tmp_path))
     assert len(re.findall("mbbp: compiling", seen)) == 1
     assert "mbbp: compiling" not in at_a_terminal(code, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+@pytest.mark.skipif(not JIT, reason="compiles")
+def test_an_edited_kernel_is_never_run_from_the_cache_of_a_caller(tmp_path):
+    package = tmp_path / "mbbp"
+    shutil.copytree(Path(mbbp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy as np, mbbp;"
+        "net = mbbp.Network([1, 1], 'leaky_relu'); net.layers[0].W = [[1.0]]; net.layers[0].b = [[0.0]];"
+        "print(net.feedforward([[-1.0]]).item())"
+    )
+    cache = str(tmp_path / "cache")
+    assert float(python(code, NUMBA_CACHE_DIR=cache)) == pytest.approx(-0.01)
+    callee = package / "kernels" / "elementwise.py"
+    callee.write_text(callee.read_text(encoding="utf-8").replace("LEAK = 0.01", "LEAK = 0.5"), encoding="utf-8")
+    assert float(python(code, NUMBA_CACHE_DIR=cache)) == pytest.approx(-0.5)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from mbbp.kernels.codes import CROSS_ENTROPY, LOG_LIKELIHOOD, OWN, QUADRATIC, SIGMOID, SOFTMAX, ZERO
 from mbbp.kernels.elementwise import multiply_by_derivative
 from mbbp.kernels.exponential import exp
@@ -16,7 +18,7 @@ def _sum_of_squares(A, Y, start, stop):
     a, y = A.T.reshape(A.size), Y.T.reshape(Y.size)
     total = 0.0
     for i in range(start, stop):
-        difference = float(a[i] - y[i])
+        difference = np.float64(a[i] - y[i])  # to Numba, float() leaves a float32 what it is
         total += difference * difference
     return total
 

@@ -12,7 +12,6 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 
 from mbbp.kernels.jit import DISABLED
@@ -49,7 +48,7 @@ def address_of(function: Callable[..., float], n_arguments: int, dtype: np.dtype
         # Not cached on disk: Numba's cache tells apart neither the constants in two lambdas of one line nor the globals
         # that a function reads, and would hand out the wrong one. It takes some 20 ms.
         callback = numba.cfunc(signature, error_model="numpy")(plain)
-    except NumbaError as error:
+    except Exception as error:  # not all that Numba raises is a NumbaError
         reason = str(error).strip().splitlines()
         raise TypeError(
             f"{name}: a function of {n_arguments} number(s) that Numba can compile is wanted; it said: "

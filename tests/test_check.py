@@ -1,0 +1,214 @@
+"""The gradient check: it passes what is right, finds what is wrong, and says where."""
+
+import math
+
+import numpy as np
+import pytest
+
+import mbbp
+from mbbp import reference
+from mbbp.parameters import parameter_views
+
+METHODS = ["central", "complex"]
+DTYPES = ["float32", "float64"]
+
+
+def cube(z):
+    return z * z * z
+
+
+def cube_prime(z):
+    return 3 * z * z
+
+
+def wrong_cube_prime(z):
+    return 3 * z * z + 0.01
+
+
+def infinite(z):
+    return math.inf + 0 * z
+
+
+def not_a_number(z):
+    return math.nan * z
+
+
+def sometimes_infinite(z):
+    return math.inf if z > 1.5 else 3 * z * z
+
+
+def half_square(a, y):
+    return 0.5 * (a - y) ** 2
+
+
+def wrong_difference(a, y):
+    return 1.01 * (a - y)
+
+
+def exponential(z):
+    return math.exp(z)
+
+
+def problem(*sizes_and_activation, m=5, **options):
+    """Return a network and a mini-batch for it."""
+    net = mbbp.Network(*sizes_and_activation, **{"dtype": "float64", "rng": 3} | options)
+    rng = np.random.default_rng(4)
+    return net, rng.standard_normal((net.sizes[0], m)), rng.dirichlet(np.ones(net.sizes[-1]), m).T
+
+
+RIGHT = [
+    ("sigmoid", "quadratic"),
+    ("sigmoid", "cross_entropy"),
+    (["tanh", "softmax"], "log_likelihood"),
+    (["identity", "softmax"], "quadratic"),
+    ("relu", "quadratic"),
+    ("leaky_relu", "quadratic"),
+    ([mbbp.Activation("cube", cube, cube_prime), "tanh"], "quadratic"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("activation", "cost"), RIGHT)
+def test_a_right_gradient_passes(activation, cost, method, dtype):
+    net, X, Y = problem([4, 6, 3], activation, cost, dtype=dtype)
+    check = mbbp.check_gradients(net, X, Y, method=method, raise_on_failure=True)
+    assert check.passed
+    assert check.method == method
+    assert [(one.layer, one.kind, one.compared + one.skipped) for one in check.layers] == [
+        (0, "W", 24),
+        (0, "b", 6),
+        (1, "W", 18),
+        (1, "b", 3),
+    ]
+    assert "the gradient is right" in str(check)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_wrong_derivative_is_found_in_and_before_its_layer(method, dtype):
+    wrong = mbbp.Activation("cube", cube, wrong_cube_prime)
+    net, X, Y = problem([4, 5, 6, 3], ["tanh", wrong, "tanh"], dtype=dtype)
+    check = mbbp.check_gradients(net, X, Y, method=method)
+    assert not check.passed
+    assert "the gradient is WRONG" in str(check)
+    wrong_layers = {one.layer for one in check.layers if one.worst > check.tolerance}
+    assert wrong_layers == {0, 1}  # what comes after does not depend on it
+    assert max(check.directions) > check.tolerance
+
+
+def test_the_worst_place_is_named():
+    wrong = mbbp.Activation("cube", cube, wrong_cube_prime)
+    net, X, Y = problem([4, 6, 3], [wrong, "tanh"])
+    g = net.gradient(X, Y)
+    check = mbbp.check_gradients(net, X, Y)
+    numeric = parameter_views(reference.numeric_gradient(net, X, Y), net.sizes)
+    for one in check.layers:
+        backprop, exact = (g.weights, numeric[0]) if one.kind == "W" else (g.biases, numeric[1])
+        off = np.abs(backprop[one.layer] - exact[one.layer])
+        assert one.index == np.unravel_index(off.argmax(), off.shape)
+        assert (one.backprop, one.numeric) == (backprop[one.layer][one.index], exact[one.layer][one.index])
+        assert one.worst == pytest.approx(off.max() / np.abs(g.theta).max(), rel=1e-9)
+    worst = max(check.layers, key=lambda one: one.worst)
+    row = next(line for line in str(check).splitlines() if line.split()[0] == f"{worst.layer}.{worst.kind}")
+    assert f"{worst.kind}[{worst.index[0]}, {worst.index[1]}]" in row
+
+
+def test_a_wrong_cost_is_found_in_every_layer():
+    net, X, Y = problem([4, 5, 3], "tanh", mbbp.Cost("half", half_square, wrong_difference))
+    check = mbbp.check_gradients(net, X, Y)
+    assert all(one.worst > check.tolerance for one in check.layers)
+    with pytest.raises(AssertionError, match=r"check_gradients:\n(.*\n)+the gradient is WRONG"):
+        mbbp.check_gradients(net, X, Y, raise_on_failure=True)
+
+
+@pytest.mark.parametrize("derivative", [infinite, not_a_number, sometimes_infinite])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_gradient_that_is_not_finite_does_not_pass(derivative):
+    net, X, Y = problem([4, 5, 3], [mbbp.Activation("cube", cube, derivative), "tanh"], m=1)
+    net.layers[0].W[:2], net.layers[0].b[:2] = 0, [[0], [2]]  # the one that is infinite now and then starts finite
+    assert not mbbp.check_gradients(net, X, Y).passed
+    assert not mbbp.check_gradients(net, X, Y, directions=0).passed
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_parameters_at_a_kink_are_skipped_and_counted(activation):
+    net, X, Y = problem([4, 6, 3], [activation, "tanh"])
+    net.layers[0].W[2], net.layers[0].b[2] = 0, 0  # the weighted input of neuron 2 is 0 for every example
+    check = mbbp.check_gradients(net, X, Y)
+    assert check.passed
+    assert [(one.compared, one.skipped) for one in check.layers] == [(20, 4), (5, 1), (18, 0), (3, 0)]
+    assert check.directions == []  # every direction crosses it
+
+
+def test_a_users_own_kink_is_skipped_too():
+    wrong_at_1 = mbbp.Activation("abs", lambda z: abs(z - 1), lambda z: 1.0 if z > 1 else -1.0, kinks=[1.0])
+    net, X, Y = problem([4, 2, 3], [wrong_at_1, "tanh"])
+    net.layers[0].W[1], net.layers[0].b[1] = 0, 1
+    check = mbbp.check_gradients(net, X, Y)
+    assert check.passed
+    assert [one.skipped for one in check.layers] == [4, 1, 0, 0]
+
+
+def test_of_many_parameters_a_random_choice_is_compared():
+    net, X, Y = problem([20, 10, 3], "tanh")
+    check = mbbp.check_gradients(net, X, Y, max_parameters=7, directions=4, rng=1)
+    assert [one.compared for one in check.layers] == [7, 7, 7, 3]
+    assert len(check.directions) == 4
+    assert check == mbbp.check_gradients(net, X, Y, max_parameters=7, directions=4, rng=1)
+    assert check != mbbp.check_gradients(net, X, Y, max_parameters=7, directions=4, rng=2)
+
+
+def test_random_directions_find_what_the_choice_misses():
+    net, X, Y = problem([20, 10, 3], "tanh", mbbp.Cost("half", half_square, wrong_difference))
+    assert min(mbbp.check_gradients(net, X, Y, max_parameters=1).directions) > 1e-6
+
+
+def test_the_tolerance_decides():
+    net, X, Y = problem([4, 5, 3], "tanh", mbbp.Cost("half", half_square, wrong_difference))
+    worst = mbbp.check_gradients(net, X, Y).worst
+    assert mbbp.check_gradients(net, X, Y, tolerance=worst).passed
+    assert not mbbp.check_gradients(net, X, Y, tolerance=0.99 * worst).passed
+
+
+def test_labels_and_a_vanishing_gradient_pass():
+    net, X, _ = problem([4, 5, 3], "sigmoid", "cross_entropy")
+    assert mbbp.check_gradients(net, X, [0, 2, 1, 1, 0]).passed
+    flat, X, Y = problem([4, 5, 3], "relu")
+    flat.theta = np.full(flat.theta.size, -1.0)
+    assert mbbp.check_gradients(flat, np.abs(X), Y).passed
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_network_is_not_changed(method):
+    net, X, Y = problem([4, 5, 3], "tanh")
+    theta, state, arrays = net.theta.copy(), net.rng.bit_generator.state, (X.copy(), Y.copy())
+    mbbp.check_gradients(net, X, Y, method=method)
+    np.testing.assert_array_equal(net.theta, theta)
+    np.testing.assert_array_equal((X, Y)[0], arrays[0])
+    np.testing.assert_array_equal(Y, arrays[1])
+    assert net.rng.bit_generator.state == state
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"method": "forward"}, ValueError, "method: unknown name 'forward'; known are central, complex"),
+        ({"max_parameters": 0}, ValueError, "max_parameters: 1 or more is wanted, got 0"),
+        ({"directions": -1}, ValueError, "directions: 0 or more is wanted, got -1"),
+        ({"directions": 1.5}, TypeError, "directions: a whole number is wanted"),
+        ({"X": np.zeros((3, 5))}, ValueError, "X: 4 rows are wanted"),
+        ({"Y": [0, 1]}, ValueError, "Y: one target for each of the 5 columns of X is wanted, got 2 labels"),
+    ],
+)
+def test_bad_arguments_are_named(options, error, message):
+    net, X, Y = problem([4, 5, 3], "tanh")
+    with pytest.raises(error, match=message):
+        mbbp.check_gradients(net, **{"X": X, "Y": Y} | options)
+
+
+def test_functions_without_a_complex_form_are_told_apart_from_wrong_ones():
+    net, X, Y = problem([4, 5, 3], [mbbp.Activation("exp", exponential, exponential), "tanh"])
+    assert mbbp.check_gradients(net, X, Y).passed
+    with pytest.raises(TypeError, match="method: an activation or the cost does not take complex numbers"):
+        mbbp.check_gradients(net, X, Y, method="complex")

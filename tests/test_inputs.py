@@ -1,0 +1,199 @@
+"""Input of any kind gives what the plain array gives, and stays what it was."""
+
+import numpy as np
+import pandas
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mbbp
+from mbbp.kernels import epoch, propagation
+from tests.conftest import JIT
+
+DTYPES = ["float32", "float64"]
+M = 9
+# Small whole numbers, which every dtype below holds.
+PLAIN_X = np.random.default_rng(2).integers(0, 2, (4, M)).astype(np.float64)
+LABELS = np.arange(M) % 3
+PLAIN_Y = np.eye(3)[:, LABELS]
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+def unaligned(array):
+    moved = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+def apart(array):
+    """Return the array as every third row and second column of a larger one that holds NaN."""
+    room = np.full((3 * array.shape[0], 2 * array.shape[1]), np.nan, array.dtype)
+    room[::3, ::2] = array
+    return room[::3, ::2]
+
+
+KINDS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "strided": apart,
+    "backwards": lambda array: array[::-1, ::-1].copy()[::-1, ::-1],
+    "read-only": lambda array: read_only(array.copy()),
+    "unaligned": unaligned,
+    "big-endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "little-endian": lambda array: array.astype(array.dtype.newbyteorder("<")),
+    "float16": lambda array: array.astype(np.float16),
+    "float32": lambda array: array.astype(np.float32),
+    "float64": lambda array: array.astype(np.float64),
+    "long double": lambda array: array.astype(np.longdouble),
+    "int64": lambda array: array.astype(np.int64),
+    "uint8": lambda array: array.astype(np.uint8),
+    "bool": lambda array: array.astype(bool),
+    "lists": lambda array: array.tolist(),
+    "tuples": lambda array: tuple(map(tuple, array.tolist())),
+    "a frame": pandas.DataFrame,
+    "a frame's transpose": lambda array: pandas.DataFrame(array.T).T,
+    "a frame of several dtypes": lambda array: pandas.DataFrame(array).astype({0: int, 1: np.uint8, 2: np.float32}),
+    "a broadcast view": lambda array: np.broadcast_to(array, (2, *array.shape))[1],
+}
+kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+dtypes = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def everything(net, X, Y):
+    """Return what a network makes of examples, as bytes."""
+    g = net.gradient(X, Y, with_respect_to_input=True)
+    layers = [x for layer in net.layers for x in (layer.z, layer.a, layer.delta)]
+    arrays = [g.theta, g.inputs, net.feedforward(X), net.classify(X), *net.activations(X), *layers]
+    return [array.tobytes("F") for array in arrays], g.cost, net.cost(X, Y), net.accuracy(X, Y)
+
+
+def build(dtype, cost="quadratic"):
+    return mbbp.Network([4, 5, 3], "sigmoid", cost, dtype, rng=0)
+
+
+@kinds
+@dtypes
+def test_inputs_and_targets_of_any_kind(kind, dtype):
+    net = build(dtype)
+    X, Y = kind(PLAIN_X.astype(dtype)), kind(PLAIN_Y.astype(dtype))
+    before = np.array(X).tobytes(), np.array(Y).tobytes()
+    assert everything(net, X, Y) == everything(net, PLAIN_X, PLAIN_Y)
+    assert (np.array(X).tobytes(), np.array(Y).tobytes()) == before
+
+
+@kinds
+@dtypes
+def test_training_on_any_kind(kind, dtype):
+    net, plain = build(dtype), build(dtype)
+    X, Y = kind(PLAIN_X.astype(dtype)), kind(PLAIN_Y.astype(dtype))
+    before = np.array(X).tobytes(), np.array(Y).tobytes()
+    net.fit(X, Y, epochs=2, batch_size=4, validation_data=(X, Y))
+    plain.fit(PLAIN_X, PLAIN_Y, epochs=2, batch_size=4, validation_data=(PLAIN_X, PLAIN_Y))
+    assert net.theta.tobytes() == plain.theta.tobytes()
+    assert net.history["validation_cost"] == plain.history["validation_cost"]
+    assert (np.array(X).tobytes(), np.array(Y).tobytes()) == before
+
+
+LABEL_KINDS = {
+    "int8": lambda labels: labels.astype(np.int8),
+    "uint64": lambda labels: labels.astype(np.uint64),
+    "whole floats": lambda labels: labels.astype(np.float32),
+    "big-endian": lambda labels: labels.astype(">i4"),
+    "strided": lambda labels: np.repeat(labels, 3)[::3],
+    "backwards": lambda labels: labels[::-1].copy()[::-1],
+    "read-only": lambda labels: read_only(labels.copy()),
+    "a list": list,
+    "a series": pandas.Series,
+    "a series with another index": lambda labels: pandas.Series(labels, index=labels + 100),
+    "unit vectors": lambda labels: np.eye(3)[:, labels],
+}
+
+
+@pytest.mark.parametrize("kind", LABEL_KINDS.values(), ids=LABEL_KINDS)
+@dtypes
+def test_labels_of_any_kind(kind, dtype):
+    net = build(dtype)
+    assert everything(net, PLAIN_X, kind(LABELS)) == everything(net, PLAIN_X, LABELS)
+
+
+def test_a_frame_of_categories_is_refused_by_name():
+    with pytest.raises(TypeError, match="X: real numbers are wanted, got dtype object"):
+        build("float32").feedforward(pandas.DataFrame(PLAIN_X).astype({0: "category", 1: str}))
+
+
+@dtypes
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_memory_mapped_files(dtype, mode, tmp_path):
+    net = build(dtype)
+    for name, array in (("X", PLAIN_X), ("Y", PLAIN_Y)):
+        np.save(tmp_path / f"{name}.npy", array.T.astype(dtype, "C"))  # samples in rows, as data sets are
+    rows, targets = (np.load(tmp_path / f"{name}.npy", mmap_mode=mode) for name in "XY")
+    assert np.shares_memory(net.examples(rows.T, targets.T).inputs, rows)
+    assert everything(net, rows.T, targets.T) == everything(net, PLAIN_X, PLAIN_Y)
+    net.fit(rows.T, targets.T, epochs=1)
+    np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), PLAIN_X.T)
+
+
+@dtypes
+def test_a_raw_memory_map(dtype, tmp_path):
+    mapped = np.memmap(tmp_path / "X.raw", dtype, "w+", shape=(M, 4))
+    mapped[:] = PLAIN_X.T
+    net = build(dtype)
+    assert everything(net, mapped.T, PLAIN_Y) == everything(net, PLAIN_X, PLAIN_Y)
+
+
+@dtypes
+def test_rows_of_the_right_dtype_are_not_copied(dtype):
+    net = build(dtype)
+    rows, targets = PLAIN_X.T.astype(dtype, order="C"), PLAIN_Y.T.astype(dtype, order="C")
+    examples = net.examples(rows.T, targets.T)
+    assert np.shares_memory(examples.inputs, rows)
+    assert np.shares_memory(examples.targets, targets)
+    assert not any(array.flags.writeable for array in examples)
+    assert rows.flags.writeable
+    assert targets.flags.writeable
+
+
+@pytest.mark.parametrize("method", ["feedforward", "activations"])
+def test_results_are_no_views_of_the_input(method):
+    net = mbbp.Network([4, 4], "identity", rng=0)
+    X = np.asfortranarray(PLAIN_X, np.float32)
+    found = getattr(net, method)(X)
+    for array in found if isinstance(found, list) else [found]:
+        assert array.flags.writeable
+        assert not np.shares_memory(array, X)
+
+
+@given(
+    start=st.integers(0, 3), step=st.sampled_from([-3, -1, 1, 2]), rows=st.permutations(range(4)), fortran=st.booleans()
+)
+def test_any_view_equals_its_copy(start, step, rows, fortran):
+    net = build("float32")
+    whole = np.array(np.random.default_rng(3).standard_normal((4, 20)), np.float32, order="F" if fortran else "C")
+    view = whole[rows, :][:, start::step] if step > 0 else whole[:, ::step][rows]
+    np.testing.assert_array_equal(net.feedforward(view), net.feedforward(view.copy()))
+
+
+DISPATCHERS = [propagation.predict, propagation.evaluate, propagation.gradient, propagation.forward, epoch.train]
+
+
+@pytest.mark.skipif(not JIT, reason="compiles")
+def test_each_kernel_is_compiled_once_a_dtype_whatever_it_was_given():
+    for dtype in DTYPES:
+        for sizes in ([4, 5, 3], [4, 1], [1, 2, 1], [1, 1]):
+            net = mbbp.Network(sizes, dtype=dtype, rng=0)
+            for m in (1, 2, 9):
+                for kind in ("C", "F", "strided", "read-only", "int64"):
+                    X, Y = (KINDS[kind](np.ones((n, m), dtype)) for n in (sizes[0], sizes[-1]))
+                    everything(net, X, Y)
+                    net.gradient(X, Y, example_weights=np.ones(m))
+                    net.fit(X, Y, epochs=1, validation_data=(X, Y))
+    for dispatcher in DISPATCHERS:
+        of_dtype = [[s for s in dispatcher.signatures if dtype in str(s[0])] for dtype in DTYPES]
+        assert [len(signatures) for signatures in of_dtype] == [1, 1], dispatcher
+        assert len(dispatcher.signatures) == 2
