@@ -1,7 +1,6 @@
 """The command ``mbbp``: parse, call, print."""
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -14,9 +13,10 @@ import numpy as np
 
 import mbbp
 from mbbp.activations import ACTIVATIONS
+from mbbp.bench.command import add_bench, parse_sizes
 from mbbp.costs import COSTS
 from mbbp.datasets import Dataset
-from mbbp.files import write_aside
+from mbbp.files import PICTURES, check_can_be_written, write_aside
 from mbbp.history import Epoch
 from mbbp.initializers import INITIALIZERS
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
+    options.words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
@@ -101,12 +102,14 @@ def make_parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     _add_network_options(check, sizes="5,4,3", dtype="float64", batch_size=10)
     check.add_argument("--method", default="central", help="central or complex")
+
+    add_bench(commands)
     return parser
 
 
 def _add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int) -> None:
     network = parser.add_argument_group("network")
-    network.add_argument("--sizes", type=_sizes, default=sizes, help="neurons in each layer (inputs, 30, outputs)")
+    network.add_argument("--sizes", type=parse_sizes, default=sizes, help="neurons in each layer (inputs, 30, outputs)")
     network.add_argument(
         "--activation", help=f"one for all layers, or one for each: {', '.join(ACTIVATIONS)} (sigmoid)"
     )
@@ -115,15 +118,6 @@ def _add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dty
     network.add_argument("--dtype", default=dtype, help="float32 or float64")
     network.add_argument("--batch-size", type=int, default=batch_size, help="examples in a mini-batch")
     network.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers")
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.strip("[]").replace(",", " ").split()]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"whole numbers with commas, as in 784,30,10, are wanted, got {text!r}"
-        ) from None
 
 
 def _network(options: argparse.Namespace, sizes: Sequence[int], output: str = "sigmoid") -> mbbp.Network:
@@ -182,16 +176,10 @@ def _train(options: argparse.Namespace) -> int:
 
 def _check_results_can_be_written(options: argparse.Namespace) -> None:
     """Training can take long: what would stop its results from being kept is said before it begins."""
-    for name, endings in (("plot", (".png", ".svg", ".pdf")), ("json", (".json",)), ("save", (".npz",))):
+    for name, endings in (("plot", PICTURES), ("json", (".json",)), ("save", (".npz",))):
         path = getattr(options, name)
-        if path is None:
-            continue
-        if path.suffix not in endings:
-            raise ValueError(f"--{name}: a name ending {' or '.join(endings)} is wanted, got {str(path)!r}")
-        if not os.access(path.parent, os.W_OK):
-            raise ValueError(f"--{name}: cannot write to the folder {str(path.parent)!r}")
-    if options.plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise ImportError("--plot: needs matplotlib; pip install 'mbbp[plot]'")
+        if path is not None:
+            check_can_be_written(f"--{name}", path, endings)
 
 
 def _load(options: argparse.Namespace) -> Dataset:

@@ -14,6 +14,11 @@ STEPS: list[tuple[str, list[str], dict[str, str]]] = [
     ("types", [*PYTHON, "mypy"], {}),
     ("tests, compiled", [*PYTHON, "pytest", "-q"], {}),
     (
+        "exact and timed gates",
+        [*PYTHON, "pytest", "-q", "benchmarks/test_exact.py", "benchmarks/test_regression.py"],
+        {},
+    ),
+    (
         "tests, the kernels as plain Python, with coverage",
         [*PYTHON, "pytest", "-q", "--cov", "--cov-report=term"],
         {"NUMBA_DISABLE_JIT": "1"},

@@ -1,0 +1,74 @@
+"""Writes the README's performance table and picture from a run of ``mbbp bench --table``.
+
+    python benchmarks/readme_table.py [--peers torch,jax,sklearn] [--seconds 120]
+
+Whoever runs it gets a table of their own machine, with its name, the versions and the date in it. Peers that are not
+installed have a dash in their column.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+RIVALS = {
+    "per-example": "the book's loop",
+    "numpy": "NumPy",
+    "jax": "JAX, scan",
+    "torch": "torch",
+    "torch, compiled": "torch, compiled",
+    "sklearn": "scikit-learn",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", default="all")
+    parser.add_argument("--seconds", default="120")
+    options = parser.parse_args()
+    bench = [sys.executable, "-m", "mbbp", "bench"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.json"
+        run = [*bench, "--table", "--peers", options.peers, "--seconds", options.seconds, "--json", str(path)]
+        subprocess.run(run, check=True)
+        record = json.loads(path.read_text(encoding="utf-8"))
+    subprocess.run([*bench, "--plot", str(ROOT / "benchmarks" / "speedup.png")], check=True)
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(before + BEGIN + table(record) + END + after, encoding="utf-8")
+
+
+def table(record: dict) -> str:
+    """Return the record as Markdown: a row for each case, a column for how many times as fast as each rival."""
+    machine = record["machine"]
+    versions = machine["versions"]
+    named = ", ".join(
+        f"{name} {versions[name]}" for name in ("numpy", "numba", "jax", "torch", "scikit-learn") if name in versions
+    )
+    lines = [
+        f"{machine['processor']}, {machine['threads']} thread, "
+        + (f"pinned to core {machine['pinned_to'][0]}" if machine["pinned_to"] else "not pinned")
+        + f"; Python {machine['python']}, {named}; {machine['date'][:10]}.",
+        "",
+        "| float32, m = batch size | µs a step | of the sgemm roof | " + " | ".join(RIVALS.values()) + " |",
+        "|---" * (3 + len(RIVALS)) + "|",
+    ]
+    for case in record["cases"]:
+        engines = {one["engine"]: one for one in case["engines"] if one.get("us_median")}
+        ours = engines["mbbp"]
+        cells = [f"[{', '.join(map(str, case['sizes']))}], m = {case['batch_size']}", f"{ours['us_median']:.1f}"]
+        cells.append(f"{ours['share_of_roof']:.0%}")
+        for name in RIVALS:
+            cells.append(f"{engines[name]['us_median'] / ours['us_median']:.3g}x" if name in engines else "-")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Whole passes through the network, each engine a member of its case's group.
+
+``pytest benchmarks --benchmark-only --benchmark-group-by=group`` reads as a comparison; the cases are those of
+``mbbp bench --table``.
+"""
+
+import numpy as np
+import pytest
+
+from mbbp.bench.cases import TABLE, WHATS, Case, make_examples
+from mbbp.bench.engines import ENGINES
+
+CASES = [Case(sizes, m, "float32", what) for what in WHATS for sizes, m in TABLE]
+CASES += [Case(sizes, 1, "float32", "predict") for sizes in dict.fromkeys(sizes for sizes, _ in TABLE)]
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
+def test_engine(benchmark, case, kind):
+    benchmark.group = f"{case.what} {case.name}"
+    examples = make_examples(case, seed=0)
+    engine = kind(case, examples)
+    mini_batches = case.steps_per_epoch(examples.n) if case.what == "epoch" else 1
+    order = np.random.default_rng(0).permutation(examples.n)[: mini_batches * case.batch_size]
+    engine.run(order)  # compiles
+    benchmark.extra_info["mini_batches"] = mini_batches
+    benchmark(engine.run, order)

@@ -1,0 +1,66 @@
+"""Performance regression tests: at each shape the engine keeps its distance from the book's loop, NumPy and the roof.
+
+The floors are about two thirds of what was measured on one core with AVX-512 (AMD EPYC 9004): far enough under it that
+noise does not reach them, and far enough over the half that a slow-down by 2 would leave.
+"""
+
+import pytest
+
+from benchmarks.gate import Floor, shortfalls
+from mbbp.bench.cases import TABLE
+from mbbp.bench.engines import BookLoop, Mbbp, NumpyMatrices
+
+FLOORS = [
+    Floor((2, 3, 1), 4, over_book=32, over_numpy=8.0, roof=0.0),
+    Floor((4, 32, 16, 4), 32, over_book=108, over_numpy=4.3, roof=0.115),
+    Floor((24, 8, 2), 200, over_book=215, over_numpy=1.75, roof=0.075),
+    Floor((10, 64, 64, 1), 32, over_book=54, over_numpy=2.75, roof=0.36),
+    Floor((784, 30, 10), 10, over_book=21.5, over_numpy=3.7, roof=0.43),
+    Floor((784, 30, 10), 32, over_book=25, over_numpy=1.8, roof=0.52),
+    Floor((784, 100, 10), 10, over_book=14.7, over_numpy=3.05, roof=0.47),
+    Floor((784, 128, 64, 10), 128, over_book=19, over_numpy=1.17, roof=0.65),
+    Floor((784, 800, 10), 128, over_book=23, over_numpy=1.12, roof=0.65),
+]
+
+
+def named(floor):
+    return floor.case.name
+
+
+def test_there_is_a_floor_for_every_shape_of_the_table():
+    assert [(floor.sizes, floor.batch_size) for floor in FLOORS] == list(TABLE)
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=named)
+def test_the_engine_keeps_its_floor(floor):
+    assert shortfalls(floor) == []
+
+
+class TwiceAsSlow(Mbbp):
+    """The engine, but every step is taken twice, from the same parameters."""
+
+    name = "mbbp, twice as slow"
+
+    def steps(self, order):
+        theta = self.net.theta.copy()
+        super().steps(order)
+        self.net.theta = theta
+        super().steps(order)
+
+
+class SlowPath(NumpyMatrices):
+    """Plain NumPy matrices in the engine's place."""
+
+    name = "numpy in the engine's place"
+
+
+class SlowestPath(BookLoop):
+    """The book's loop in the engine's place."""
+
+    name = "the book's loop in the engine's place"
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=named)
+@pytest.mark.parametrize("slow", [TwiceAsSlow, SlowPath, SlowestPath], ids=lambda kind: kind.name)
+def test_the_gate_trips(slow, floor):
+    assert shortfalls(floor, slow) != []

@@ -1,0 +1,1 @@
+"""The comparison of per-example and matrix-based backpropagation: the command ``mbbp bench``."""

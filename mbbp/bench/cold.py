@@ -1,0 +1,168 @@
+"""What it costs to begin: importing, and the first training, each in a process of its own."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mbbp.bench.table import duration
+
+RUNS = 3
+RUNS_COMPILING = 2  # each takes long, and what it measures is long
+NETWORK = "[784, 30, 10], 100 examples, m = 10, one epoch"
+
+_CLOCKED = """
+import json, time, warnings
+warnings.simplefilter("ignore")
+began = time.perf_counter()
+{imports}
+imported = time.perf_counter()
+import numpy as np
+rng = np.random.default_rng(0)
+rows, labels = rng.random((100, 784), np.float32), np.arange(100) % 10
+def train():
+{train}
+start = time.perf_counter()
+train()
+print(json.dumps([imported - began, time.perf_counter() - start]))
+"""
+
+_PROGRAMS = {
+    "mbbp": (
+        "import mbbp",
+        """
+net = mbbp.Network([784, 30, 10], rng=0)
+net.fit(rows.T, labels, epochs=1, batch_size=10, learning_rate=0.5)
+""",
+    ),
+    "torch": (
+        "import torch",
+        """
+X, Y = torch.from_numpy(rows), torch.from_numpy(np.eye(10, dtype=np.float32)[labels])
+sigmoid = torch.nn.Sigmoid
+net = torch.nn.Sequential(torch.nn.Linear(784, 30), sigmoid(), torch.nn.Linear(30, 10), sigmoid())
+optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+for batch in torch.randperm(100).split(10):
+    optimizer.zero_grad()
+    (0.5 * ((net(X[batch]) - Y[batch]) ** 2).sum() / 10).backward()
+    optimizer.step()
+""",
+    ),
+    "jax": (
+        "import jax",
+        """
+Y = np.eye(10, dtype=np.float32)[labels]
+def outputs(parameters, a):
+    for w, b in parameters:
+        a = jax.nn.sigmoid(a @ w + b)
+    return a
+def cost(parameters, batch):
+    return 0.5 * ((outputs(parameters, X[batch]) - Y[batch]) ** 2).sum() / 10
+def step(parameters, batch):
+    return jax.tree.map(lambda p, g: p - 0.5 * g, parameters, jax.grad(cost)(parameters, batch)), None
+X, Y = jax.device_put(rows), jax.device_put(Y)
+sizes = [(784, 30), (30, 10)]
+parameters = [(np.zeros(s, np.float32), np.zeros(s[1], np.float32)) for s in sizes]
+epoch = jax.jit(lambda parameters, batches: jax.lax.scan(step, parameters, batches)[0])
+jax.block_until_ready(epoch(parameters, rng.permutation(100).reshape(10, 10)))
+""",
+    ),
+    "sklearn": (
+        "from sklearn.neural_network import MLPClassifier",
+        """
+net = MLPClassifier((30,), activation="logistic", solver="sgd", batch_size=10, learning_rate_init=0.5, max_iter=1)
+net.fit(rows, labels)
+""",
+    ),
+}
+
+
+def program(name: str) -> str:
+    """Return the Python program that measures the beginning of a library; it prints two numbers of seconds."""
+    imports, train = _PROGRAMS[name]
+    body = "\n".join(f"    {line}" for line in train.strip().splitlines())
+    return _CLOCKED.format(imports=imports, train=body)
+
+
+def measure_cold(
+    peers: Sequence[str], environment: dict[str, str], tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Measure the beginning of this library, with and without its compiled code in the cache, and of the peers.
+
+    Parameters
+    ----------
+    peers : sequence of str
+        Who else.
+    environment : dict
+        Of the processes.
+    tell : callable
+        Is told what is going on.
+
+    Returns
+    -------
+    list of dict
+        See ``cold`` in `mbbp.bench.record.SCHEMA`.
+    """
+    with tempfile.TemporaryDirectory(prefix="mbbp-cold-") as warm:
+        starts = []
+        for run in range(RUNS_COMPILING):
+            tell(f"mbbp, empty cache: run {run + 1} of {RUNS_COMPILING}")
+            with tempfile.TemporaryDirectory(prefix="mbbp-cold-") as empty:
+                starts.append(_run("mbbp", environment | {"NUMBA_CACHE_DIR": empty}))
+        found = [_least("mbbp", "empty cache", starts)]
+        tell("mbbp: filling a cache")
+        held = environment | {"NUMBA_CACHE_DIR": warm}
+        _run("mbbp", held)
+        found.append(_least("mbbp", "compiled before", _runs("mbbp", held, tell)))
+    for name in peers:
+        if importlib.util.find_spec(name) is None:
+            found.append({"engine": name, "refused": "not installed"})
+            continue
+        try:
+            found.append(_least(name, "", _runs(name, environment, tell)))
+        except RuntimeError as error:
+            found.append({"engine": name, "refused": str(error)})
+    return found
+
+
+def _runs(name: str, environment: dict[str, str], tell: Callable[[str], None]) -> list[list[float]]:
+    times = []
+    for run in range(RUNS):
+        tell(f"{name}: run {run + 1} of {RUNS}")
+        times.append(_run(name, environment))
+    return times
+
+
+def _run(name: str, environment: dict[str, str]) -> list[float]:
+    done = subprocess.run(
+        [sys.executable, "-c", program(name)], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"fails: {(done.stderr.strip() or 'no message').splitlines()[-1][:160]}")
+    times: list[float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return times
+
+
+def _least(engine: str, note: str, runs: list[list[float]]) -> dict[str, Any]:
+    names = ("import_seconds", "first_training_seconds")
+    least = {name: min(times) for name, times in zip(names, zip(*runs, strict=True), strict=True)}
+    return {"engine": engine, "note": note, "runs": len(runs), **least}
+
+
+def as_text(starts: Sequence[dict[str, Any]]) -> str:
+    """Return a table to print."""
+    lines = [f"{NETWORK}; each in a new process, the least of some runs", ""]
+    lines.append(f"{'':<24}{'import':>10}{'first training':>17}{'together':>12}{'runs':>7}")
+    for one in starts:
+        if "refused" in one:
+            lines.append(f"{one['engine']:<24}  {one['refused']}")
+            continue
+        name = one["engine"] + (f", {one['note']}" if one["note"] else "")
+        times = [one["import_seconds"] * 1e6, one["first_training_seconds"] * 1e6]
+        lines.append(
+            f"{name:<24}{duration(times[0]):>10}{duration(times[1]):>17}{duration(sum(times)):>12}{one['runs']:>7}"
+        )
+    return "\n".join(lines)

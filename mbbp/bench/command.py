@@ -1,0 +1,265 @@
+"""The command ``mbbp bench``: its options, and the order in which things are done.
+
+All that takes long to import is imported when the command runs: this module is part of every start of ``mbbp``.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mbbp.bench.cases import Case
+    from mbbp.bench.engines import Engine
+    from mbbp.bench.results import CaseResult
+
+SECONDS = 45.0
+PEER_NAMES = ("torch", "jax", "sklearn")
+DESCRIPTION = """
+Compare backpropagation example by example with backpropagation of whole mini-batches, on the same network and the same
+data, in one run. Every engine gathers shuffled mini-batches, goes forward and backward, and updates. First all take the
+same steps from the same parameters; one that ends elsewhere than the book's loop is not timed. Exits 1 if there is such
+a one, or a regression against --compare.
+"""
+
+
+def parse_sizes(text: str) -> list[int]:
+    """Return the numbers of neurons in a word like 784,30,10 of the command line."""
+    try:
+        return [int(word) for word in text.strip("[]").replace(",", " ").split()]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"whole numbers with commas, as in 784,30,10, are wanted, got {text!r}"
+        ) from None
+
+
+def add_bench(commands: Any) -> None:
+    """Add the subcommand to those of ``mbbp``."""
+    bench = commands.add_parser(
+        "bench",
+        help="compare per-example and matrix-based backpropagation, and other libraries",
+        description=DESCRIPTION,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    bench.set_defaults(run=run)
+    work = bench.add_argument_group("work")
+    work.add_argument(
+        "--sizes",
+        type=parse_sizes,
+        nargs="+",
+        default=[[784, 30, 10]],
+        help="neurons in each layer, of one or more networks",
+    )
+    work.add_argument("--table", action="store_true", help="nine networks from tiny to large, each with its mini-batch")
+    work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="sizes of mini-batch (1,2,5,10,32,100,256)")
+    work.add_argument("--dtype", default="float32", help="float32 or float64")
+    work.add_argument(
+        "--what",
+        default="step",
+        choices=("step", "gradient", "predict", "epoch"),
+        help="a step of training; the gradient or the outputs of a mini-batch, asked for from Python; "
+        "an epoch by the public interface",
+    )
+    work.add_argument(
+        "--sweep", choices=("width", "depth", "batch"), help="vary this instead, and say how the time grows"
+    )
+    work.add_argument("--cold", action="store_true", help="measure import and first training instead, in new processes")
+    how = bench.add_argument_group("measuring")
+    how.add_argument("--peers", default="", metavar="NAMES", help=f"also {', '.join(PEER_NAMES)}, or all")
+    how.add_argument("--seconds", type=float, default=SECONDS, help="about how long it may take, but for the peers")
+    how.add_argument("--threads", type=int, default=1, help="threads of every engine, and cores to be pinned to")
+    how.add_argument("--seed", type=int, default=0, help="of the data and the initial parameters")
+    results = bench.add_argument_group("results")
+    results.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    results.add_argument("--schema", action="store_true", help="print what stands in the JSON, and end")
+    results.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables (.md)")
+    results.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each engine of each case")
+    results.add_argument("--plot", type=Path, metavar="FILE", help="draw the speed-up or the growth (.png, .svg, .pdf)")
+    results.add_argument(
+        "--compare",
+        type=Path,
+        metavar="OLD.json",
+        help="compare mbbp's speed-up over the per-example loop with an earlier run's",
+    )
+    results.add_argument(
+        "--fail-below", type=float, default=0.8, help="with --compare: the share of the old speed-up to be kept"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from mbbp.bench import machine
+
+    if options.schema:
+        from mbbp.bench.record import SCHEMA
+
+        print(SCHEMA)
+        return 0
+    _check(options)
+    if not machine.is_held(options.threads):
+        return _run_held([sys.executable, "-m", "mbbp", *options.words], machine.held_environment(options.threads))
+    cores = machine.pin(options.threads)
+    import mbbp
+
+    mbbp.set_threads(options.threads)
+    described = machine.describe(options.threads, cores, options.seed)
+    return _cold(options, described) if options.cold else _bench(options, described)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Check all that can be checked before anything takes time, and put the options into their final form."""
+    from mbbp.bench.record import load_record
+    from mbbp.files import PICTURES, check_can_be_written
+    from mbbp.threads import available_cores
+    from mbbp.validation import as_count, as_dtype, as_number, as_sizes, refuse_unknown
+
+    options.sizes = [tuple(as_sizes(one)) for one in options.sizes]
+    if options.batch_size is not None:
+        options.batch_size = [as_count("--batch-size", m) for m in options.batch_size]
+        if not options.batch_size:
+            raise ValueError("--batch-size: at least one is wanted")
+    options.dtype = as_dtype(options.dtype).name
+    options.peers = [name for name in options.peers.split(",") if name]
+    if options.peers == ["all"]:
+        options.peers = list(PEER_NAMES)
+    for name in options.peers:
+        if name not in PEER_NAMES:
+            refuse_unknown("--peers", name, (*PEER_NAMES, "all"))
+    as_number("--seconds", options.seconds, positive=True)
+    as_number("--fail-below", options.fail_below, positive=True)
+    as_count("--seed", options.seed, least=0)
+    if as_count("--threads", options.threads) > available_cores():
+        raise ValueError(f"--threads: there are {available_cores()} cores to run on, got {options.threads}")
+    if options.table and options.sweep:
+        raise ValueError("--table: goes with no --sweep")
+    endings = {"json": (".json",), "markdown": (".md",), "csv": (".csv",), "plot": PICTURES}
+    for name, allowed in endings.items():
+        path = getattr(options, name)
+        if path is None:
+            continue
+        if options.cold and name != "json":
+            raise ValueError(f"--{name}: --cold has only --json")
+        check_can_be_written(f"--{name}", path, allowed)
+    options.old = None if options.compare is None else load_record(options.compare)
+
+
+def _run_held(command: list[str], environment: dict[str, str]) -> int:
+    """Run the command once more in an environment that holds the threads, and return its exit code.
+
+    BLAS and its like read their settings when they are loaded, and here that has long happened.
+    """
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            # at a terminal the child has heard Ctrl-C too, and says so
+            try:
+                code = child.wait(1.0)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGINT)
+                code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _bench(options: argparse.Namespace, described: dict[str, Any]) -> int:
+    from mbbp.bench import compare, growth, machine, record, table
+    from mbbp.bench.measure import Deadline, Roof, measure
+    from mbbp.bench.status import Status
+
+    places = _cases(options)
+    if options.old is not None:
+        compare.check_in_common(options.old, [case.key for _, case in places])
+    deadline = Deadline(options.seconds, machine.seconds_so_far())
+    roof = Roof(sorted({"float64", options.dtype}))
+    with Status() as tell:
+        results = measure([case for _, case in places], _engines(options), deadline, options.seed, tell, roof)
+    for result, (place, _) in zip(results, places, strict=True):
+        result.place, result.sweep = place, options.sweep
+    growths = growth.growths(results)
+    print(table.as_text(results, described, roof.gflops))
+    if growths:
+        print(f"\n{growth.as_text(growths)}")
+    made = record.make_record(results, described, options, roof.gflops, growths)
+    code = 1 if any(one.is_wrong for result in results for one in result.results) else 0
+    _write(options, results, made, described, roof.gflops)
+    if options.old is not None:
+        comparison = compare.compare(options.old, made, options.fail_below)
+        print(f"\n{comparison.as_text()}")
+        code = max(code, 1 if comparison.regressed else 0)
+    return code
+
+
+def _write(
+    options: argparse.Namespace,
+    results: "list[CaseResult]",
+    made: dict[str, Any],
+    described: dict[str, Any],
+    roof: dict[str, float],
+) -> None:
+    from mbbp.bench import plots, record, table
+    from mbbp.files import write_aside
+
+    writers: dict[str, Callable[[Path], Any]] = {
+        "json": lambda path: record.write_record(path, made),
+        "markdown": lambda path: _write_text(path, table.as_markdown(results, described, roof)),
+        "csv": lambda path: _write_text(path, table.as_csv(results, roof)),
+        "plot": lambda path: write_aside(path, lambda aside: plots.draw(results).savefig(aside, dpi=150)),
+    }
+    for name, write in writers.items():
+        path = getattr(options, name)
+        if path is not None:
+            write(path)
+            print(f"wrote {path}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from mbbp.files import write_aside
+
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
+    from mbbp.bench import cold, record, table
+    from mbbp.bench.status import Status
+
+    with Status() as tell:
+        starts = cold.measure_cold(options.peers, dict(os.environ), tell)
+    print(f"{table.header(described)}\n\n{cold.as_text(starts)}")
+    if options.json is not None:
+        record.write_record(options.json, record.make_cold_record(starts, described, options))
+        print(f"wrote {options.json}")
+    return 0
+
+
+def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":
+    """Return the cases that were asked for, each with its place along a sweep."""
+    from mbbp.bench.cases import BATCH_SIZES, TABLE, Case, batch_cases, sweep_cases
+
+    found: list[tuple[int | None, Case]] = []
+    if options.table:
+        found = [(None, Case(shape, m, options.dtype, options.what)) for shape, m in TABLE]
+    elif options.sweep:
+        for shape in options.sizes:
+            m = options.batch_size[0] if options.batch_size else 10
+            found += sweep_cases(options.sweep, shape, m, options.dtype, options.what)
+    else:
+        for shape in options.sizes:
+            cases = batch_cases(shape, options.batch_size or BATCH_SIZES, options.dtype, options.what)
+            found += [(None, case) for case in cases]
+    return list(dict.fromkeys(found))
+
+
+def _engines(options: argparse.Namespace) -> "list[type[Engine]]":
+    from mbbp.bench.engines import ENGINES
+
+    engines: list[type[Engine]] = list(ENGINES)
+    if options.peers:
+        from mbbp.bench.peers import PEERS
+
+        for name in dict.fromkeys(options.peers):
+            engines += PEERS[name]
+    return engines

@@ -1,0 +1,108 @@
+"""The results as pictures."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mbbp.bench.growth import group
+from mbbp.bench.results import CaseResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "per-example": "#7f7f7f",
+    "per-example, float32": "#bcbd22",
+    "numpy": "#1f77b4",
+    "mbbp": "#d62728",
+    "torch": "#ff7f0e",
+    "torch, compiled": "#8c564b",
+    "jax": "#2ca02c",
+    "sklearn": "#9467bd",
+}
+AXES = {"width": "neurons in a hidden layer", "depth": "hidden layers", "batch": "examples in a mini-batch, m"}
+
+
+def draw(results: Sequence[CaseResult]) -> "Figure":
+    """Draw a panel for each network or sweep: the speed-up against the size of the mini-batch, or the swept time.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If nothing was timed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("--plot: needs matplotlib; pip install 'mbbp[plot]'") from error
+    panels: dict[Any, list[CaseResult]] = {}
+    for one in results:
+        if any(row.us for row in one.results):
+            panels.setdefault(_panel(one, results), []).append(one)
+    if not panels:
+        raise ValueError("--plot: nothing was timed")
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(7.2 * columns, 4.4 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, members in zip(grid, panels.values(), strict=False):
+        _draw_panel(axes, members)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    return figure
+
+
+def _panel(one: CaseResult, results: Sequence[CaseResult]) -> Any:
+    """Return what the cases of one panel share."""
+    if one.sweep is not None:
+        return group(one)
+    networks = {each.case.sizes for each in results}
+    # many networks with hardly more than a mini-batch each are drawn side by side in one panel
+    return "networks" if 1 < len(networks) > len(results) / 2 else one.case.sizes
+
+
+def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    first = members[0]
+    is_swept = first.sweep is not None
+    names = len({one.case.sizes for one in members}) > 1 and not is_swept
+    xs = {id(one): i if names else one.place or one.case.batch_size for i, one in enumerate(members)}
+    for engine in dict.fromkeys(row.engine for one in members for row in one.results):
+        timed = [(one, row) for one in members if (row := one.of(engine)) is not None]
+        if timed:
+            axes.plot(
+                [xs[id(one)] for one, _ in timed],
+                [row.minimum if is_swept else one.speedup(row) for one, row in timed],
+                color=COLOURS.get(engine),
+                label=engine + ("" if timed[0][1].cost == "quadratic" else " (cross-entropy)"),
+                linestyle="" if names else "-",
+                marker="o",
+                markersize=4 if engine != "mbbp" else 6,
+                linewidth=1.4 if engine != "mbbp" else 2.2,
+            )
+    axes.set_yscale("log")
+    what = first.case.what
+    axes.set_ylabel(f"time for one {what} (us), fastest round" if is_swept else "speed-up over per-example")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(_plain)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if names:
+        axes.set_xticks(range(len(members)), [one.case.name.replace(", m", "\nm") for one in members])
+        axes.tick_params(axis="x", labelrotation=60, labelsize=8)
+    else:
+        axes.set_xscale("log")
+        axes.set_xticks(list(xs.values()), [str(x) for x in xs.values()])
+        axes.minorticks_off()
+        axes.set_xlabel(AXES[first.sweep or "batch"])
+    shape = f"{first.case.name} to {members[-1].case.name}" if is_swept else first.case.name.rsplit(", m", 1)[0]
+    title = f"{what}, {first.case.dtype}" if names else f"{shape}\n{what}, {first.case.dtype}"
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _plain(value: float, position: int | None) -> str:
+    """Return a tick of a log axis as a number without a power."""
+    return f"{value:,.10g}"
