@@ -154,7 +154,7 @@ class _Contest:
 
     def rounds(self, count: int) -> None:
         """Time all engines in so many rounds, each in its turn."""
-        gc.collect()
+        gc.collect(1)  # what the engines just left behind; the old generation is large, and none of theirs
         gc.disable()
         try:
             with _quiet([type(engine) for engine, _, _ in self._able]):

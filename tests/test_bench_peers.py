@@ -1,0 +1,95 @@
+"""The other libraries do the same work; each is tested where it is installed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mbbp.bench import cases
+from mbbp.bench import measure as measuring
+from mbbp.bench.agreement import TOLERANCES, Agreement
+from mbbp.bench.cases import WHATS, Case, make_examples
+from mbbp.bench.engines import BookLoop
+from mbbp.bench.measure import measure_case
+from mbbp.bench.peers import PEERS, Sklearn, TorchCompiled
+
+ALL = [kind for kinds in PEERS.values() for kind in kinds]
+SHAPES = [((4, 5, 3), 4), ((3, 4, 1), 5), ((5, 3), 1), ((4, 5, 4, 3), 2)]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 0.0005)
+    monkeypatch.setattr(cases, "EXAMPLES", 64)
+
+
+@pytest.fixture(params=ALL, ids=lambda kind: kind.name)
+def kind(request):
+    pytest.importorskip(request.param.package)
+    if request.param is TorchCompiled:
+        request.getfixturevalue("_torch_warns")
+    return request.param
+
+
+@pytest.fixture
+def _torch_warns(recwarn):
+    """What torch warns of while it compiles is its own."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+
+
+@pytest.mark.parametrize("what", WHATS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("sizes", "m"), SHAPES)
+def test_a_peer_does_what_the_book_does(kind, what, dtype, sizes, m):
+    if what not in kind.whats:
+        pytest.skip("has none")
+    if kind is TorchCompiled and (sizes, m) != SHAPES[0]:
+        pytest.skip("compiling takes seconds")
+    case = Case(sizes, m, dtype, what)
+    examples = make_examples(case, 0)
+    engine = kind(case, examples)
+    assert engine.dtype == dtype
+    np.testing.assert_array_equal(engine.theta(), examples.theta)
+    assert Agreement(case, examples).difference(engine) < TOLERANCES[dtype] / 10
+
+
+def test_a_peer_is_timed(kind):
+    found = measure_case(Case((4, 5, 3), 4), [BookLoop, kind], 0.05, 0)
+    result = found.of(kind.name)
+    assert result is not None, found.results[1].refused
+    assert len(result.us) >= measuring.LEAST_ROUNDS
+    assert math.isfinite(found.speedup(result))
+    assert (result.bytes_per_step is not None) == kind.tracks_memory
+
+
+def test_networks_of_one_process_do_not_disturb_each_other(kind):
+    for m in (4, 2):
+        case = Case((4, 5, 3), m)
+        examples = make_examples(case, 0)
+        assert Agreement(case, examples).difference(kind(case, examples)) < 2e-4
+
+
+def test_the_compiled_step_is_refused_where_it_cannot_be_compiled(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def no_compiler(*_, **__):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    found = measure_case(Case((4, 5, 3), 4), [BookLoop, TorchCompiled], 0.0, 0)
+    assert found.results[1].refused == "RuntimeError: no C++ compiler"
+    assert not found.results[1].is_wrong
+
+
+def test_sklearn_has_no_gradient_to_call():
+    pytest.importorskip("sklearn")
+    case = Case((4, 5, 3), 4)
+    engine = Sklearn(case, make_examples(case, 0))
+    with pytest.raises(NotImplementedError):
+        engine.gradient(np.arange(4))
+    with pytest.raises(NotImplementedError):
+        engine.flat(None)
+    found = measure_case(Case((4, 5, 3), 4, what="gradient"), [BookLoop, Sklearn], 0.0, 0)
+    assert found.results[1].refused == "has no gradient of its own"
