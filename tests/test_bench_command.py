@@ -395,4 +395,4 @@ def test_the_times_are_those_of_net_fit_and_of_the_reference_loop_by_hand(monkey
     net.fit(rows.T, targets.T, epochs=2, batch_size=10, progress=False)
     net.fit(rows.T, targets.T, epochs=30, batch_size=10, progress=False)
     by_hand = np.min(net.history["seconds"][2:]) / (2048 / 10) * 1e6
-    assert measure_case(case, ENGINES, 0.5, 0).of("mbbp").minimum == pytest.approx(by_hand, rel=0.5)
+    assert 1 / 4 < measure_case(case, ENGINES, 0.5, 0).of("mbbp").minimum / by_hand < 4
