@@ -6,7 +6,7 @@ from mbbp.bench.cases import Case
 from mbbp.bench.engines import BookLoop, Engine, Mbbp, NumpyMatrices
 from mbbp.bench.measure import Roof, measure_case
 
-TRIES = 4
+TRIES = 8
 
 
 @dataclass(frozen=True)
