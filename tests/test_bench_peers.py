@@ -21,6 +21,9 @@ SHAPES = [((4, 5, 3), 4), ((3, 4, 1), 5), ((5, 3), 1), ((4, 5, 4, 3), 2)]
 def few(monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 0.0005)
     monkeypatch.setattr(cases, "EXAMPLES", 64)
+    # BLAS has been seen to raise the flag for an invalid value in products of finite numbers that it got right
+    with np.errstate(invalid="ignore"):
+        yield
 
 
 @pytest.fixture(params=ALL, ids=lambda kind: kind.name)

@@ -255,8 +255,12 @@ def measure_case(
 
 @contextlib.contextmanager
 def _quiet(engines: Sequence[type[Engine]]) -> Iterator[None]:
-    """Keep what the peers warn of, which is theirs to mend, out of the way."""
-    with warnings.catch_warnings():
+    """Keep what the peers warn of, which is theirs to mend, out of the way, and NumPy's floating-point warnings.
+
+    BLAS now and then raises the flag for an invalid value in a small product of finite numbers whose result is right.
+    A result that is not finite is seen by `Agreement`.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         if any(engine.is_peer for engine in engines):
             warnings.simplefilter("ignore")
         yield
