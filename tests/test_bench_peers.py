@@ -1,6 +1,7 @@
 """The other libraries do the same work; each is tested where it is installed."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -72,6 +73,24 @@ def test_networks_of_one_process_do_not_disturb_each_other(kind):
         case = Case((4, 5, 3), m)
         examples = make_examples(case, 0)
         assert Agreement(case, examples).difference(kind(case, examples)) < 2e-4
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+def test_a_peer_that_is_missing_is_an_import_error_where_it_is_made(monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, kind.package, None)
+    monkeypatch.setitem(sys.modules, f"{kind.package}.neural_network", None)  # a submodule may be loaded already
+    case = Case((4, 5, 3), 4)
+    with pytest.raises(ImportError):
+        kind(case, make_examples(case, 0))
+    assert kind.missing() == "not installed"
+
+
+def test_no_step_is_no_work(kind):
+    case = Case((4, 5, 3), 4)
+    examples = make_examples(case, 0)
+    engine = kind(case, examples)
+    engine.steps(np.arange(0))
+    np.testing.assert_array_equal(engine.theta(), examples.theta)
 
 
 def test_the_compiled_step_is_refused_where_it_cannot_be_compiled(monkeypatch):

@@ -45,7 +45,8 @@ class Peer(Engine):
 class Torch(Peer):
     """PyTorch, eagerly: autograd, and SGD by one fused call over all parameters.
 
-    That is faster than ``loss.backward`` with ``torch.optim.SGD``, in any of its forms.
+    ``torch.optim.SGD`` after ``loss.backward`` takes 26 to 40 % longer, plain, fused or foreach, and a cost written out
+    with operators instead of ``mse_loss`` takes 9 to 12 % longer. An update of one parameter after the other loses 2 %.
     """
 
     name = "torch"
@@ -91,14 +92,18 @@ class Torch(Peer):
 
     def loss(self, parameters: Any, X: Any, Y: Any) -> Any:
         """Return the mean cost of a mini-batch."""
-        return 0.5 * ((self.forward(parameters, X) - Y) ** 2).sum() / X.shape[0]
+        a = self.forward(parameters, X)
+        return self.torch.nn.functional.mse_loss(a, Y, reduction="sum") * (0.5 / X.shape[0])
+
+    def batches(self, order: Array) -> Any:
+        """Return the mini-batches of an order, each a tensor."""
+        # torch splits nothing into one empty piece
+        return self.torch.from_numpy(order).split(self.case.batch_size) if order.size else ()
 
     def steps(self, order: Array) -> None:
         """Take steps."""
-        m, torch = self.case.batch_size, self.torch
-        columns = torch.from_numpy(order)
-        for start in range(0, order.size, m):
-            batch = columns[start : start + m]
+        torch = self.torch
+        for batch in self.batches(order):
             loss = self.loss(self.parameters, self.X.index_select(0, batch), self.Y.index_select(0, batch))
             gradients = torch.autograd.grad(loss, self.parameters)
             with torch.no_grad():
@@ -144,11 +149,9 @@ class TorchCompiled(Torch):
 
     def steps(self, order: Array) -> None:
         """Take steps."""
-        m = self.case.batch_size
-        columns = self.torch.from_numpy(order)
         with self.torch.no_grad():
-            for start in range(0, order.size, m):
-                self._work(self.parameters, self.X, self.Y, columns[start : start + m])
+            for batch in self.batches(order):
+                self._work(self.parameters, self.X, self.Y, batch)
 
     def gradient(self, columns: Array) -> Any:
         """Return the mean gradient as tensors, layer by layer."""
@@ -228,16 +231,16 @@ class Jax(Peer):
     def steps(self, order: Array) -> None:
         """Take steps, a whole pass in a call."""
         m = self.case.batch_size
-        length = min(self.pass_length, order.size // m) * m
         batches = order.astype(np.int32).reshape(-1, m)
-        for start in range(0, order.size, length):
-            part = batches[start // m : (start + length) // m]
+        for start in range(0, len(batches), self.pass_length):
+            part = batches[start : start + self.pass_length]
             self.parameters = self._train(self.parameters, self.X, self.Y, part)
         self.jax.block_until_ready(self.parameters)
 
     def gradient(self, columns: Array) -> Any:
-        """Return the mean gradient as NumPy arrays, layer by layer."""
-        return self.jax.device_get(self._gradient(self.parameters, self.X, self.Y, columns))
+        """Return the mean gradient as JAX's arrays, layer by layer."""
+        # jax.device_get would take longer than the gradient itself
+        return self.jax.block_until_ready(self._gradient(self.parameters, self.X, self.Y, columns))
 
     def predict(self, columns: Array) -> Array:
         """Return the outputs."""
