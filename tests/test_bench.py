@@ -25,7 +25,7 @@ engines = pytest.mark.parametrize("kind", ENGINES, ids=lambda kind: kind.name)
 def short_samples(monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 0.0005)
     monkeypatch.setattr(cases, "EXAMPLES", 64)
-    # BLAS has been seen to raise the flag for an invalid value in products of finite numbers that it got right
+    # rarely, on a busy machine, NumPy warned of an invalid value in products of finite numbers: a stray flag, it seems
     with np.errstate(invalid="ignore"):
         yield
 

@@ -22,7 +22,7 @@ SHAPES = [((4, 5, 3), 4), ((3, 4, 1), 5), ((5, 3), 1), ((4, 5, 4, 3), 2)]
 def few(monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 0.0005)
     monkeypatch.setattr(cases, "EXAMPLES", 64)
-    # BLAS has been seen to raise the flag for an invalid value in products of finite numbers that it got right
+    # rarely, on a busy machine, NumPy warned of an invalid value in products of finite numbers: a stray flag, it seems
     with np.errstate(invalid="ignore"):
         yield
 
