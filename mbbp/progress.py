@@ -20,7 +20,7 @@ class Progress:
 
     def __init__(self, shown: bool | None, epochs: int, n: int) -> None:
         self._bar: Any = None
-        self._epochs, self._n, self._epoch = epochs, n, 1
+        self._epochs, self._epoch = epochs, 1
         if sys.stderr.isatty() if shown is None else shown:
             from tqdm import tqdm
 

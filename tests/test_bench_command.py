@@ -285,11 +285,22 @@ def test_the_exit_code_of_the_held_process_is_the_commands(monkeypatch):
     assert asked[0][1][machine.HELD] == "1"
 
 
+HEARS_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "mbbp", *sys.argv[1:]])
+"""
+
+
 def on_a_terminal(words):
     """Start the command with a terminal for what it says on the side; return the process and the terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mbbp", *words], stdout=subprocess.PIPE, stderr=theirs, start_new_session=True
+        # what is started in the background ignores Ctrl-C, and so would its children: a terminal's do not
+        [sys.executable, "-c", HEARS_CTRL_C, *words],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
     )
     os.close(theirs)
     return process, ours

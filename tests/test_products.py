@@ -12,7 +12,7 @@ transposed_product = on_columns(3, lambda W, D, out, panel: products.transposed_
 add_outer_products = on_columns(
     3, lambda D, A, G, keep, rate, panel: products.add_outer_products(keep, G, rate, D, A, panel)
 )
-add_columns = on_columns(1, lambda D, g, rate: products.add_columns(rate, D, g))
+add_columns = on_columns(1, lambda D, g, rate, panel: products.add_columns(rate, D, g, panel))
 
 
 def whole_numbers(seed, dtype, *shapes):
@@ -42,7 +42,7 @@ def check_add_outer_products(n_out, n_in, m, dtype, seed):
 def check_add_columns(n_out, n_in, m, dtype, seed):
     D, g = whole_numbers(seed, dtype, (n_out, m), n_out)
     expected = g - 0.5 * D.sum(axis=1)
-    add_columns(D, g, dtype(-0.5))
+    add_columns(D, g, dtype(-0.5), np.empty(products.PANEL, dtype))
     np.testing.assert_array_equal(g, expected)
 
 
@@ -74,3 +74,17 @@ def test_nothing_of_a_gradient_that_is_not_kept_shines_through():
     G = np.full((5, 7), np.nan, np.float32)
     add_outer_products(D, A, G, np.float32(0), np.float32(1), np.empty(products.PANEL, np.float32))
     np.testing.assert_array_equal(G, D @ A.T)
+
+
+def test_small_errors_are_not_lost_in_a_large_bias(rng):
+    D = rng.random((3, 200), np.float32)
+    g = np.full(3, 1000, np.float32)
+    expected = 1000 + 1e-4 * D.sum(axis=1, dtype=np.float64)
+    add_columns(D, g, np.float32(1e-4), np.empty(products.PANEL, np.float32))
+    assert (np.abs(g - expected) <= np.spacing(np.float32(1000))).all()
+
+
+def test_more_biases_than_the_panel_holds(rng):
+    D, g = np.asfortranarray(rng.random((11, 5))), np.zeros(11)
+    add_columns(D, g, 2.0, np.empty(4))
+    np.testing.assert_allclose(g, 2 * D.sum(axis=1), rtol=1e-14)

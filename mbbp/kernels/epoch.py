@@ -47,11 +47,11 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
             return False
         is_measured = measure_norm and start + m == n
         rate = optimizer.learning_rate
-        keep = 1.0 - rate * (optimizer.l2 + optimizer.weight_decay)
+        keep = number(1.0 - rate * (optimizer.l2 + optimizer.weight_decay))
         # keep = 0 would tell `backward` to clear the biases too
         if optimizer.code == SGD and not clips and not is_measured and keep != 0:
             optimizer.steps[0] += 1
-            backward(model, work, m, model.theta, number(keep), number(-rate / m))
+            backward(model, work, m, model.theta, keep, number(-rate / m))
             continue
         backward(model, work, m, gradient, number(0), number(1.0 / m))
         if clips or is_measured:

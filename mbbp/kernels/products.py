@@ -85,60 +85,13 @@ def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, d
                 panel_step = (columns + width - 1) // width * width
                 _pack(b, source_at, b_step, b_column, terms, columns, panel, panel_step)
                 source, source_at, source_step = panel, ZERO, panel_step
+            arguments = (a, k * a_step, a_row, a_step, source, source_at, source_step, c, column, n_columns)
             if columns <= width:
-                _rows_of_1(
-                    a,
-                    k * a_step,
-                    a_row,
-                    a_step,
-                    source,
-                    source_at,
-                    source_step,
-                    c,
-                    column,
-                    n_columns,
-                    n_rows,
-                    terms,
-                    columns,
-                    kept,
-                    rate,
-                )
+                _rows_of_1(*arguments, n_rows, terms, columns, kept, rate)
             elif columns <= 2 * width:
-                _rows_of_2(
-                    a,
-                    k * a_step,
-                    a_row,
-                    a_step,
-                    source,
-                    source_at,
-                    source_step,
-                    c,
-                    column,
-                    n_columns,
-                    n_rows,
-                    terms,
-                    columns,
-                    kept,
-                    rate,
-                )
+                _rows_of_2(*arguments, n_rows, terms, columns, kept, rate)
             else:
-                _rows_of_3(
-                    a,
-                    k * a_step,
-                    a_row,
-                    a_step,
-                    source,
-                    source_at,
-                    source_step,
-                    c,
-                    column,
-                    n_columns,
-                    n_rows,
-                    terms,
-                    columns,
-                    kept,
-                    rate,
-                )
+                _rows_of_3(*arguments, n_rows, terms, columns, kept, rate)
         column += columns
 
 
@@ -189,8 +142,18 @@ def add_outer_products(keep, G, rate, D, A, panel):
 
 
 @compiled_fast
-def add_columns(rate, D, g):
-    """Set g = g + rate D 1: the bias gradients (BP3) of all examples at once."""
-    for i in range(D.shape[1]):
-        for j in range(D.shape[0]):
-            g[j] += rate * D[j, i]
+def add_columns(rate, D, g, panel):
+    """Set g = g + rate D 1: the bias gradients (BP3) of all examples at once.
+
+    They are summed in the panel first: added one by one to a bias, each would be rounded to the bias's last digit.
+    """
+    n, m = D.shape
+    for start in range(0, n, panel.size):
+        size = min(panel.size, n - start)
+        for j in range(size):
+            panel[j] = D[start + j, 0]
+        for i in range(1, m):
+            for j in range(size):
+                panel[j] += D[start + j, i]
+        for j in range(size):
+            g[start + j] += rate * panel[j]

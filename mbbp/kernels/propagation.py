@@ -150,7 +150,7 @@ def backward(model, work, m, target, keep, rate):
         if keep == 0:
             g[:] = g.dtype.type(0)
         add_outer_products(keep, G, rate, D, A, panel)
-        add_columns(rate, D, g)
+        add_columns(rate, D, g, panel)
 
 
 @compiled
