@@ -306,6 +306,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(measuring, "SECONDS_PER_SAMPLE", 0.02)
     monkeypatch.setattr(Clocked, "now", 0.0)
     monkeypatch.setattr(Clocked, "log", [])
+    return lambda: Clocked.now
 
 
 def clocked(label, costs_of):
@@ -322,7 +323,7 @@ def clocked(label, costs_of):
 
 def test_times_are_those_of_the_clock_and_turns_are_taken(clock):
     kinds = [clocked("a", lambda m: [1e-3]), clocked("b", lambda m: [2e-3]), clocked("c", lambda m: [3e-3])]
-    found = measure([Case((2, 3, 1), 4)], kinds, 1.0, 0)[0]
+    found = measure([Case((2, 3, 1), 4)], kinds, 1.0, 0, clock=clock)[0]
     assert [one.median for one in found.results] == pytest.approx([1000, 2000, 3000])
     assert [one.spread for one in found.results] == pytest.approx([0, 0, 0], abs=1e-9)
     # nobody always comes after the same one
@@ -333,14 +334,14 @@ def test_times_are_those_of_the_clock_and_turns_are_taken(clock):
 def test_the_time_that_is_left_goes_to_the_noisiest_case_and_no_further(clock):
     quiet_then_noisy = clocked("a", lambda m: [1e-3] if m == 1 else [1e-3, 2e-3, 4e-3])
     seconds = 4.0
-    quiet, noisy = measure([Case((2, 3, 1), 1), Case((2, 3, 1), 2)], [quiet_then_noisy], seconds, 0)
+    quiet, noisy = measure([Case((2, 3, 1), 1), Case((2, 3, 1), 2)], [quiet_then_noisy], seconds, 0, clock=clock)
     assert len(quiet.results[0].us) == measuring.LEAST_ROUNDS
     assert len(noisy.results[0].us) > 4 * measuring.LEAST_ROUNDS
     assert Clocked.now < 1.1 * seconds
 
 
 def test_there_is_an_end_even_with_noise_and_time(clock):
-    found = measure([Case((2, 3, 1), 2)], [clocked("a", lambda m: [1e-5, 2e-5])], 1e9, 0)
+    found = measure([Case((2, 3, 1), 2)], [clocked("a", lambda m: [1e-5, 2e-5])], 1e9, 0, clock=clock)
     assert len(found[0].results[0].us) <= measuring.MOST_ROUNDS
 
 
@@ -349,7 +350,7 @@ def test_what_a_peer_takes_to_compile_is_not_taken_from_the_others(clock):
     peer.is_peer = True
     deadline = Deadline(1.0, already=0.25)
     assert deadline.left == 0.75
-    measure([Case((2, 3, 1), 2)], [peer], deadline, 0)
+    measure([Case((2, 3, 1), 2)], [peer], deadline, 0, clock=clock)
     own = Deadline(1.0, already=0.25)
     assert deadline.left > own.left - Clocked.now
 

@@ -25,6 +25,7 @@ LEAST_ROUNDS, MORE_ROUNDS, MOST_ROUNDS = 5, 5, 200
 CERTAIN = 0.004  # of a median: closer is not worth the time
 
 Tell = Callable[[str], None]
+Clock = Callable[[], float]  # seconds
 
 
 def _silent(message: str) -> None:
@@ -58,13 +59,25 @@ class Deadline:
 class Roof:
     """The best rate of a matrix product by NumPy's BLAS in this run: what the processor is seen to do.
 
+    Parameters
+    ----------
+    dtypes : iterable of str
+        Of the matrices.
+    sizes : sequence of int
+        The rows of the square matrices that are tried.
+    clock : callable
+        What time is taken from, in seconds.
+
     Attributes
     ----------
     gflops : dict
         By dtype.
     """
 
-    def __init__(self, dtypes: Iterable[str], sizes: Sequence[int] = (256, 512, 768)) -> None:
+    def __init__(
+        self, dtypes: Iterable[str], sizes: Sequence[int] = (256, 512, 768), clock: Clock = time.perf_counter
+    ) -> None:
+        self._clock = clock
         rng = np.random.default_rng(0)
         self._squares = [rng.random((n, n)).astype(dtype) for dtype in dtypes for n in sizes]
         self.gflops = {square.dtype.name: 0.0 for square in self._squares}
@@ -74,9 +87,9 @@ class Roof:
         for square in self._squares:
             out = np.empty_like(square)
             for _ in range(3):
-                began = time.perf_counter()
+                began = self._clock()
                 np.matmul(square, square, out=out)
-                rate = 2 * square.shape[0] ** 3 / (time.perf_counter() - began) / 1e9
+                rate = 2 * square.shape[0] ** 3 / (self._clock() - began) / 1e9
                 self.gflops[square.dtype.name] = max(self.gflops[square.dtype.name], rate)
 
 
@@ -84,9 +97,15 @@ class _Contest:
     """The engines of one case, checked, and ready to be timed again and again."""
 
     def __init__(
-        self, case: Case, engines: Sequence[type[Engine]], seed: int, tell: Tell, deadline: Deadline | None = None
+        self,
+        case: Case,
+        engines: Sequence[type[Engine]],
+        seed: int,
+        tell: Tell,
+        clock: Clock,
+        deadline: Deadline,
     ) -> None:
-        self.case, self._tell, self._deadline = case, tell, deadline
+        self.case, self._tell, self._clock = case, tell, clock
         self._examples = make_examples(case, seed)
         self._rng = np.random.default_rng(seed + 1)
         self._agreement = Agreement(case, self._examples)
@@ -99,7 +118,7 @@ class _Contest:
                 engine = self._checked(kind, result)
                 if engine is not None:
                     able.append((engine, result, self._sample(engine)))
-            if kind.is_peer and deadline is not None:
+            if kind.is_peer:
                 deadline.extend(time.perf_counter() - began)
         self._able = able
 
@@ -141,9 +160,9 @@ class _Contest:
         while True:
             order = self._order(engine, steps)
             engine.run(order)  # for this very length there may be something to compile
-            began = time.perf_counter()
+            began = self._clock()
             engine.run(order)
-            share = (time.perf_counter() - began) / SECONDS_PER_SAMPLE
+            share = (self._clock() - began) / SECONDS_PER_SAMPLE
             if share >= 0.25 or steps >= 1 << 16 or self.case.what == "epoch":
                 break
             steps *= 4
@@ -171,9 +190,9 @@ class _Contest:
             if is_first:
                 # another case may have been here in between, and left nothing of this one in the caches
                 engine.run(order[: engine.pass_length * self.case.batch_size])
-            began = time.perf_counter()
+            began = self._clock()
             engine.run(order)
-            passed = time.perf_counter() - began
+            passed = self._clock() - began
             result.us.append(passed / (order.size / self.case.batch_size) * 1e6)
 
     @property
@@ -203,6 +222,7 @@ def measure(
     seed: int,
     tell: Tell = _silent,
     roof: Roof | None = None,
+    clock: Clock = time.perf_counter,
 ) -> list[CaseResult]:
     """Compare the engines on every case: refuse what computes something else, time the others in turns.
 
@@ -221,6 +241,8 @@ def measure(
         Is told what is going on.
     roof : Roof, optional
         Is measured again between the cases.
+    clock : callable
+        What time is taken from, in seconds.
 
     Returns
     -------
@@ -231,7 +253,7 @@ def measure(
     for case in cases:
         if roof is not None:
             roof.measure()
-        contest = _Contest(case, engines, seed, tell, deadline)
+        contest = _Contest(case, engines, seed, tell, clock, deadline)
         contest.rounds(LEAST_ROUNDS)
         contest.weigh()
         contests.append(contest)
@@ -247,10 +269,15 @@ def measure(
 
 
 def measure_case(
-    case: Case, engines: Sequence[type[Engine]], seconds: float, seed: int, tell: Tell = _silent
+    case: Case,
+    engines: Sequence[type[Engine]],
+    seconds: float,
+    seed: int,
+    tell: Tell = _silent,
+    clock: Clock = time.perf_counter,
 ) -> CaseResult:
     """Compare the engines on one case; see `measure`."""
-    return measure([case], engines, seconds, seed, tell)[0]
+    return measure([case], engines, seconds, seed, tell, clock=clock)[0]
 
 
 @contextlib.contextmanager
