@@ -87,10 +87,10 @@ def test_one_specialisation_for_each_dtype():
         propagation.evaluate,
         propagation.gradient,
         products._multiply_add,  # the three products are inlined, and all come down to it
+        products._rows_of_half,
         products._rows_of_1,
         products._rows_of_2,
         products._rows_of_3,
-        products.add_columns,
         updates.update,
     ]
     found = [(kernel.py_func.__name__, len(kernel.signatures)) for kernel in kernels]

@@ -24,6 +24,7 @@ from mbbp.validation import (
     as_numeric_array,
     as_sizes,
     as_targets,
+    labels_of,
 )
 
 # Columns that go through the network together where there are many: enough to keep the kernels busy, few enough for the
@@ -311,9 +312,8 @@ class Network:
         m = inputs.shape[1]
         targets = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name)
         self.cost_function.check_targets(Y_name, targets)
-        return propagation.Examples(
-            inputs.T, targets.T, as_example_weights("example_weights", example_weights, m, self.dtype)
-        )
+        weights = as_example_weights("example_weights", example_weights, m, self.dtype)
+        return propagation.Examples(inputs.T, targets.T, weights, labels_of(targets))
 
     def score(self, examples: propagation.Examples) -> tuple[float, float]:
         """Return the mean cost and the accuracy on checked examples."""

@@ -272,6 +272,12 @@ def are_unit_vectors(targets: Array) -> bool:
     return targets.shape[0] == 1 or bool((is_one.sum(axis=0) == 1).all())
 
 
+def labels_of(targets: Array) -> Array:
+    """Return the row of the largest target of each column as int64 (m,); of a single one, whether it is over 1/2."""
+    labels = targets[0] > 0.5 if targets.shape[0] == 1 else targets.argmax(axis=0)
+    return _read_only(labels.astype(np.int64, copy=False))
+
+
 def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any]) -> Array:
     """Return one factor for each example's cost, (m,), or (0,) for None: every example counts alike.
 

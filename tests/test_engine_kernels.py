@@ -128,12 +128,12 @@ def test_the_quadratic_cost_of_float32_does_not_overflow():
 
 
 @given(size=widths, dtype=dtypes, seed=seeds)
-def test_norm_and_shorten(size, dtype, seed):
+def test_norm_and_scale(size, dtype, seed):
     gradient = np.random.default_rng(seed).standard_normal(size).astype(dtype)
     expected = np.linalg.norm(gradient.astype(np.float64))
     assert updates.norm(gradient) == pytest.approx(expected, rel=1e-14)
     half = gradient * dtype(0.5)
-    updates.shorten(gradient, dtype(0.5))
+    elementwise.scale(gradient, dtype(0.5))
     np.testing.assert_array_equal(gradient, half)
 
 

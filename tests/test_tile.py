@@ -1,17 +1,19 @@
 """The micro-kernel and the products cut into its tiles: every tail, against NumPy."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from mbbp.kernels.exponential import exp
 from mbbp.kernels.jit import compiled
-from mbbp.kernels.products import DEPTH, PANEL, add_outer_products, affine, transposed_product
+from mbbp.kernels.products import DEPTH, PANEL, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tile, transpose
 from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
 TOLERANCE = {"float32": 2e-6, "float64": 2e-15}
-WIDEST = 40 if JIT else 20
+WIDEST = 40 if JIT else 12
 
 
 def close(got, wanted, dtype, terms=1):
@@ -21,33 +23,42 @@ def close(got, wanted, dtype, terms=1):
 
 def tile_function(rows, vectors):
     @compiled
-    def run(a, b, c, columns, depth, keep, rate):
-        tile(rows, vectors, a, 1, depth, 1, b, 2, columns, c, 3, columns, depth, columns, keep, rate)
+    def run(a, b, start, c, columns, depth, keep):
+        A, B = (a, 1, depth, 1), (b, 2, columns)
+        tile(rows, vectors, A, B, (start, 1, columns), (c, 3, columns), depth, columns, keep)
 
     return run
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("vectors", range(1, MOST_VECTORS + 1))
+@pytest.mark.parametrize("vectors", range(MOST_VECTORS + 1))
 @pytest.mark.parametrize("rows", sorted({1, 2, 4, ROWS}))
 def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, rng):
     run = tile_function(rows, vectors)
-    number = np.dtype(dtype).type
-    for last in range(1, lanes(dtype) + 1):
-        columns = (vectors - 1) * lanes(dtype) + last
-        for depth in (1, 2, 7):
-            a = rng.standard_normal(1 + rows * depth).astype(dtype)
-            b = rng.standard_normal(2 + depth * columns).astype(dtype)
-            c = rng.standard_normal(3 + rows * columns + 5).astype(dtype)
-            wanted = c.copy()
-            _twin(
-                rows, vectors, a, 1, depth, 1, b, 2, columns, wanted, 3, columns, depth, columns, number(0.5), number(2)
-            )
-            before = c.copy()
-            run(a, b, c, columns, depth, number(0.5), number(2))
-            assert close(c, wanted, dtype, depth)
-            assert (c[:3] == before[:3]).all()
-            assert (c[-5:] == before[-5:]).all()
+    most = lanes(dtype, vectors)
+    least = most - lanes(dtype) + 1 if vectors > 1 else 1
+    for columns, depth, keep in itertools.product(range(least, most + 1), (1, 2, 7), (0, 1, 0.5)):
+        keep = np.dtype(dtype).type(keep)
+        a = rng.standard_normal(1 + rows * depth).astype(dtype)
+        b = rng.standard_normal(2 + depth * columns).astype(dtype)
+        start = rng.standard_normal(1 + rows * columns).astype(dtype)
+        if keep == 0:
+            start[...] = np.nan
+        c = rng.standard_normal(3 + rows * columns + 5).astype(dtype)
+        wanted, before = c.copy(), c.copy()
+        A, B = (a, 1, depth, 1), (b, 2, columns)
+        _twin(rows, vectors, A, B, (start, 1, columns), (wanted, 3, columns), depth, columns, keep)
+        run(a, b, start, c, columns, depth, keep)
+        assert close(c, wanted, dtype, depth)
+        assert (c[:3] == before[:3]).all()
+        assert (c[-5:] == before[-5:]).all()
+
+
+def test_the_twin_is_the_product(rng):
+    a, b, c = rng.standard_normal(6), rng.standard_normal(12), rng.standard_normal(8)
+    wanted = 0.5 * c.reshape(2, 4) + a.reshape(2, 3) @ b.reshape(3, 4)
+    _twin(2, 1, (a, 0, 3, 1), (b, 0, 4), (c, 0, 4), (c, 0, 4), 3, 4, 0.5)
+    assert close(c.reshape(2, 4), wanted, "float64")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -83,12 +94,21 @@ def check_products(n_out, n_in, m, dtype, rng):
     assert close(Z, W.astype(float) @ A + b[:, None], dtype, n_in)
     transposed_product(W, D, back, panel)
     assert close(back, W.astype(float).T @ D, dtype, n_out)
-    wanted = 0.5 * G.astype(float) - 0.25 * (D.astype(float) @ A.T)
-    add_outer_products(number(0.5), G, number(-0.25), D, A, panel)
-    assert close(G, wanted, dtype, m)
+    outer = D.astype(float) @ A.T
+    for keep in (0.5, 1.0):
+        wanted = keep * G.astype(float) + outer
+        add_outer_products(number(keep), G, D, A, panel)
+        assert close(G, wanted, dtype, m)
     G[...] = np.nan
-    add_outer_products(number(0), G, number(1), D, A, panel)
-    assert close(G, D.astype(float) @ A.T, dtype, m)
+    add_outer_products(number(0), G, D, A, panel)
+    assert close(G, outer, dtype, m)
+    ones = np.ones(1, dtype)
+    wanted = b + D.astype(float).sum(axis=1)
+    add_columns(number(1), b, D, ones, panel)
+    assert close(b, wanted, dtype, m)
+    b[...] = np.nan
+    add_columns(number(0), b, D, ones, panel)
+    assert close(b, D.astype(float).sum(axis=1), dtype, m)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -13,6 +13,7 @@ from mbbp.kernels.codes import IDENTITY, LEAKY_RELU, OWN, RELU, SIGMOID, SOFTMAX
 from mbbp.kernels.exponential import exp, exp_parts
 from mbbp.kernels.jit import compiled, compiled_contracting, compiled_fast
 from mbbp.kernels.pointers import call_unary
+from mbbp.kernels.views import flat
 
 LEAK = 0.01
 
@@ -216,9 +217,13 @@ def softmax(Z, A):
         largest = Z[0, i]
         for j in range(1, n):
             largest = max(largest, Z[j, i])
-        total = Z.dtype.type(0)
         for j in range(n):
-            A[j, i] = exp(Z[j, i] - largest)
+            A[j, i] = Z[j, i] - largest
+    a = flat(A)
+    for i in range(a.size):  # of all columns in one loop, so that it runs in vector lanes however short they are
+        a[i] = exp(a[i])
+    for i in range(m):
+        total = Z.dtype.type(0)
         for j in range(n):
             total += A[j, i]
         for j in range(n):
@@ -232,7 +237,7 @@ def activate(rule, Z, A):
     if code == SOFTMAX:
         softmax(Z, A)
         return
-    z, a = Z.T.reshape(Z.size), A.T.reshape(A.size)
+    z, a = flat(Z), flat(A)
     zero, leak = z.dtype.type(0), z.dtype.type(LEAK)
     if code == SIGMOID:
         _sigmoid(z, a)
@@ -271,7 +276,7 @@ def multiply_by_derivative(rule, Z, A, D):
     if code == SOFTMAX:
         _softmax_backward(A, D)
         return
-    z, a, d = Z.T.reshape(Z.size), A.T.reshape(A.size), D.T.reshape(D.size)
+    z, a, d = flat(Z), flat(A), flat(D)
     zero, one, leak = z.dtype.type(0), z.dtype.type(1), z.dtype.type(LEAK)
     if code == SIGMOID:
         for i in range(d.size):
@@ -288,6 +293,13 @@ def multiply_by_derivative(rule, Z, A, D):
     elif code == OWN:
         for i in range(d.size):
             d[i] *= call_unary(rule[2], z[i])
+
+
+@compiled
+def scale(x, factor):
+    """Multiply a vector by a factor."""
+    for i in range(x.size):
+        x[i] *= factor
 
 
 @compiled_fast

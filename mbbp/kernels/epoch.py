@@ -3,9 +3,11 @@
 import math
 
 from mbbp.kernels.codes import SGD
+from mbbp.kernels.elementwise import scale
 from mbbp.kernels.jit import compiled
-from mbbp.kernels.propagation import backward, forward, load, score
-from mbbp.kernels.updates import norm, shorten, update
+from mbbp.kernels.propagation import backward, borrowed_examples, borrowed_model, count_correct, forward, load, score
+from mbbp.kernels.updates import norm, update
+from mbbp.kernels.views import borrowed, part
 
 
 @compiled
@@ -33,16 +35,21 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
     bool
         Whether the cost stayed finite. If not, the step that would have used it was not taken.
     """
+    model = borrowed_model(model)
+    examples = borrowed_examples(examples)
+    work, gradient, order = borrowed(work), borrowed(gradient), borrowed(order)
     number = model.theta.dtype.type
     n = order.size
+    is_weighted = examples.weights.size > 0
     clips = optimizer.clip_norm < math.inf
     for start in range(0, n, batch_size):
         m = min(batch_size, n - start)
-        load(examples, order[start : start + m], work)
+        columns = part(order, start, m)
+        load(examples, columns, work)
         forward(model, work, m)
-        cost, correct = score(model, work, m)
+        cost = score(model, work, m, is_weighted)
         totals[0] += cost
-        totals[1] += correct
+        totals[1] += count_correct(model, work, columns, examples.labels)
         if not math.isfinite(cost):
             return False
         is_measured = measure_norm and start + m == n
@@ -51,14 +58,14 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
         # keep = 0 would tell `backward` to clear the biases too
         if optimizer.code == SGD and not clips and not is_measured and keep != 0:
             optimizer.steps[0] += 1
-            backward(model, work, m, model.theta, keep, number(-rate / m))
+            backward(model, work, m, is_weighted, model.theta, keep, number(-rate / m))
             continue
-        backward(model, work, m, gradient, number(0), number(1.0 / m))
+        backward(model, work, m, is_weighted, gradient, number(0), number(1.0 / m))
         if clips or is_measured:
             length = norm(gradient)
             if is_measured:
                 totals[2] = length
             if length > optimizer.clip_norm:
-                shorten(gradient, number(optimizer.clip_norm / length))
+                scale(gradient, number(optimizer.clip_norm / length))
         update(optimizer, model.sizes, model.theta, gradient)
     return True

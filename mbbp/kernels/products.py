@@ -1,47 +1,67 @@
-"""The three matrix products of backpropagation: forward, backward, and the weight gradient.
+"""The matrix products of backpropagation: forward, backward, and the gradients of weights and biases.
 
 All matrices are (n, m) in Fortran order, so that in memory an example, or the weights of one input, is a row of
-neighbouring neurons. Seen as rows, each product is C = keep C + rate A B, and is cut into tiles for the micro-kernel
+neighbouring neurons. Seen as rows, each product is C = keep Start + A B, and is cut into tiles for the micro-kernel
 (see tile.py): groups of columns as wide as a tile, blocks of the sum so short that a block of B stays in the L1 cache,
 and then tile by tile down the rows.
 """
 
 from mbbp.kernels.codes import ONE, ZERO
-from mbbp.kernels.jit import compiled, compiled_fast, inlined
-from mbbp.kernels.tile import MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile, transpose
+from mbbp.kernels.jit import compiled, inlined
+from mbbp.kernels.tile import HALF_VECTOR_BYTES, MASKS_ARE_CHEAP, MOST_VECTORS, ROWS, VECTOR_BYTES, tile, transpose
+from mbbp.kernels.views import flat
 
 DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
 PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
+SMALL = 48  # multiply-adds: below it, what a tile takes to set up is more than what it saves
 
 
 def _rows_of_tiles(vectors):
     """Return the function that goes down the rows of one group of columns, `vectors` vectors wide."""
 
     @compiled
-    def rows_of_tiles(a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, n_rows, depth, columns, keep, rate):
+    def rows_of_tiles(A, B, start, C, n_rows, depth, columns, keep):
+        a, a_at, a_row, a_step = A
+        s, s_at, s_row = start
+        c, c_at, c_row = C
         i = 0
         while i + ROWS <= n_rows:
-            tile(ROWS, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
+            A, start, C = (
+                (a, a_at + i * a_row, a_row, a_step),
+                (s, s_at + i * s_row, s_row),
+                (c, c_at + i * c_row, c_row),
+            )
+            tile(ROWS, vectors, A, B, start, C, depth, columns, keep)
             i += ROWS
-            a_at += ROWS * a_row
-            c_at += ROWS * c_row
         while i + 4 <= n_rows:
-            tile(4, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
+            A, start, C = (
+                (a, a_at + i * a_row, a_row, a_step),
+                (s, s_at + i * s_row, s_row),
+                (c, c_at + i * c_row, c_row),
+            )
+            tile(4, vectors, A, B, start, C, depth, columns, keep)
             i += 4
-            a_at += 4 * a_row
-            c_at += 4 * c_row
         while i + 2 <= n_rows:
-            tile(2, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
+            A, start, C = (
+                (a, a_at + i * a_row, a_row, a_step),
+                (s, s_at + i * s_row, s_row),
+                (c, c_at + i * c_row, c_row),
+            )
+            tile(2, vectors, A, B, start, C, depth, columns, keep)
             i += 2
-            a_at += 2 * a_row
-            c_at += 2 * c_row
         if i < n_rows:
-            tile(1, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate)
+            A, start, C = (
+                (a, a_at + i * a_row, a_row, a_step),
+                (s, s_at + i * s_row, s_row),
+                (c, c_at + i * c_row, c_row),
+            )
+            tile(1, vectors, A, B, start, C, depth, columns, keep)
 
     return rows_of_tiles
 
 
-_rows_of_1, _rows_of_2, _rows_of_3 = _rows_of_tiles(1), _rows_of_tiles(2), _rows_of_tiles(min(3, MOST_VECTORS))
+_rows_of_half, _rows_of_1, _rows_of_2 = _rows_of_tiles(0), _rows_of_tiles(1), _rows_of_tiles(2)
+_rows_of_3 = _rows_of_tiles(min(3, MOST_VECTORS))
 
 
 @compiled
@@ -70,40 +90,45 @@ def _group_of_columns(left, width):
 
 
 @compiled
-def _multiply_add(a, a_row, a_step, b, b_step, b_column, c, n_rows, n_columns, depth, keep, rate, panel):
-    """C = keep C + rate A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
-    width = VECTOR_BYTES // c.itemsize
+def _small_multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep):
+    """C = keep Start + A B, number by number."""
+    for i in range(n_rows):
+        for j in range(n_columns):
+            total = c.dtype.type(0)
+            for k in range(depth):
+                total += a[i * a_row + k * a_step] * b[k * b_step + j * b_column]
+            c[i * n_columns + j] = total if keep == 0 else total + keep * start[i * start_row + j]
+
+
+@compiled
+def _multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep, panel):
+    """C = keep Start + A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
+    if n_rows * n_columns * depth <= SMALL:
+        _small_multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep)
+        return
+    width, half = VECTOR_BYTES // c.itemsize, HALF_VECTOR_BYTES // c.itemsize
     packs = b_column != 1 or (n_columns < width and not MASKS_ARE_CHEAP)
     column = ZERO
     while column < n_columns:
         columns = _group_of_columns(n_columns - column, width)
         for k in range(0, depth, DEPTH):
             terms = min(DEPTH, depth - k)
-            kept = keep if k == 0 else c.dtype.type(1)
-            source, source_at, source_step = b, k * b_step + column * b_column, b_step
+            A, B = (a, k * a_step, a_row, a_step), (b, k * b_step + column * b_column, b_step)
             if packs:
                 panel_step = (columns + width - 1) // width * width
-                _pack(b, source_at, b_step, b_column, terms, columns, panel, panel_step)
-                source, source_at, source_step = panel, ZERO, panel_step
-            arguments = (a, k * a_step, a_row, a_step, source, source_at, source_step, c, column, n_columns)
-            if columns <= width:
-                _rows_of_1(*arguments, n_rows, terms, columns, kept, rate)
+                _pack(b, B[1], b_step, b_column, terms, columns, panel, panel_step)
+                B = (panel, ZERO, panel_step)
+            C = (c, column, n_columns)
+            begin, kept = ((start, column, start_row), keep) if k == 0 else (C, c.dtype.type(1))
+            if columns <= half:
+                _rows_of_half(A, B, begin, C, n_rows, terms, columns, kept)
+            elif columns <= width:
+                _rows_of_1(A, B, begin, C, n_rows, terms, columns, kept)
             elif columns <= 2 * width:
-                _rows_of_2(*arguments, n_rows, terms, columns, kept, rate)
+                _rows_of_2(A, B, begin, C, n_rows, terms, columns, kept)
             else:
-                _rows_of_3(*arguments, n_rows, terms, columns, kept, rate)
+                _rows_of_3(A, B, begin, C, n_rows, terms, columns, kept)
         column += columns
-
-
-@inlined
-def _flat(X):
-    return X.T.reshape(X.size)
-
-
-@inlined
-def _clear(vector):
-    for i in range(vector.size):
-        vector[i] = vector.dtype.type(0)
 
 
 @inlined
@@ -111,11 +136,8 @@ def affine(W, A, b, Z, panel):
     """Z = W A + b."""
     n_out, n_in = W.shape
     m = A.shape[1]
-    for i in range(m):
-        for j in range(n_out):
-            Z[j, i] = b[j]
     one = Z.dtype.type(1)
-    _multiply_add(_flat(A), n_in, ONE, _flat(W), n_out, ONE, _flat(Z), m, n_out, n_in, one, one, panel)
+    _multiply_add(flat(A), n_in, ONE, flat(W), n_out, ONE, b, ZERO, flat(Z), m, n_out, n_in, one, panel)
 
 
 @inlined
@@ -123,37 +145,30 @@ def transposed_product(W, D, out, panel):
     """Out = W^T D: the errors of a layer, carried back through its weights."""
     n_out, n_in = W.shape
     m = D.shape[1]
-    one = out.dtype.type(1)
-    _clear(_flat(out))
-    _multiply_add(_flat(D), n_out, ONE, _flat(W), ONE, n_out, _flat(out), m, n_in, n_out, one, one, panel)
+    zero, o = out.dtype.type(0), flat(out)
+    _multiply_add(flat(D), n_out, ONE, flat(W), ONE, n_out, o, n_in, o, m, n_in, n_out, zero, panel)
 
 
 @inlined
-def add_outer_products(keep, G, rate, D, A, panel):
-    """G = keep G + rate D A^T: the outer products delta a^T (BP4) of all examples at once.
+def add_outer_products(keep, G, D, A, panel):
+    """G = keep G + D A^T: the outer products delta a^T (BP4) of all examples at once.
 
     A factor of 0 starts from zeros, whatever stood in G.
     """
     n_out, n_in = G.shape
     m = D.shape[1]
-    if keep == 0:
-        _clear(_flat(G))
-    _multiply_add(_flat(A), ONE, n_in, _flat(D), n_out, ONE, _flat(G), n_in, n_out, m, keep, rate, panel)
+    g = flat(G)
+    if n_out == 1:  # then G is a row of inputs in memory, as wide as one could wish
+        _multiply_add(flat(D), ONE, ONE, flat(A), n_in, ONE, g, n_in, g, ONE, n_in, m, keep, panel)
+        return
+    _multiply_add(flat(A), ONE, n_in, flat(D), n_out, ONE, g, n_out, g, n_in, n_out, m, keep, panel)
 
 
-@compiled_fast
-def add_columns(rate, D, g, panel):
-    """Set g = g + rate D 1: the bias gradients (BP3) of all examples at once.
+@inlined
+def add_columns(keep, g, D, ones, panel):
+    """G = keep g + D 1: the bias gradients (BP3) of all examples at once, summed before they are added.
 
-    They are summed in the panel first: added one by one to a bias, each would be rounded to the bias's last digit.
+    `ones` begins with a 1.
     """
-    n, m = D.shape
-    for start in range(0, n, panel.size):
-        size = min(panel.size, n - start)
-        for j in range(size):
-            panel[j] = D[start + j, 0]
-        for i in range(1, m):
-            for j in range(size):
-                panel[j] += D[start + j, i]
-        for j in range(size):
-            g[start + j] += rate * panel[j]
+    n_out, m = D.shape
+    _multiply_add(ones, ZERO, ZERO, flat(D), n_out, ONE, g, n_out, g, ONE, n_out, m, keep, panel)

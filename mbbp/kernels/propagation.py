@@ -1,8 +1,8 @@
 """Forward and backward through the whole network, a mini-batch at once.
 
 The workspace is one vector. For a mini-batch of m examples it holds, each (n, m) with a column contiguous: the inputs
-a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end is
-the panel, room for the products.
+a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end are
+a 1, and the panel, room for the products.
 """
 
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import output_delta, summed_cost
-from mbbp.kernels.elementwise import activate, multiply_by_derivative
+from mbbp.kernels.elementwise import activate, multiply_by_derivative, scale
 from mbbp.kernels.jit import compiled, inlined
 from mbbp.kernels.products import PANEL, add_columns, add_outer_products, affine, transposed_product
+from mbbp.kernels.views import borrowed, flat, matrix, part
 
 Array = NDArray[Any]
 
@@ -30,13 +31,14 @@ class Model(NamedTuple):
 class Examples(NamedTuple):
     """Examples as the kernels see them.
 
-    All three are read-only and in C order, so that one compilation serves every caller's arrays: Numba takes a matrix
+    All are read-only and in C order, so that one compilation serves every caller's arrays: Numba takes a matrix
     of one row or one column, which is in both orders, for C.
     """
 
     inputs: Array  # (n, n_in): the columns of X are its rows
     targets: Array  # (n, n_L)
     weights: Array  # (n,), or (0,) where every example counts alike
+    labels: Array  # int64 (n,): the row of the largest target; of a single one, whether it is over 1/2
 
     @property
     def X(self) -> Array:  # noqa: N802
@@ -51,7 +53,7 @@ class Examples(NamedTuple):
 
 def workspace_size(sizes: Any, m: int) -> int:
     """Return how many numbers the workspace of a mini-batch of m examples holds."""
-    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:]))) + PANEL
+    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:]))) + 1 + PANEL
 
 
 def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Array, Array]:
@@ -63,9 +65,15 @@ def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Arr
 
 
 @compiled
-def matrix(vector, start, n, m):
-    """Return an (n, m) view of a vector from `start` on."""
-    return vector[start : start + n * m].reshape(m, n).T
+def borrowed_model(model):
+    return Model(borrowed(model.theta), borrowed(model.sizes), borrowed(model.rules))
+
+
+@compiled
+def borrowed_examples(examples):
+    return Examples(
+        borrowed(examples.inputs), borrowed(examples.targets), borrowed(examples.weights), borrowed(examples.labels)
+    )
 
 
 @compiled
@@ -74,14 +82,16 @@ def load(examples, columns, work):
     m = columns.size
     n_in, n_out = examples.inputs.shape[1], examples.targets.shape[1]
     A, Y = matrix(work, ZERO, n_in, m), matrix(work, n_in * m, n_out, m)
-    factors = work[(n_in + n_out) * m : (n_in + n_out + 1) * m]
     for i in range(m):
         column = columns[i]
         for j in range(n_in):
             A[j, i] = examples.inputs[column, j]
         for j in range(n_out):
             Y[j, i] = examples.targets[column, j]
-        factors[i] = examples.weights[column] if examples.weights.size else factors.dtype.type(1)
+    if examples.weights.size:
+        factors = part(work, (n_in + n_out) * m, m)
+        for i in range(m):
+            factors[i] = examples.weights[columns[i]]
 
 
 @inlined
@@ -89,16 +99,24 @@ def _first_block(sizes, m):
     return m * (sizes[0] + sizes[-1] + 1)
 
 
+@inlined
+def _last_block(sizes, m):
+    block = m * (sizes[0] + sizes[-1] + 1)
+    for layer in range(sizes.size - 2):
+        block += 3 * sizes[layer + 1] * m
+    return block
+
+
 @compiled
 def forward(model, work, m):
     """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on."""
     theta, sizes, rules = model
-    A, panel = matrix(work, ZERO, sizes[0], m), work[work.size - PANEL :]
+    A, panel = matrix(work, ZERO, sizes[0], m), part(work, work.size - PANEL, PANEL)
     parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         W = matrix(theta, parameter, n_out, n_in)
-        b = theta[parameter + n_out * n_in : parameter + n_out * (n_in + 1)]
+        b = part(theta, parameter + n_out * n_in, n_out)
         Z, A_next = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
         affine(W, A, b, Z, panel)
         activate(rules[layer], Z, A_next)
@@ -108,15 +126,19 @@ def forward(model, work, m):
 
 
 @compiled
-def backward(model, work, m, target, keep, rate):
+def backward(model, work, m, is_weighted, target, keep, rate):
     """Errors from the output back, and each layer's gradient added as it is had: target = keep target + rate gradient.
 
     The gradient is the sum over the mini-batch, so rate = 1/m with keep = 0 leaves the mean gradient in `target`. With
     `target` the parameters themselves it is a step of gradient descent (`keep` shrinks the weights, not the biases): a
-    layer's weights are used to carry the error back before they change.
+    layer's weights are used to carry the error back before they change. What is carried back is rate times the error,
+    so that nothing is left to be scaled when gradients are added.
     """
     theta, sizes, rules = model
-    panel = work[work.size - PANEL :]
+    panel, one = part(work, work.size - PANEL, PANEL), part(work, work.size - PANEL - 1, 1)
+    one[0] = keep_biases = one.dtype.type(1)
+    if keep == 0:
+        keep_biases = keep
     last = sizes.size - 2
     n_out = sizes[-1]
     parameter, block = theta.size, _first_block(sizes, m)
@@ -124,14 +146,16 @@ def backward(model, work, m, target, keep, rate):
         block += 3 * sizes[layer + 1] * m
     block -= 3 * n_out * m
     Y = matrix(work, sizes[0] * m, n_out, m)
-    factors = work[(sizes[0] + n_out) * m : (sizes[0] + n_out + 1) * m]
     Z, A = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
     D = matrix(work, block + 2 * n_out * m, n_out, m)
     output_delta(rules[-1], rules[last], Z, A, Y, D)
-    for i in range(m):
-        if factors[i] != 1:
+    if is_weighted:
+        factors = part(work, (sizes[0] + n_out) * m, m)
+        for i in range(m):
             for j in range(n_out):
                 D[j, i] *= factors[i]
+    if rate != 1:
+        scale(flat(D), rate)
 
     for layer in range(last, -1, -1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
@@ -146,46 +170,41 @@ def backward(model, work, m, target, keep, rate):
         else:
             A = matrix(work, ZERO, n_in, m)
         G = matrix(target, parameter, n_out, n_in)
-        g = target[parameter + n_out * n_in : parameter + n_out * (n_in + 1)]
-        if keep == 0:
-            g[:] = g.dtype.type(0)
-        add_outer_products(keep, G, rate, D, A, panel)
-        add_columns(rate, D, g, panel)
+        add_outer_products(keep, G, D, A, panel)
+        g = part(target, parameter + n_out * n_in, n_out)
+        add_columns(keep_biases, g, D, one, panel)
 
 
 @compiled
-def score(model, work, m):
-    """Return the summed cost of the mini-batch in the workspace, and how many examples are classified rightly."""
+def score(model, work, m, is_weighted):
+    """Return the summed cost of the mini-batch in the workspace."""
     sizes, rules = model.sizes, model.rules
     n_in, n_out = sizes[0], sizes[-1]
-    block = _first_block(sizes, m)
-    for layer in range(sizes.size - 2):
-        block += 3 * sizes[layer + 1] * m
+    block = _last_block(sizes, m)
     Y = matrix(work, n_in * m, n_out, m)
-    factors = work[(n_in + n_out) * m : (n_in + n_out + 1) * m]
+    factors = part(work, (n_in + n_out) * m, is_weighted * m)
     Z, A = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
-    return summed_cost(rules[-1], Z, A, Y, factors), _count_correct(A, Y)
+    return summed_cost(rules[-1], Z, A, Y, factors)
 
 
 @compiled
-def _label(A, i):
-    """Return the row of the largest entry of column i."""
-    best = 0
-    for j in range(1, A.shape[0]):
-        if A[j, i] > A[best, i]:
-            best = j
-    return best
-
-
-@compiled
-def _count_correct(A, Y):
+def count_correct(model, work, columns, labels):
+    """Return how many of the examples in the workspace, those of `columns`, are given their label."""
+    sizes, m = model.sizes, columns.size
+    n_out = sizes[-1]
+    A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
     correct = 0
-    if A.shape[0] == 1:
-        for i in range(A.shape[1]):
-            correct += (A[0, i] > 0.5) == (Y[0, i] > 0.5)
+    if n_out == 1:
+        for i in range(m):
+            correct += (A[0, i] > 0.5) == (labels[columns[i]] == 1)
         return correct
-    for i in range(A.shape[1]):
-        correct += _label(A, i) == _label(Y, i)
+    for i in range(m):
+        label = labels[columns[i]]
+        output = A[label, i]
+        beaten = 0
+        for j in range(n_out):  # of equal ones, the first counts as the largest
+            beaten += output > A[j, i] if j < label else output >= A[j, i]
+        correct += beaten == n_out
     return correct
 
 
@@ -196,7 +215,8 @@ def evaluate(model, examples, start, stop, chunk, work, costs, correct):
         columns = np.arange(begin, min(begin + chunk, stop))
         load(examples, columns, work)
         forward(model, work, columns.size)
-        costs[begin // chunk], correct[begin // chunk] = score(model, work, columns.size)
+        costs[begin // chunk] = score(model, work, columns.size, examples.weights.size > 0)
+        correct[begin // chunk] = count_correct(model, work, columns, examples.labels)
 
 
 @compiled
@@ -211,10 +231,7 @@ def predict(model, inputs, start, stop, chunk, work, out):
             for j in range(n_in):
                 A[j, i] = inputs[begin + i, j]
         forward(model, work, m)
-        block = _first_block(sizes, m)
-        for layer in range(sizes.size - 2):
-            block += 3 * sizes[layer + 1] * m
-        A = matrix(work, block + n_out * m, n_out, m)
+        A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
         for i in range(m):
             for j in range(n_out):
                 out[begin + i, j] = A[j, i]
@@ -229,12 +246,16 @@ def gradient(model, examples, work, target, input_target):
     """
     theta, sizes, _ = model
     m = examples.inputs.shape[0]
+    is_weighted = examples.weights.size > 0
     load(examples, np.arange(m), work)
     forward(model, work, m)
-    cost, _ = score(model, work, m)
+    cost = score(model, work, m, is_weighted)
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
-    backward(model, work, m, target, zero, one / theta.dtype.type(m))
+    backward(model, work, m, is_weighted, target, zero, one)  # the errors that are left in the workspace are not scaled
+    scale(target, one / theta.dtype.type(m))
     if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)
-        transposed_product(matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, work[work.size - PANEL :])
+        transposed_product(
+            matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, part(work, work.size - PANEL, PANEL)
+        )
     return cost / m

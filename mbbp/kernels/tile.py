@@ -1,7 +1,7 @@
 """The micro-kernel: a small tile of a matrix product, held in registers.
 
-All three products of backpropagation are C = keep C + rate A B with B and C row after row in memory (rows are examples
-or inputs, columns are neurons). How fast that goes is decided by how often a number is loaded for each multiply-add. A
+All products of backpropagation are C = keep Start + A B with B and C row after row in memory (rows are examples or
+inputs, columns are neurons); Start is C itself, or the biases, the same for every row. How fast that goes is decided by how often a number is loaded for each multiply-add. A
 loop that updates C in memory loads two or three; a processor has room for one. So a tile of C, ROWS rows by a few
 vectors of columns, stays in registers while the sum over k runs:
 
@@ -19,7 +19,7 @@ names no instruction: <16 x float> becomes what the processor has.
 There is no scalar tail. Where the columns do not fill the last vector, it is moved back until it does: the columns
 that it then shares with the one before get the same numbers twice. Only a matrix narrower than one vector has lanes to
 spare; there loads are masked, and stores are cut into pieces of 8, 4, 2 and 1 (a masked store costs some 25 cycles on
-Zen 4).
+Zen 4). If it fits into half a vector, half vectors are used: Zen 4 does two of them at once.
 
 With the JIT disabled, the NumPy twin at the end of this file stands in for it.
 """
@@ -40,21 +40,22 @@ _HAS_MANY_REGISTERS = _HAS_AVX512 or "aarch64" in llvm.get_default_triple() or "
 
 VECTOR_BYTES = 64 if _HAS_AVX512 else 32 if _HAS_AVX else 16
 ROWS, MOST_VECTORS = (8, 3) if _HAS_MANY_REGISTERS else (6, 2)
+HALF_VECTOR_BYTES = max(16, VECTOR_BYTES // 2)
 MASKS_ARE_CHEAP = _HAS_AVX  # elsewhere LLVM makes a branch for every lane of a masked load
 
 
-def lanes(dtype):
-    """Return how many numbers of a dtype a vector register holds."""
-    return VECTOR_BYTES // np.dtype(dtype).itemsize
+def lanes(dtype, vectors=1):
+    """Return how many numbers of a dtype so many vector registers hold; 0 stands for half a one."""
+    return (vectors * VECTOR_BYTES if vectors else HALF_VECTOR_BYTES) // np.dtype(dtype).itemsize
 
 
 class _Emitter:
     """Writes the tile's LLVM IR at the place where a Numba builder stands."""
 
-    def __init__(self, context, builder, number, columns):
+    def __init__(self, context, builder, number, columns, vector_bytes=VECTOR_BYTES):
         self.context, self.builder = context, builder
         self.bytes = 8 if isinstance(number, ir.DoubleType) else 4
-        self.width = VECTOR_BYTES // self.bytes
+        self.width = vector_bytes // self.bytes
         self.vector = ir.VectorType(number, self.width)
         self.columns = columns
 
@@ -125,19 +126,27 @@ class _Emitter:
 
 
 def _emit(context, builder, signature, arguments):
-    """Write the tile: the sum over k as a loop whose accumulators are phi nodes, then the update of C."""
+    """Write the tile: the sum over k as a loop whose accumulators are phi nodes, then what C starts from, and C."""
     rows, vectors = (signature.args[i].literal_value for i in (0, 1))
-    a_row, a_step, b_step, c_row, depth, columns, keep, rate = (arguments[i] for i in (4, 5, 8, 11, 12, 13, 14, 15))
-    emit = _Emitter(context, builder, context.get_value_type(signature.args[2].dtype), columns)
+    depth, columns, keep = arguments[6:]
+    number = context.get_value_type(signature.args[8])
+    emit = _Emitter(context, builder, number, columns, VECTOR_BYTES if vectors else HALF_VECTOR_BYTES)
+    vectors = max(1, vectors)
 
-    def start_of(i):
-        data = context.make_array(signature.args[i])(context, builder, arguments[i]).data
-        return builder.gep(data, [arguments[i + 1]])
+    def matrix(i):
+        """Return where a matrix starts, and its steps."""
+        array, start, *steps = cgutils.unpack_tuple(builder, arguments[i])
+        data = context.make_array(signature.args[i][0])(context, builder, array).data
+        return builder.gep(data, [start]), *steps
+
+    a, a_row, a_step = matrix(2)
+    b, b_step = matrix(3)
+    start, start_row = matrix(4)
+    c, c_row = matrix(5)
 
     def at(pointer, step):
         return builder.gep(pointer, [step])
 
-    a, b, c = start_of(2), start_of(6), start_of(9)
     is_narrow = vectors == 1  # then it may have lanes to spare
     places = [emit.index(v * emit.width) for v in range(vectors)]
     if not is_narrow:
@@ -160,22 +169,36 @@ def _emit(context, builder, signature, arguments):
     following = builder.add(k, emit.index(1))
     k.add_incoming(emit.index(0), entry)
     k.add_incoming(following, loop)
+    zeros = ir.Constant(emit.vector, [0.0] * emit.width)
     for row in range(rows):
         for v in range(vectors):
-            sums[row][v].add_incoming(ir.Constant(emit.vector, [0.0] * emit.width), entry)
+            sums[row][v].add_incoming(zeros, entry)
             sums[row][v].add_incoming(added[row][v], loop)
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
 
     builder.position_at_end(done)
-    keeps, rates = emit.splat(keep), emit.splat(rate)
-    for row in range(rows):
-        c_start = at(c, builder.mul(c_row, emit.index(row)))
-        # all loads of a row before its stores: its last two vectors may overlap
-        load_c = emit.load_some if is_narrow else emit.load
-        old = [builder.fmul(keeps, load_c(at(c_start, place))) for place in places]
-        for v in range(vectors):
-            store = emit.store_some if is_narrow else emit.store
-            store(emit.multiply_add(rates, added[row][v], old[v]), at(c_start, places[v]))
+    load = emit.load_some if is_narrow else emit.load
+    store = emit.store_some if is_narrow else emit.store
+    keeps = emit.splat(keep)
+
+    def finish(combine):
+        for row in range(rows):
+            begin = at(start, builder.mul(start_row, emit.index(row)))
+            end = at(c, builder.mul(c_row, emit.index(row)))
+            # all loads of a row before its stores: its last two vectors may overlap
+            values = [combine(added[row][v], at(begin, places[v])) for v in range(vectors)]
+            for v in range(vectors):
+                store(values[v], at(end, places[v]))
+
+    # the adders stand idle while the multipliers are the bottleneck: a sum is free, a multiply-add is not
+    with builder.if_else(builder.fcmp_ordered("==", keep, ir.Constant(number, 1.0))) as (keeps_all, keeps_part):
+        with keeps_all:
+            finish(lambda total, place: builder.fadd(load(place), total))
+        with keeps_part, builder.if_else(builder.fcmp_ordered("==", keep, ir.Constant(number, 0.0))) as (none, some):
+            with none:  # whatever stands there: 0 times NaN would be NaN
+                finish(lambda total, place: total)
+            with some:
+                finish(lambda total, place: emit.multiply_add(keeps, load(place), total))
     return context.get_dummy_value()
 
 
@@ -212,17 +235,18 @@ def _transpose_twin(source, source_at, source_step, target, target_at, target_st
             target[target_at + column * target_step + row] = source[source_at + row * source_step + column]
 
 
-def _twin(rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate):
-    """C = keep C + rate A B for one tile, in NumPy."""
+def _twin(rows, vectors, A, B, start, C, depth, columns, keep):
+    """C = keep Start + A B for one tile, in NumPy."""
 
-    def view(array, start, shape, steps):
+    def view(array, at, shape, steps):
         size = array.itemsize
-        return np.lib.stride_tricks.as_strided(array[start:], shape, [step * size for step in steps])
+        return np.lib.stride_tricks.as_strided(array[at:], shape, [step * size for step in steps])
 
-    A = view(a, a_at, (rows, depth), (a_row, a_step))
-    B = view(b, b_at, (depth, columns), (b_step, 1))
-    C = view(c, c_at, (rows, columns), (c_row, 1))
-    C[...] = keep * C + rate * (A @ B)
+    def rows_of(array, at, row, n):
+        return view(array, at, (n, columns), (row, 1))
+
+    product = view(*A[:2], (rows, depth), A[2:]) @ rows_of(*B, depth)
+    rows_of(*C, rows)[...] = product if keep == 0 else keep * rows_of(*start, rows) + product
 
 
 if DISABLED:
@@ -240,14 +264,27 @@ else:
         return types.void(source, i, i, target, i, i, i, i), _emit_transposed
 
     @intrinsic(prefer_literal=True)
-    def tile(_, rows, vectors, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, depth, columns, keep, rate):
-        """Set C = keep C + rate A B for a tile of `rows` rows, and of as many columns as want `vectors` vectors.
+    def tile(_, rows, vectors, A, B, start, C, depth, columns, keep):
+        """Set C = keep Start + A B for a tile of `rows` rows, and of as many columns as want `vectors` vectors.
 
-        `rows` and `vectors` are literals. A is read from `a_at` on, `a_row` numbers from row to row and `a_step` along
-        the sum; B from `b_at` on, `b_step` from row to row; C from `c_at` on, `c_row` from row to row. The sum has
-        `depth` terms, at least one. Where `MASKS_ARE_CHEAP` is not so, whole vectors of B are read.
+        Parameters
+        ----------
+        rows, vectors : literal int
+            The size of the tile; 0 vectors are half a one.
+        A : (vector, at, row, step)
+            The vector that holds the matrix, where in it the tile's part begins, and how many numbers further the next
+            row is, and the next number along the sum.
+        B : (vector, at, row)
+            Likewise, with columns side by side. Where `MASKS_ARE_CHEAP` is not so, whole vectors of it are read.
+        start, C : (vector, at, row)
+            Likewise; they may be the same.
+        depth : int
+            The terms of the sum, at least one.
+        columns : int
+            Of the tile.
+        keep : number
+            Where it is 0, what stands in Start does not count.
         """
         if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
             return None
-        i = types.int64
-        return types.void(rows, vectors, a, i, i, i, b, i, i, c, i, i, i, i, c.dtype, c.dtype), _emit
+        return types.void(rows, vectors, A, B, start, C, types.int64, types.int64, C[0].dtype), _emit

@@ -121,10 +121,3 @@ def update(optimizer, sizes, theta, gradient):
         _update_segment(optimizer, theta, gradient, start, stop, optimizer.l2, keep)
         _update_segment(optimizer, theta, gradient, stop, stop + n_out, 0.0, 1.0)
         start = stop + n_out
-
-
-@compiled_fast
-def shorten(gradient, factor):
-    """Multiply the gradient by a factor."""
-    for i in range(gradient.size):
-        gradient[i] *= factor
