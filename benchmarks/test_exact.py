@@ -8,7 +8,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import mbbp
 from mbbp.bench.cases import TABLE
-from mbbp.kernels import elementwise, epoch, products, propagation, updates
+from mbbp.kernels import elementwise, epoch, propagation, updates
 from mbbp.optimizers import OPTIMIZERS
 
 DTYPES = ("float32", "float64")
@@ -86,11 +86,6 @@ def test_one_specialisation_for_each_dtype():
         propagation.predict,
         propagation.evaluate,
         propagation.gradient,
-        products._multiply_add,  # the three products are inlined, and all come down to it
-        products._rows_of_half,
-        products._rows_of_1,
-        products._rows_of_2,
-        products._rows_of_3,
         updates.update,
     ]
     found = [(kernel.py_func.__name__, len(kernel.signatures)) for kernel in kernels]

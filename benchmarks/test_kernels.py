@@ -6,6 +6,7 @@ import pytest
 from mbbp import kernels
 from mbbp.bench.cases import TABLE
 from mbbp.kernels import elementwise, products
+from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 
 SIZES = (300, 30_000)
 DTYPES = ("float32", "float64")
@@ -65,15 +66,16 @@ def test_products(benchmark, product, n_out, n_in, m, engine):
         np.asfortranarray(rng.random(shape, np.float32))
         for shape in ((n_out, n_in), (n_in, m), (n_out, m), (n_out, m), (n_in, m))
     )
-    b, panel, one = rng.random(n_out, np.float32), np.empty(products.PANEL, np.float32), np.float32(1)
+    b, one = rng.random(n_out, np.float32), np.float32(1)
+    multiplier = Multiplier(multiplier_address(np.dtype(np.float32)), np.empty(PANEL, np.float32))
 
     def numpy_update():
         np.add(W, D @ A.T, out=W)
 
     runs = {
-        "W A + b": (lambda: products.affine(W, A, b, Z, panel), lambda: W @ A + b[:, None]),
-        "W^T delta": (lambda: products.transposed_product(W, D, back, panel), lambda: W.T @ D),
-        "W + delta A^T": (lambda: products.add_outer_products(one, W, D, A, panel), numpy_update),
+        "W A + b": (lambda: products.affine(W, A, b, Z, multiplier), lambda: W @ A + b[:, None]),
+        "W^T delta": (lambda: products.transposed_product(W, D, back, multiplier), lambda: W.T @ D),
+        "W + delta A^T": (lambda: products.add_outer_products(one, W, D, A, multiplier), numpy_update),
     }
     run = runs[product][engine == "numpy"]
     run()

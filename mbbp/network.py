@@ -1,5 +1,6 @@
 """The network: its parameters, and what can be asked of it for a whole mini-batch at once."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from mbbp.costs import Cost, get_cost
 from mbbp.history import History
 from mbbp.initializers import Initializer, get_initializer
 from mbbp.kernels import propagation
+from mbbp.kernels.blocking import multiplier_address
 from mbbp.layers import Layer
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
 from mbbp.threads import get_threads
@@ -106,10 +108,10 @@ class Network:
         weights, biases = parameter_views(theta, self.sizes)
         self.layers = [Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True)]
         rules = [f.rule(self.dtype) for f in activations] + [self.cost_function.rule(self.dtype)]
-        self.model = propagation.Model(theta, np.array(self.sizes), np.array(rules, np.int64))
+        self._rules = np.array(rules, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name not in ("layers", "model")}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("layers", "model", "_rules")}
         return state | {"_activations": [layer.activation for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -292,6 +294,11 @@ class Network:
     fit = fit
 
     # for the floors above this one
+
+    @functools.cached_property
+    def model(self) -> propagation.Model:
+        """The network as the kernels take it; what they need is compiled when it is first asked for."""
+        return propagation.Model(self._theta, np.array(self.sizes), self._rules, multiplier_address(self.dtype))
 
     def examples(
         self,

@@ -14,7 +14,14 @@ from tests.matrices import dtypes, on_columns, seeds, widths
 
 activate = on_columns(2, lambda Z, A, rule: elementwise.activate(rule, Z, A))
 multiply_by_derivative = on_columns(3, lambda Z, A, D, rule: elementwise.multiply_by_derivative(rule, Z, A, D))
-output_delta = on_columns(4, lambda Z, A, Y, D, rule, activation: costs.output_delta(rule, activation, Z, A, Y, D))
+
+
+def whole_output_delta(Z, A, Y, D, rule, activation):
+    if costs.output_delta(rule, A, Y, D):
+        elementwise.multiply_by_derivative(activation, Z, A, D)
+
+
+output_delta = on_columns(4, whole_output_delta)
 summed_cost = on_columns(3, lambda Z, A, Y, rule, factors: costs.summed_cost(rule, Z, A, Y, factors))
 
 FITTING = [
@@ -109,8 +116,9 @@ def test_summed_cost(cost, output, weighted, n, m, dtype, seed):
     (Z,) = drawn(seed, dtype, n, m)
     Y, A = probabilities(seed, dtype, n, m), ACTIVATIONS[output].function(Z).astype(dtype)
     factors = np.random.default_rng(seed).integers(0, 3, m).astype(dtype) if weighted else np.ones(m, dtype)
+    given = factors if weighted else factors[:0]
     expected = factors @ COSTS[cost].function(*(array.astype(np.float64) for array in (Z, A, Y)))
-    assert_close(summed_cost(Z, A, Y, rule(COSTS[cost]), factors), expected, dtype, n)
+    assert_close(summed_cost(Z, A, Y, rule(COSTS[cost]), given), expected, dtype, n)
 
 
 @pytest.mark.parametrize("cost", ["cross_entropy", "log_likelihood"])

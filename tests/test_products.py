@@ -5,12 +5,19 @@ import pytest
 from hypothesis import given
 
 from mbbp.kernels import products
+from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 from tests.matrices import dtypes, on_columns, seeds, widths
 
-affine = on_columns(3, lambda W, A, Z, b, panel: products.affine(W, A, b, Z, panel))
-transposed_product = on_columns(3, lambda W, D, out, panel: products.transposed_product(W, D, out, panel))
-add_outer_products = on_columns(3, lambda D, A, G, keep, panel: products.add_outer_products(keep, G, D, A, panel))
-add_columns = on_columns(1, lambda D, g, keep, ones, panel: products.add_columns(keep, g, D, ones, panel))
+affine = on_columns(3, lambda W, A, Z, b, multiplier: products.affine(W, A, b, Z, multiplier))
+transposed_product = on_columns(3, lambda W, D, out, multiplier: products.transposed_product(W, D, out, multiplier))
+add_outer_products = on_columns(
+    3, lambda D, A, G, keep, multiplier: products.add_outer_products(keep, G, D, A, multiplier)
+)
+add_columns = on_columns(1, lambda D, g, keep, ones, multiplier: products.add_columns(keep, g, D, ones, multiplier))
+
+
+def multiplier(dtype):
+    return Multiplier(multiplier_address(np.dtype(dtype)), np.empty(PANEL, dtype))
 
 
 def whole_numbers(seed, dtype, *shapes):
@@ -20,27 +27,27 @@ def whole_numbers(seed, dtype, *shapes):
 
 def check_affine(n_out, n_in, m, dtype, seed):
     W, A, Z, b = whole_numbers(seed, dtype, (n_out, n_in), (n_in, m), (n_out, m), n_out)
-    affine(W, A, Z, b, np.empty(products.PANEL, dtype))
+    affine(W, A, Z, b, multiplier(dtype))
     np.testing.assert_array_equal(Z, W @ A + b[:, None])
 
 
 def check_transposed_product(n_out, n_in, m, dtype, seed):
     W, D, out = whole_numbers(seed, dtype, (n_out, n_in), (n_out, m), (n_in, m))
-    transposed_product(W, D, out, np.empty(products.PANEL, dtype))
+    transposed_product(W, D, out, multiplier(dtype))
     np.testing.assert_array_equal(out, W.T @ D)
 
 
 def check_add_outer_products(n_out, n_in, m, dtype, seed):
     D, A, G = whole_numbers(seed, dtype, (n_out, m), (n_in, m), (n_out, n_in))
     expected = 2 * G + D @ A.T
-    add_outer_products(D, A, G, dtype(2), np.empty(products.PANEL, dtype))
+    add_outer_products(D, A, G, dtype(2), multiplier(dtype))
     np.testing.assert_array_equal(G, expected)
 
 
 def check_add_columns(n_out, n_in, m, dtype, seed):
     D, g = whole_numbers(seed, dtype, (n_out, m), n_out)
     expected = 2 * g + D.sum(axis=1)
-    add_columns(D, g, dtype(2), np.ones(1, dtype), np.empty(products.PANEL, dtype))
+    add_columns(D, g, dtype(2), np.ones(1, dtype), multiplier(dtype))
     np.testing.assert_array_equal(g, expected)
 
 
@@ -70,7 +77,7 @@ def test_more_than_one_block(check):
 def test_nothing_of_a_gradient_that_is_not_kept_shines_through():
     D, A = whole_numbers(4, np.float32, (5, 6), (7, 6))
     G = np.full((5, 7), np.nan, np.float32)
-    add_outer_products(D, A, G, np.float32(0), np.empty(products.PANEL, np.float32))
+    add_outer_products(D, A, G, np.float32(0), multiplier(np.float32))
     np.testing.assert_array_equal(G, D @ A.T)
 
 
@@ -78,5 +85,5 @@ def test_small_errors_are_not_lost_in_a_large_bias(rng):
     D = np.float32(1e-4) * rng.random((3, 100), np.float32)
     g = np.full(3, 1000, np.float32)
     expected = 1000 + D.sum(axis=1, dtype=np.float64)
-    add_columns(D, g, np.float32(1), np.ones(1, np.float32), np.empty(products.PANEL, np.float32))
+    add_columns(D, g, np.float32(1), np.ones(1, np.float32), multiplier(np.float32))
     assert (np.abs(g - expected) <= np.spacing(np.float32(1000))).all()

@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
+from mbbp.kernels.blocking import DEPTH, PANEL, Multiplier, multiplier_address
 from mbbp.kernels.exponential import exp
 from mbbp.kernels.jit import compiled
-from mbbp.kernels.products import DEPTH, PANEL, add_columns, add_outer_products, affine, transposed_product
-from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tile, transpose
+from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
+from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tiles, transpose
 from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
@@ -21,34 +22,34 @@ def close(got, wanted, dtype, terms=1):
     return np.abs(got - wanted).max() <= TOLERANCE[dtype] * scale * np.sqrt(terms)
 
 
-def tile_function(rows, vectors):
+def tiles_of(vectors):
     @compiled
-    def run(a, b, start, c, columns, depth, keep):
+    def run(a, b, start, c, n_rows, columns, depth, keep):
         A, B = (a, 1, depth, 1), (b, 2, columns)
-        tile(rows, vectors, A, B, (start, 1, columns), (c, 3, columns), depth, columns, keep)
+        tiles(vectors, A, B, (start, 1, columns), (c, 3, columns), n_rows, depth, columns, keep)
 
     return run
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("vectors", range(MOST_VECTORS + 1))
-@pytest.mark.parametrize("rows", sorted({1, 2, 4, ROWS}))
-def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, rng):
-    run = tile_function(rows, vectors)
+def test_tiles_equal_their_twin_and_touch_nothing_else(vectors, dtype, rng):
+    run = tiles_of(vectors)
     most = lanes(dtype, vectors)
     least = most - lanes(dtype) + 1 if vectors > 1 else 1
-    for columns, depth, keep in itertools.product(range(least, most + 1), (1, 2, 7), (0, 1, 0.5)):
+    sizes = itertools.product(range(1, 2 * ROWS), range(least, most + 1), (1, 2, 7), (0, 1, 0.5))
+    for n_rows, columns, depth, keep in sizes:
         keep = np.dtype(dtype).type(keep)
-        a = rng.standard_normal(1 + rows * depth).astype(dtype)
+        a = rng.standard_normal(1 + n_rows * depth).astype(dtype)
         b = rng.standard_normal(2 + depth * columns).astype(dtype)
-        start = rng.standard_normal(1 + rows * columns).astype(dtype)
+        start = rng.standard_normal(1 + n_rows * columns).astype(dtype)
         if keep == 0:
             start[...] = np.nan
-        c = rng.standard_normal(3 + rows * columns + 5).astype(dtype)
+        c = rng.standard_normal(3 + n_rows * columns + 5).astype(dtype)
         wanted, before = c.copy(), c.copy()
         A, B = (a, 1, depth, 1), (b, 2, columns)
-        _twin(rows, vectors, A, B, (start, 1, columns), (wanted, 3, columns), depth, columns, keep)
-        run(a, b, start, c, columns, depth, keep)
+        _twin(vectors, A, B, (start, 1, columns), (wanted, 3, columns), n_rows, depth, columns, keep)
+        run(a, b, start, c, n_rows, columns, depth, keep)
         assert close(c, wanted, dtype, depth)
         assert (c[:3] == before[:3]).all()
         assert (c[-5:] == before[-5:]).all()
@@ -57,7 +58,7 @@ def test_a_tile_equals_its_twin_and_touches_nothing_else(rows, vectors, dtype, r
 def test_the_twin_is_the_product(rng):
     a, b, c = rng.standard_normal(6), rng.standard_normal(12), rng.standard_normal(8)
     wanted = 0.5 * c.reshape(2, 4) + a.reshape(2, 3) @ b.reshape(3, 4)
-    _twin(2, 1, (a, 0, 3, 1), (b, 0, 4), (c, 0, 4), (c, 0, 4), 3, 4, 0.5)
+    _twin(1, (a, 0, 3, 1), (b, 0, 4), (c, 0, 4), (c, 0, 4), 2, 3, 4, 0.5)
     assert close(c.reshape(2, 4), wanted, "float64")
 
 
@@ -86,28 +87,28 @@ def matrices(rng, dtype, *shapes):
 
 def check_products(n_out, n_in, m, dtype, rng):
     number = np.dtype(dtype).type
-    panel = np.full(PANEL, np.nan, dtype)
+    multiplier = Multiplier(multiplier_address(np.dtype(dtype)), np.full(PANEL, np.nan, dtype))
     W, A, D, G = matrices(rng, dtype, (n_out, n_in), (n_in, m), (n_out, m), (n_out, n_in))
     b = rng.standard_normal(n_out).astype(dtype)
     Z, back = np.full((n_out, m), np.nan, dtype, "F"), np.full((n_in, m), np.nan, dtype, "F")
-    affine(W, A, b, Z, panel)
+    affine(W, A, b, Z, multiplier)
     assert close(Z, W.astype(float) @ A + b[:, None], dtype, n_in)
-    transposed_product(W, D, back, panel)
+    transposed_product(W, D, back, multiplier)
     assert close(back, W.astype(float).T @ D, dtype, n_out)
     outer = D.astype(float) @ A.T
     for keep in (0.5, 1.0):
         wanted = keep * G.astype(float) + outer
-        add_outer_products(number(keep), G, D, A, panel)
+        add_outer_products(number(keep), G, D, A, multiplier)
         assert close(G, wanted, dtype, m)
     G[...] = np.nan
-    add_outer_products(number(0), G, D, A, panel)
+    add_outer_products(number(0), G, D, A, multiplier)
     assert close(G, outer, dtype, m)
     ones = np.ones(1, dtype)
     wanted = b + D.astype(float).sum(axis=1)
-    add_columns(number(1), b, D, ones, panel)
+    add_columns(number(1), b, D, ones, multiplier)
     assert close(b, wanted, dtype, m)
     b[...] = np.nan
-    add_columns(number(0), b, D, ones, panel)
+    add_columns(number(0), b, D, ones, multiplier)
     assert close(b, D.astype(float).sum(axis=1), dtype, m)
 
 

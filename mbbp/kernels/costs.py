@@ -4,17 +4,16 @@ import math
 
 import numpy as np
 
-from mbbp.kernels.codes import CROSS_ENTROPY, LOG_LIKELIHOOD, OWN, QUADRATIC, SIGMOID, SOFTMAX, ZERO
-from mbbp.kernels.elementwise import multiply_by_derivative
+from mbbp.kernels.codes import CROSS_ENTROPY, LOG_LIKELIHOOD, OWN, QUADRATIC
 from mbbp.kernels.exponential import exp
-from mbbp.kernels.jit import compiled, compiled_fast
+from mbbp.kernels.jit import compiled, compiled_fast, inlined
 from mbbp.kernels.pointers import call_binary
-from mbbp.kernels.views import flat
+from mbbp.kernels.views import flat, part
 
 # The sums are taken in float64 whatever the dtype.
 
 
-@compiled_fast
+@inlined
 def _sum_of_squares(a, y):
     total = 0.0
     for i in range(a.size):
@@ -23,7 +22,7 @@ def _sum_of_squares(a, y):
     return total
 
 
-@compiled_fast
+@inlined
 def _cross_entropy(z, y):
     """Sum over ln(1 + exp(z_j)) - y_j z_j, with one logarithm for the product of many 1 + exp(-|z_j|)."""
     total, product = 0.0, 1.0
@@ -37,7 +36,7 @@ def _cross_entropy(z, y):
     return total
 
 
-@compiled
+@inlined
 def _log_likelihood(z, a, y):
     """Minus the sum over y_j ln a_j; an output too small for its logarithm is had from the weighted inputs."""
     n = a.size
@@ -58,7 +57,7 @@ def _log_likelihood(z, a, y):
     return total
 
 
-@compiled
+@inlined
 def _own_cost(rule, a, y):
     total = 0.0
     for j in range(a.size):
@@ -66,51 +65,53 @@ def _own_cost(rule, a, y):
     return total
 
 
-@compiled
+@inlined
 def _cost_of(rule, z, a, y):
     if rule[0] == QUADRATIC:
-        return 0.5 * _sum_of_squares(a, y)
-    if rule[0] == CROSS_ENTROPY:
-        return _cross_entropy(z, y)
-    if rule[0] == LOG_LIKELIHOOD:
-        return _log_likelihood(z, a, y)
-    return _own_cost(rule, a, y)
+        cost = 0.5 * _sum_of_squares(a, y)
+    elif rule[0] == CROSS_ENTROPY:
+        cost = _cross_entropy(z, y)
+    elif rule[0] == LOG_LIKELIHOOD:
+        cost = _log_likelihood(z, a, y)
+    else:
+        cost = _own_cost(rule, a, y)
+    return cost
 
 
-@compiled
+@compiled_fast
 def summed_cost(rule, Z, A, Y, factors):
     """Return the sum of the examples' costs C_x, each times its factor; with no factors, each counts alike."""
     n, m = A.shape
     z, a, y = flat(Z), flat(A), flat(Y)
-    if factors.size == 0 and rule[0] != LOG_LIKELIHOOD:  # which is of a column, the others of single outputs
-        return _cost_of(rule, z, a, y)
+    # the log-likelihood is of a whole column, the others of single outputs: of all of them in one go, then
+    length = n if factors.size or rule[0] == LOG_LIKELIHOOD else n * m
     total = 0.0
-    for i in range(m):
-        here = slice(i * n, (i + 1) * n)
-        cost = _cost_of(rule, z[here], a[here], y[here])
-        total += cost * factors[i] if factors.size else cost
+    for start in range(0, n * m, length):
+        cost = _cost_of(rule, part(z, start, length), part(a, start, length), part(y, start, length))
+        total += cost * factors[start // n] if factors.size else cost
     return total
 
 
 @compiled
-def output_delta(rule, activation, Z, A, Y, D):
-    """D = grad_a C * sigma'(Z) (BP1); where the cost cancels sigma', by hand, so that nothing is lost."""
+def output_delta(rule, A, Y, D):
+    """Set D = grad_a C, and return whether D * sigma'(Z) is left to be done (BP1).
+
+    Where the cost cancels sigma', D is the whole error, by hand, so that nothing is lost.
+    """
     n, m = A.shape
     a, y, d = flat(A), flat(Y), flat(D)
-    if rule[0] == QUADRATIC or (rule[0] == CROSS_ENTROPY and activation[0] == SIGMOID):
+    if rule[0] == OWN:
         for i in range(d.size):
-            d[i] = a[i] - y[i]
-        if rule[0] == QUADRATIC:
-            multiply_by_derivative(activation, Z, A, D)
-        return
-    if rule[0] == LOG_LIKELIHOOD and activation[0] == SOFTMAX:
+            d[i] = call_binary(rule[2], a[i], y[i])
+        return True
+    if rule[0] == LOG_LIKELIHOOD:
         for i in range(m):
             total = A.dtype.type(0)
             for j in range(n):
                 total += Y[j, i]
             for j in range(n):
                 D[j, i] = A[j, i] * total - Y[j, i]
-        return
+        return False
     for i in range(d.size):
-        d[i] = call_binary(rule[2], a[i], y[i])
-    multiply_by_derivative(activation, Z, A, D)
+        d[i] = a[i] - y[i]
+    return rule[0] == QUADRATIC

@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from mbbp.kernels.codes import IDENTITY, LEAKY_RELU, OWN, RELU, SIGMOID, SOFTMAX, TANH
 from mbbp.kernels.exponential import exp, exp_parts
-from mbbp.kernels.jit import compiled, compiled_contracting, compiled_fast
+from mbbp.kernels.jit import compiled, compiled_contracting, compiled_fast, inlined
 from mbbp.kernels.pointers import call_unary
 from mbbp.kernels.views import flat
 
@@ -199,7 +199,7 @@ def hadamard(s, t, out=None):
 # ------------------------------------------------------------------------- the engine's own: (n, m) matrices, no checks
 
 
-@compiled_contracting
+@inlined
 def _tanh(z, a):
     two = z.dtype.type(2)
     for i in range(z.size):
@@ -209,8 +209,8 @@ def _tanh(z, a):
         a[i] = (value if z[i] >= 0 else -value) if z[i] == z[i] else z[i]
 
 
-@compiled_contracting
-def softmax(Z, A):
+@inlined
+def _softmax(Z, A):
     """Set A = softmax of each column of Z, by way of its largest entry so that nothing overflows."""
     n, m = Z.shape
     for i in range(m):
@@ -230,12 +230,12 @@ def softmax(Z, A):
             A[j, i] /= total
 
 
-@compiled
+@compiled_contracting
 def activate(rule, Z, A):
     """Set A = sigma(Z), by the layer's rule (code, address of f, address of f')."""
     code = rule[0]
     if code == SOFTMAX:
-        softmax(Z, A)
+        _softmax(Z, A)
         return
     z, a = flat(Z), flat(A)
     zero, leak = z.dtype.type(0), z.dtype.type(LEAK)
@@ -257,7 +257,7 @@ def activate(rule, Z, A):
             a[i] = call_unary(rule[1], z[i])
 
 
-@compiled_fast
+@inlined
 def _softmax_backward(A, D):
     """D = J^T D for the Jacobian J_jk = a_j (1[j = k] - a_k) of each column."""
     n, m = A.shape
@@ -269,7 +269,7 @@ def _softmax_backward(A, D):
             D[j, i] = A[j, i] * (D[j, i] - mean)
 
 
-@compiled
+@compiled_fast
 def multiply_by_derivative(rule, Z, A, D):
     """Set D = D * sigma'(Z), the Hadamard product of BP1 and BP2, with sigma' from the outputs A where it can be."""
     code = rule[0]

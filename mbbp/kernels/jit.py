@@ -10,6 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core import config, event
+from numba.core.ccallback import CFunc
 
 DISABLED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 -- set at run time, unknown to type checkers
 
@@ -40,12 +41,40 @@ def _compile(function: Callable[..., Any], fastmath: Any) -> Any:
     options = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
     dispatcher = numba.njit(cache=True, **options)(function)
     try:
-        file = dispatcher._cache._cache_file
-        file._source_stamp = (file._source_stamp, _FINGERPRINT)
+        _stamp(dispatcher._cache)
     except AttributeError:
         # a Numba whose cache is built otherwise: compile in every process, rather than ever run what is out of date
         return numba.njit(**options)(function)
     return dispatcher
+
+
+def _stamp(cache: Any) -> None:
+    """Make what is cached valid only while no kernel has changed."""
+    file = cache._cache_file
+    file._source_stamp = (file._source_stamp, _FINGERPRINT)
+
+
+def address_of_compiled(function: Callable[..., Any], signature: Any) -> int:
+    """Compile a function of numbers and pointers for one signature, and return its address in this process.
+
+    What is called by its address is compiled once. A function that is called by name is compiled into every one of its
+    callers, and into theirs again.
+    """
+    options: Any = {"error_model": "numpy", "nogil": True}
+    callback: Any
+    try:
+        callback = CFunc(function, (signature.args, signature.return_type), {}, options)
+        callback.enable_caching()
+        _stamp(callback._cache)
+    except (AttributeError, TypeError):
+        callback = numba.cfunc(signature, **options)(function)
+    else:
+        callback.compile()
+    _KEPT.append(callback)
+    return int(callback.address)
+
+
+_KEPT: list[Any] = []  # the code lives as long as what stands for it
 
 
 def compiled(function: Callable[..., Any]) -> Any:

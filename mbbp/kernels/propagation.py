@@ -1,8 +1,8 @@
 """Forward and backward through the whole network, a mini-batch at once.
 
 The workspace is one vector. For a mini-batch of m examples it holds, each (n, m) with a column contiguous: the inputs
-a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end are
-a 1, and the panel, room for the products.
+a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end
+are a 1, and the panel, room for the products.
 """
 
 from typing import Any, NamedTuple
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mbbp.kernels.blocking import PANEL, Multiplier
 from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import output_delta, summed_cost
 from mbbp.kernels.elementwise import activate, multiply_by_derivative, scale
 from mbbp.kernels.jit import compiled, inlined
-from mbbp.kernels.products import PANEL, add_columns, add_outer_products, affine, transposed_product
+from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.views import borrowed, flat, matrix, part
 
 Array = NDArray[Any]
@@ -26,6 +27,7 @@ class Model(NamedTuple):
     theta: Array  # every weight and bias, see mbbp.parameters
     sizes: Array  # neurons in each layer, int64 (L,)
     rules: Array  # int64 (L, 3): a row (code, address, address) for each computing layer, and one for the cost
+    multiplier: int  # the address of the compiled product, see blocking.py
 
 
 class Examples(NamedTuple):
@@ -64,19 +66,21 @@ def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Arr
     return z.T, a.T, delta.T
 
 
-@compiled
+@inlined
 def borrowed_model(model):
-    return Model(borrowed(model.theta), borrowed(model.sizes), borrowed(model.rules))
+    """Return the model, whose arrays are not counted."""
+    return Model(borrowed(model.theta), borrowed(model.sizes), borrowed(model.rules), model.multiplier)
 
 
-@compiled
+@inlined
 def borrowed_examples(examples):
+    """Return the examples, whose arrays are not counted."""
     return Examples(
         borrowed(examples.inputs), borrowed(examples.targets), borrowed(examples.weights), borrowed(examples.labels)
     )
 
 
-@compiled
+@inlined
 def load(examples, columns, work):
     """Copy the examples of these columns into the workspace, side by side."""
     m = columns.size
@@ -95,6 +99,11 @@ def load(examples, columns, work):
 
 
 @inlined
+def _multiplier(model, work):
+    return Multiplier(model.multiplier, part(work, work.size - PANEL, PANEL))
+
+
+@inlined
 def _first_block(sizes, m):
     return m * (sizes[0] + sizes[-1] + 1)
 
@@ -110,15 +119,15 @@ def _last_block(sizes, m):
 @compiled
 def forward(model, work, m):
     """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on."""
-    theta, sizes, rules = model
-    A, panel = matrix(work, ZERO, sizes[0], m), part(work, work.size - PANEL, PANEL)
+    theta, sizes, rules, _ = model
+    A, multiplier = matrix(work, ZERO, sizes[0], m), _multiplier(model, work)
     parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         W = matrix(theta, parameter, n_out, n_in)
         b = part(theta, parameter + n_out * n_in, n_out)
         Z, A_next = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
-        affine(W, A, b, Z, panel)
+        affine(W, A, b, Z, multiplier)
         activate(rules[layer], Z, A_next)
         A = A_next
         parameter += n_out * (n_in + 1)
@@ -134,8 +143,8 @@ def backward(model, work, m, is_weighted, target, keep, rate):
     layer's weights are used to carry the error back before they change. What is carried back is rate times the error,
     so that nothing is left to be scaled when gradients are added.
     """
-    theta, sizes, rules = model
-    panel, one = part(work, work.size - PANEL, PANEL), part(work, work.size - PANEL - 1, 1)
+    theta, sizes, rules, _ = model
+    multiplier, one = _multiplier(model, work), part(work, work.size - PANEL - 1, 1)
     one[0] = keep_biases = one.dtype.type(1)
     if keep == 0:
         keep_biases = keep
@@ -148,7 +157,8 @@ def backward(model, work, m, is_weighted, target, keep, rate):
     Y = matrix(work, sizes[0] * m, n_out, m)
     Z, A = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
     D = matrix(work, block + 2 * n_out * m, n_out, m)
-    output_delta(rules[-1], rules[last], Z, A, Y, D)
+    if output_delta(rules[-1], A, Y, D):
+        multiply_by_derivative(rules[last], Z, A, D)
     if is_weighted:
         factors = part(work, (sizes[0] + n_out) * m, m)
         for i in range(m):
@@ -165,17 +175,17 @@ def backward(model, work, m, is_weighted, target, keep, rate):
             block -= 3 * n_in * m
             A = matrix(work, block + n_in * m, n_in, m)
             Z, D_back = matrix(work, block, n_in, m), matrix(work, block + 2 * n_in * m, n_in, m)
-            transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back, panel)
+            transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back, multiplier)
             multiply_by_derivative(rules[layer - 1], Z, A, D_back)
         else:
             A = matrix(work, ZERO, n_in, m)
         G = matrix(target, parameter, n_out, n_in)
-        add_outer_products(keep, G, D, A, panel)
+        add_outer_products(keep, G, D, A, multiplier)
         g = part(target, parameter + n_out * n_in, n_out)
-        add_columns(keep_biases, g, D, one, panel)
+        add_columns(keep_biases, g, D, one, multiplier)
 
 
-@compiled
+@inlined
 def score(model, work, m, is_weighted):
     """Return the summed cost of the mini-batch in the workspace."""
     sizes, rules = model.sizes, model.rules
@@ -187,19 +197,18 @@ def score(model, work, m, is_weighted):
     return summed_cost(rules[-1], Z, A, Y, factors)
 
 
-@compiled
+@inlined
 def count_correct(model, work, columns, labels):
     """Return how many of the examples in the workspace, those of `columns`, are given their label."""
     sizes, m = model.sizes, columns.size
     n_out = sizes[-1]
     A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
     correct = 0
-    if n_out == 1:
-        for i in range(m):
-            correct += (A[0, i] > 0.5) == (labels[columns[i]] == 1)
-        return correct
     for i in range(m):
         label = labels[columns[i]]
+        if n_out == 1:
+            correct += (A[0, i] > 0.5) == (label == 1)
+            continue
         output = A[label, i]
         beaten = 0
         for j in range(n_out):  # of equal ones, the first counts as the largest
@@ -244,7 +253,7 @@ def gradient(model, examples, work, target, input_target):
     `input_target` is (m, n_in), or (0, n_in) where it is not asked for. The workspace keeps z, a and delta. Returns the
     mean cost.
     """
-    theta, sizes, _ = model
+    theta, sizes, _, _ = model
     m = examples.inputs.shape[0]
     is_weighted = examples.weights.size > 0
     load(examples, np.arange(m), work)
@@ -255,7 +264,5 @@ def gradient(model, examples, work, target, input_target):
     scale(target, one / theta.dtype.type(m))
     if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)
-        transposed_product(
-            matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, part(work, work.size - PANEL, PANEL)
-        )
+        transposed_product(matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, _multiplier(model, work))
     return cost / m

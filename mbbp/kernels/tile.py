@@ -1,9 +1,9 @@
 """The micro-kernel: a small tile of a matrix product, held in registers.
 
 All products of backpropagation are C = keep Start + A B with B and C row after row in memory (rows are examples or
-inputs, columns are neurons); Start is C itself, or the biases, the same for every row. How fast that goes is decided by how often a number is loaded for each multiply-add. A
-loop that updates C in memory loads two or three; a processor has room for one. So a tile of C, ROWS rows by a few
-vectors of columns, stays in registers while the sum over k runs:
+inputs, columns are neurons); Start is C itself, or the biases, the same for every row. How fast that goes is decided by
+how often a number is loaded for each multiply-add. A loop that updates C in memory loads two or three; a processor has
+room for one. So a tile of C, ROWS rows by a few vectors of columns, stays in registers while the sum over k runs:
 
     for each k:   load the tile's vectors of row k of B             (1 to MOST_VECTORS loads)
                   for each of the tile's rows:
@@ -126,12 +126,16 @@ class _Emitter:
 
 
 def _emit(context, builder, signature, arguments):
-    """Write the tile: the sum over k as a loop whose accumulators are phi nodes, then what C starts from, and C."""
-    rows, vectors = (signature.args[i].literal_value for i in (0, 1))
-    depth, columns, keep = arguments[6:]
-    number = context.get_value_type(signature.args[8])
-    emit = _Emitter(context, builder, number, columns, VECTOR_BYTES if vectors else HALF_VECTOR_BYTES)
-    vectors = max(1, vectors)
+    """Write loops that go down the rows: by ROWS as long as there are so many, then by 4, 2 and 1."""
+    vectors = signature.args[0].literal_value
+    n_rows, depth, columns, keep = arguments[5:]
+    emit = _Emitter(
+        context,
+        builder,
+        context.get_value_type(signature.args[8]),
+        columns,
+        VECTOR_BYTES if vectors else HALF_VECTOR_BYTES,
+    )
 
     def matrix(i):
         """Return where a matrix starts, and its steps."""
@@ -139,10 +143,32 @@ def _emit(context, builder, signature, arguments):
         data = context.make_array(signature.args[i][0])(context, builder, array).data
         return builder.gep(data, [start]), *steps
 
-    a, a_row, a_step = matrix(2)
-    b, b_step = matrix(3)
-    start, start_row = matrix(4)
-    c, c_row = matrix(5)
+    A, B, start, C = (matrix(i) for i in (1, 2, 3, 4))
+
+    def from_row(row, place, row_step, *rest):
+        return builder.gep(place, [builder.mul(row, row_step)]), row_step, *rest
+
+    done = cgutils.alloca_once_value(builder, emit.index(0))
+    for rows in (ROWS, 4, 2, 1):
+        check, body, after = (builder.append_basic_block(name) for name in ("check", "rows", "after"))
+        builder.branch(check)
+        builder.position_at_end(check)
+        row = builder.load(done)
+        following = builder.add(row, emit.index(rows))
+        builder.cbranch(builder.icmp_signed("<=", following, n_rows), body, after)
+        builder.position_at_end(body)
+        here = (from_row(row, *A), B, from_row(row, *start), from_row(row, *C))
+        _emit_tile(emit, rows, max(1, vectors), *here, depth, keep)
+        builder.store(following, done)
+        builder.branch(check)
+        builder.position_at_end(after)
+    return context.get_dummy_value()
+
+
+def _emit_tile(emit, rows, vectors, A, B, start, C, depth, keep):
+    """Write one tile: the sum over k as a loop whose accumulators are phi nodes, then what C starts from, and C."""
+    builder, columns = emit.builder, emit.columns
+    (a, a_row, a_step), (b, b_step), (start, start_row), (c, c_row) = A, B, start, C
 
     def at(pointer, step):
         return builder.gep(pointer, [step])
@@ -179,27 +205,40 @@ def _emit(context, builder, signature, arguments):
     builder.position_at_end(done)
     load = emit.load_some if is_narrow else emit.load
     store = emit.store_some if is_narrow else emit.store
-    keeps = emit.splat(keep)
+    starts = [at(start, builder.mul(start_row, emit.index(row))) for row in range(rows)]
 
-    def finish(combine):
+    def results(combine):
+        return [[combine(added[row][v], at(starts[row], places[v])) for v in range(vectors)] for row in range(rows)]
+
+    def branch(condition, then, otherwise):
+        """Return phi nodes of what two ways lead to."""
+        with builder.if_else(condition) as (yes, no):
+            with yes:
+                left, left_block = then(), builder.block
+            with no:
+                right, right_block = otherwise(), builder.block
+        merged = [[builder.phi(emit.vector) for _ in range(vectors)] for _ in range(rows)]
         for row in range(rows):
-            begin = at(start, builder.mul(start_row, emit.index(row)))
-            end = at(c, builder.mul(c_row, emit.index(row)))
-            # all loads of a row before its stores: its last two vectors may overlap
-            values = [combine(added[row][v], at(begin, places[v])) for v in range(vectors)]
             for v in range(vectors):
-                store(values[v], at(end, places[v]))
+                merged[row][v].add_incoming(left[row][v], left_block)
+                merged[row][v].add_incoming(right[row][v], right_block)
+        return merged
 
     # the adders stand idle while the multipliers are the bottleneck: a sum is free, a multiply-add is not
-    with builder.if_else(builder.fcmp_ordered("==", keep, ir.Constant(number, 1.0))) as (keeps_all, keeps_part):
-        with keeps_all:
-            finish(lambda total, place: builder.fadd(load(place), total))
-        with keeps_part, builder.if_else(builder.fcmp_ordered("==", keep, ir.Constant(number, 0.0))) as (none, some):
-            with none:  # whatever stands there: 0 times NaN would be NaN
-                finish(lambda total, place: total)
-            with some:
-                finish(lambda total, place: emit.multiply_add(keeps, load(place), total))
-    return context.get_dummy_value()
+    keeps = emit.splat(keep)
+    finished = branch(
+        builder.fcmp_ordered("==", keep, ir.Constant(keep.type, 1.0)),
+        lambda: results(lambda total, place: builder.fadd(load(place), total)),
+        lambda: branch(
+            builder.fcmp_ordered("==", keep, ir.Constant(keep.type, 0.0)),
+            lambda: added,  # whatever stands there: 0 times NaN would be NaN
+            lambda: results(lambda total, place: emit.multiply_add(keeps, load(place), total)),
+        ),
+    )
+    for row in range(rows):
+        end = at(c, builder.mul(c_row, emit.index(row)))
+        for v in range(vectors):
+            store(finished[row][v], at(end, places[v]))
 
 
 def _emit_transposed(context, builder, signature, arguments):
@@ -235,8 +274,8 @@ def _transpose_twin(source, source_at, source_step, target, target_at, target_st
             target[target_at + column * target_step + row] = source[source_at + row * source_step + column]
 
 
-def _twin(rows, vectors, A, B, start, C, depth, columns, keep):
-    """C = keep Start + A B for one tile, in NumPy."""
+def _twin(vectors, A, B, start, C, n_rows, depth, columns, keep):
+    """C = keep Start + A B for one group of columns, in NumPy."""
 
     def view(array, at, shape, steps):
         size = array.itemsize
@@ -245,12 +284,12 @@ def _twin(rows, vectors, A, B, start, C, depth, columns, keep):
     def rows_of(array, at, row, n):
         return view(array, at, (n, columns), (row, 1))
 
-    product = view(*A[:2], (rows, depth), A[2:]) @ rows_of(*B, depth)
-    rows_of(*C, rows)[...] = product if keep == 0 else keep * rows_of(*start, rows) + product
+    product = view(*A[:2], (n_rows, depth), A[2:]) @ rows_of(*B, depth)
+    rows_of(*C, n_rows)[...] = product if keep == 0 else keep * rows_of(*start, n_rows) + product
 
 
 if DISABLED:
-    tile, transpose = _twin, _transpose_twin
+    tiles, transpose = _twin, _transpose_twin
 else:
 
     @intrinsic
@@ -264,27 +303,30 @@ else:
         return types.void(source, i, i, target, i, i, i, i), _emit_transposed
 
     @intrinsic(prefer_literal=True)
-    def tile(_, rows, vectors, A, B, start, C, depth, columns, keep):
-        """Set C = keep Start + A B for a tile of `rows` rows, and of as many columns as want `vectors` vectors.
+    def tiles(_, vectors, A, B, start, C, n_rows, depth, columns, keep):
+        """Set C = keep Start + A B, tile by tile, for one group of columns: as many as want `vectors` vectors.
 
         Parameters
         ----------
-        rows, vectors : literal int
-            The size of the tile; 0 vectors are half a one.
+        vectors : literal int
+            The width of the tiles; 0 vectors are half a one.
         A : (vector, at, row, step)
-            The vector that holds the matrix, where in it the tile's part begins, and how many numbers further the next
-            row is, and the next number along the sum.
+            The vector that holds the matrix, where in it the matrix begins, and how many numbers further the next row
+            is, and the next number along the sum.
         B : (vector, at, row)
             Likewise, with columns side by side. Where `MASKS_ARE_CHEAP` is not so, whole vectors of it are read.
         start, C : (vector, at, row)
             Likewise; they may be the same.
+        n_rows : int
+            Of A and C.
         depth : int
             The terms of the sum, at least one.
         columns : int
-            Of the tile.
+            Of the group.
         keep : number
             Where it is 0, what stands in Start does not count.
         """
-        if not (isinstance(rows, types.IntegerLiteral) and isinstance(vectors, types.IntegerLiteral)):
+        if not isinstance(vectors, types.IntegerLiteral):
             return None
-        return types.void(rows, vectors, A, B, start, C, types.int64, types.int64, C[0].dtype), _emit
+        i = types.int64
+        return types.void(vectors, A, B, start, C, i, i, i, C[0].dtype), _emit

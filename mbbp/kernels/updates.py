@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
-from mbbp.kernels.jit import compiled, compiled_fast
+from mbbp.kernels.jit import compiled, compiled_fast, inlined
 
 Array = NDArray[Any]
 
@@ -37,13 +37,13 @@ def norm(gradient):
     return math.sqrt(total)
 
 
-@compiled_fast
+@inlined
 def _descend(theta, gradient, rate, l2, keep):
     for i in range(theta.size):
         theta[i] = keep * theta[i] - rate * (gradient[i] + l2 * theta[i])
 
 
-@compiled_fast
+@inlined
 def _momentum(theta, gradient, velocity, rate, l2, keep, momentum):
     """V = mu v - eta grad; theta = theta + v."""
     for i in range(theta.size):
@@ -51,7 +51,7 @@ def _momentum(theta, gradient, velocity, rate, l2, keep, momentum):
         theta[i] = keep * theta[i] + velocity[i]
 
 
-@compiled_fast
+@inlined
 def _nesterov(theta, gradient, velocity, rate, l2, keep, momentum):
     """V = mu v - eta grad; theta = theta + mu v - eta grad (Bengio, Boulanger-Lewandowski, Pascanu 2013, eq. 7)."""
     for i in range(theta.size):
@@ -60,7 +60,7 @@ def _nesterov(theta, gradient, velocity, rate, l2, keep, momentum):
         theta[i] = keep * theta[i] + momentum * velocity[i] - pull
 
 
-@compiled_fast
+@inlined
 def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new2, mean_scale, square_scale, epsilon):
     """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps.
 
@@ -73,7 +73,7 @@ def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new
         theta[i] = keep * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
 
 
-@compiled
+@compiled_fast
 def _update_segment(optimizer, theta, gradient, start, stop, l2, keep):
     number = theta.dtype.type
     part, slope = theta[start:stop], gradient[start:stop]
