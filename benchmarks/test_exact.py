@@ -10,6 +10,7 @@ import mbbp
 from mbbp.bench.cases import TABLE
 from mbbp.kernels import elementwise, epoch, propagation, updates
 from mbbp.optimizers import OPTIMIZERS
+from mbbp.stepping import Stepper
 
 DTYPES = ("float32", "float64")
 STEPS = 100
@@ -24,22 +25,13 @@ def problem(sizes, n, dtype, **options):
 def allocations_of(net, examples, optimizer, steps, m):
     """Return how many blocks of memory one call of the compiled loop takes, for this many steps."""
     chosen = OPTIMIZERS[optimizer]
-    work = np.empty(propagation.workspace_size(net.sizes, m), net.dtype)
-    state, clock = chosen.start(net.theta.size, net.dtype)
-    arguments = (
-        net.model,
-        examples,
-        np.arange(steps * m) % examples.X.shape[1],
-        m,
-        chosen.compiled(0.01, 0.1, 1.0 if optimizer != "sgd" else None, state, clock),
-        work,
-        np.empty_like(net.theta),
-        np.zeros(3),
-        False,
-    )
-    epoch.train(*arguments)
+    stepper = Stepper(net.model, examples, m)
+    order = np.arange(steps * m) % examples.labels.size
+    clip_norm = 1.0 if optimizer != "sgd" else None
+    compiled = chosen.compiled(0.01, 0.1, clip_norm, *chosen.start(net.theta.size, net.dtype))
+    stepper.run(order, compiled, np.zeros(4))
     before = rtsys.get_allocation_stats()
-    epoch.train(*arguments)
+    stepper.run(order, compiled, np.zeros(4))
     after = rtsys.get_allocation_stats()
     return after.alloc - before.alloc
 

@@ -15,14 +15,15 @@ from mbbp.history import History
 from mbbp.initializers import Initializer, get_initializer
 from mbbp.kernels import propagation
 from mbbp.kernels.blocking import multiplier_address
+from mbbp.kernels.team import make_team
 from mbbp.layers import Layer
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
 from mbbp.threads import get_threads
 from mbbp.training import OptimizerState, fit
 from mbbp.validation import (
-    as_columns,
     as_dtype,
     as_example_weights,
+    as_inputs,
     as_numeric_array,
     as_sizes,
     as_targets,
@@ -161,13 +162,14 @@ class Network:
         In matrix form, for each layer, Z = W A + b and A = sigma(Z); M. Nielsen, *Neural Networks and Deep Learning*,
         eq. (25).
         """
-        inputs = as_columns("X", X, self.sizes[0], self.dtype)
-        out = np.empty((self.sizes[-1], inputs.shape[1]), self.dtype, order="F")
+        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype)
+        m = max(len(inputs), len(pixels))
+        out = np.empty((m, self.sizes[-1]), self.dtype)
         self._in_chunks(
-            inputs.shape[1],
-            lambda start, stop, work: propagation.predict(self.model, inputs.T, start, stop, CHUNK, work, out.T),
+            m,
+            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
         )
-        return out
+        return out.T
 
     def activations(self, X: ArrayLike) -> list[Array]:
         """Return the activations of every layer, the input first: a^1 ... a^L, of shapes (n_l, m).
@@ -177,13 +179,14 @@ class Network:
         ValueError, TypeError
             If X has the wrong shape, no column, or NaN or inf in it.
         """
-        inputs = as_columns("X", X, self.sizes[0], self.dtype)
-        m = inputs.shape[1]
+        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype)
+        m = max(len(inputs), len(pixels))
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
-        work[: inputs.size] = inputs.T.reshape(-1)
-        propagation.forward(self.model, work, m)
+        given = np.multiply(pixels, self.dtype.type(propagation.PIXEL)) if len(pixels) else inputs.copy()
+        work[: given.size] = given.reshape(-1)
+        propagation.forward(self.model, work, m, 0, m, 0)
         hidden = [propagation.layer_block(work, self.sizes, m, i)[1] for i in range(len(self.layers))]
-        return [inputs.copy(order="F"), *hidden]
+        return [given.T, *hidden]
 
     def classify(self, X: ArrayLike) -> Array:
         """Return the label of every column of X: the number of its largest output, or whether a single one is over 1/2.
@@ -281,11 +284,11 @@ class Network:
         dC/dW = 1/m delta A^T.
         """
         examples = self.examples(X, Y, "X", "Y", example_weights)
-        m = examples.X.shape[1]
+        m = examples.labels.size
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
         theta = np.empty_like(self.theta)
         inputs = np.empty((m if with_respect_to_input else 0, self.sizes[0]), self.dtype)
-        cost = propagation.gradient(self.model, examples, work, theta, inputs)
+        cost = propagation.gradient(self.model, examples, work, theta, inputs, make_team(1)[0])
         for index, layer in enumerate(self.layers):
             layer.z, layer.a, layer.delta = propagation.layer_block(work, self.sizes, m, index)
         weights, biases = parameter_views(theta, self.sizes)
@@ -315,16 +318,16 @@ class Network:
         ValueError, TypeError
             If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
         """
-        inputs = as_columns(X_name, X, self.sizes[0], self.dtype)
-        m = inputs.shape[1]
+        inputs, pixels = as_inputs(X_name, X, self.sizes[0], self.dtype)
+        m = max(len(inputs), len(pixels))
         targets = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name)
         self.cost_function.check_targets(Y_name, targets)
         weights = as_example_weights("example_weights", example_weights, m, self.dtype)
-        return propagation.Examples(inputs.T, targets.T, weights, labels_of(targets))
+        return propagation.Examples(inputs, pixels, targets.T, weights, labels_of(targets))
 
     def score(self, examples: propagation.Examples) -> tuple[float, float]:
         """Return the mean cost and the accuracy on checked examples."""
-        m = examples.X.shape[1]
+        m = examples.labels.size
         costs = np.empty(math.ceil(m / CHUNK))
         correct = np.empty(costs.size, np.int64)
         self._in_chunks(

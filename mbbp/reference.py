@@ -127,6 +127,12 @@ def log_likelihood_gradient(a: Array, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ the book's algorithm
 
 
+def as_inputs(X: ArrayLike) -> Array:
+    """Return inputs in float64; of a NumPy array of uint8, which holds pixels, a 255th."""
+    is_pixels = isinstance(X, np.ndarray) and X.dtype == np.uint8
+    return np.asarray(X, np.float64) / (255.0 if is_pixels else 1.0)
+
+
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
     """Return targets as columns: labels (m,) become unit vectors (n_outputs, m), a matrix stays what it is."""
     targets = np.asarray(Y)
@@ -161,7 +167,7 @@ def feedforward(net: "Network", X: ArrayLike, theta: Array | None = None) -> tup
     """
     weights, biases = parameter_views(np.asarray(net.theta, np.float64) if theta is None else theta, net.sizes)
     zs: list[Array] = []
-    activations = [np.asarray(X, np.float64)]
+    activations = [as_inputs(X)]
     for layer, w, b in zip(net.layers, weights, biases, strict=True):
         zs.append(w @ activations[-1] + b)
         activations.append(layer.activation.function(zs[-1]))
@@ -226,7 +232,7 @@ def gradient(net: "Network", X: ArrayLike, Y: ArrayLike, example_weights: Sequen
     Gradient
         In float64, whatever the network's dtype.
     """
-    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    inputs, targets = as_inputs(X), unit_vectors(Y, net.sizes[-1])
     m = inputs.shape[1]
     factors = np.ones(m) if example_weights is None else np.asarray(example_weights, np.float64)
     theta = np.zeros(net.theta.size)
@@ -271,7 +277,7 @@ def sgd(
     ndarray
         `theta` after the last step, in float64.
     """
-    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    inputs, targets = as_inputs(X), unit_vectors(Y, net.sizes[-1])
     start = net.theta.copy()
     try:
         for batch in mini_batches:

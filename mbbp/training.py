@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interrupts
-from mbbp.kernels import epoch as kernels
-from mbbp.kernels.propagation import Examples, workspace_size
+from mbbp.kernels.propagation import Examples
 from mbbp.kernels.updates import Optimizer as CompiledOptimizer
 from mbbp.optimizers import Optimizer, get_optimizer
 from mbbp.parameters import Array
 from mbbp.progress import Progress
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
+from mbbp.stepping import Stepper
 from mbbp.stopping import Best, EarlyStopping, as_early_stopping
 from mbbp.validation import are_unit_vectors, as_count, as_example_weights, as_number
 
@@ -156,7 +156,7 @@ def fit(
     for callback in called:
         if not callable(callback):
             raise TypeError(f"callbacks: functions (net, epoch) are wanted, got {callback!r}")
-    n = examples.X.shape[1]
+    n = examples.labels.size
     chosen = _Plan(
         examples=examples,
         validation=validation,
@@ -201,13 +201,13 @@ def _weigh_classes(class_weights: ClassWeights, examples: Examples) -> Array:
     else:
         factors = as_example_weights("class_weights", class_weights, n_classes, np.dtype(np.float64))
     weights = factors[labels] * (examples.weights if examples.weights.size else 1.0)
-    return as_example_weights("class_weights", weights, labels.size, examples.X.dtype)
+    return as_example_weights("class_weights", weights, labels.size, examples.inputs.dtype)
 
 
 def _train(net: "Network", chosen: _Plan, progress: bool | None) -> History:
     loop = _Loop(net, chosen)
     best = Best(chosen.early_stopping) if chosen.early_stopping is not None else None
-    n = chosen.examples.X.shape[1]
+    n = chosen.examples.labels.size
     try:
         with Interrupts() as interrupts, Progress(progress, chosen.epochs, n) as bar:
             for _ in range(chosen.epochs):
@@ -234,8 +234,7 @@ class _Loop:
         if net.optimizer_state is None or net.optimizer_state.optimizer != chosen.optimizer:
             net.optimizer_state = OptimizerState(chosen.optimizer, *chosen.optimizer.start(net.theta.size, net.dtype))
         self.state = net.optimizer_state
-        self.work = np.empty(workspace_size(net.sizes, chosen.batch_size), net.dtype)
-        self.gradient = np.empty_like(net.theta)
+        self.stepper = Stepper(net.model, chosen.examples, chosen.batch_size)
         self.steps_at_once = 16
         self._compile()
 
@@ -243,21 +242,21 @@ class _Loop:
         """Run the compiled loop over no example, so that compiling it counts in no epoch's seconds."""
         nothing = np.zeros(0, np.int64)
         optimizer = self.plan.optimizer.compiled(0.0, 0.0, None, self.state.moments, self.state.steps)
-        self._call(nothing, optimizer, np.zeros(3), measure_norm=False)
+        self.stepper.run(nothing, optimizer, np.zeros(4))
 
     def run_epoch(self, bar: Progress) -> Epoch:
         """Train for one epoch and return its figures; if that fails, the network is as it was before."""
         net, chosen = self.net, self.plan
         number = len(net.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", chosen.schedule(number, net.history))
-        n = chosen.examples.X.shape[1]
+        n = chosen.examples.labels.size
         rng_before = net.rng.bit_generator.state
         order = net.rng.permutation(n) if chosen.shuffle else np.arange(n)
         optimizer = chosen.optimizer.compiled(
             learning_rate, chosen.l2, chosen.clip_norm, self.state.moments, self.state.steps
         )
         before = (net.theta.copy(), self.state.moments.copy(), self.state.steps.copy())
-        totals = np.zeros(3)
+        totals = np.zeros(4)
         started = time.perf_counter()
         try:
             is_finite = self._run_mini_batches(order, optimizer, totals, bar)
@@ -296,24 +295,10 @@ class _Loop:
         while start < order.size:
             stop = min(order.size, start + self.steps_at_once * self.plan.batch_size)
             began = time.perf_counter()
-            if not self._call(order[start:stop], optimizer, totals, measure_norm=stop == order.size):
+            if not self.stepper.run(order[start:stop], optimizer, totals, measure_norm=stop == order.size):
                 return False
             rate = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
             self.steps_at_once = max(1, min(order.size, int(self.steps_at_once * min(rate, 16.0))))
             bar.advance(stop - start)
             start = stop
         return True
-
-    def _call(self, order: Array, optimizer: CompiledOptimizer, totals: Array, *, measure_norm: bool) -> bool:
-        is_finite: bool = kernels.train(
-            self.net.model,
-            self.plan.examples,
-            order,
-            self.plan.batch_size,
-            optimizer,
-            self.work,
-            self.gradient,
-            totals,
-            measure_norm,
-        )
-        return is_finite

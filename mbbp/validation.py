@@ -179,6 +179,44 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
         If the shape is wrong, there is no column, or a number is NaN, inf or too large for `dtype`.
     """
     array = as_numeric_array(argument, value)
+    _check_columns(argument, array, n_rows)
+    with np.errstate(over="ignore", invalid="ignore"):
+        columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
+        if not all_finite(_read_only(columns.T.reshape(-1))):
+            _refuse_not_finite(argument, array, columns)
+    return _read_only(columns)
+
+
+def as_inputs(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return inputs with one example a row, as the kernels read them: as numbers, or left in bytes.
+
+    A NumPy array of uint8 holds pixels, as images come: 0 to 255 stand for 0 to 1. Anything else is numbers.
+
+    Parameters
+    ----------
+    argument, value, n_rows, dtype
+        As for `as_columns`.
+
+    Returns
+    -------
+    inputs : ndarray of shape (m, n_rows), or (0, n_rows)
+        Of the network's dtype, in C order and read-only; it shares memory with `value` where it can.
+    pixels : ndarray of uint8, of shape (0, n_rows), or (m, n_rows)
+        Likewise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_columns` does.
+    """
+    if not (isinstance(value, np.ndarray) and value.dtype == np.uint8):
+        return as_columns(argument, value, n_rows, dtype).T, _read_only(np.empty((0, n_rows), np.uint8))
+    _check_columns(argument, value, n_rows)
+    pixels = np.require(value, requirements=["F", "A"]).view(np.ndarray)
+    return _read_only(np.empty((0, n_rows), dtype)), _read_only(pixels.T)
+
+
+def _check_columns(argument: str, array: Array, n_rows: int) -> None:
     if array.ndim != 2:
         hint = f"; a single example is {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(
@@ -189,11 +227,6 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
         raise ValueError(f"{argument}: {n_rows} rows are wanted, got shape {array.shape}{hint}")
     if array.shape[1] == 0:
         raise ValueError(f"{argument}: at least one column is wanted, got shape {array.shape}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
-        if not all_finite(_read_only(columns.T.reshape(-1))):
-            _refuse_not_finite(argument, array, columns)
-    return _read_only(columns)
 
 
 def _read_only(array: Array) -> Array:

@@ -1,5 +1,8 @@
 """Input of any kind gives what the plain array gives, and stays what it was."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas
 import pytest
@@ -51,7 +54,7 @@ KINDS = {
     "float64": lambda array: array.astype(np.float64),
     "long double": lambda array: array.astype(np.longdouble),
     "int64": lambda array: array.astype(np.int64),
-    "uint8": lambda array: array.astype(np.uint8),
+    "int8": lambda array: array.astype(np.int8),
     "bool": lambda array: array.astype(bool),
     "lists": lambda array: array.tolist(),
     "tuples": lambda array: tuple(map(tuple, array.tolist())),
@@ -97,6 +100,52 @@ def test_training_on_any_kind(kind, dtype):
     assert net.theta.tobytes() == plain.theta.tobytes()
     assert net.history["validation_cost"] == plain.history["validation_cost"]
     assert (np.array(X).tobytes(), np.array(Y).tobytes()) == before
+
+
+@dtypes
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_bytes_are_pixels(order, dtype, rng):
+    pixels = rng.integers(0, 256, (4, M)).astype(np.uint8)
+    numbers = pixels.astype(dtype) * np.dtype(dtype).type(1 / 255)
+    X = np.repeat(pixels, 2, axis=1)[:, ::2] if order == "strided" else np.asarray(pixels, order=order)
+    assert everything(build(dtype), X, LABELS) == everything(build(dtype), numbers, LABELS)
+    net, plain = build(dtype), build(dtype)
+    net.fit(X, LABELS, epochs=2, batch_size=4, validation_data=(X, LABELS))
+    plain.fit(numbers, LABELS, epochs=2, batch_size=4, validation_data=(numbers, LABELS))
+    assert net.theta.tobytes() == plain.theta.tobytes()
+    ours, theirs = net.gradient(X, LABELS), mbbp.reference.gradient(net, X, LABELS)
+    np.testing.assert_allclose(ours.theta, theirs.theta, rtol=0, atol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_bytes_are_not_copied():
+    pixels = np.zeros((M, 4), np.uint8)
+    assert np.shares_memory(build("float32").examples(pixels.T, LABELS).pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"), [(np.zeros((3, M), np.uint8), "X: 4 rows are wanted"), (np.zeros(4, np.uint8), "a matrix")]
+)
+def test_bytes_of_the_wrong_shape(X, message):
+    with pytest.raises(ValueError, match=message):
+        build("float32").feedforward(X)
+
+
+def anonymous_memory():
+    """Return the bytes of this process's own memory: what no file holds."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_large_memory_mapped_file_is_not_copied(dtype, tmp_path):
+    n = (1 << 28) // 784 // np.dtype(dtype).itemsize if JIT else 4000  # 256 MB, of which the file system stores nothing
+    rows = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", dtype, (n, 784))
+    net = mbbp.Network([784, 4, 2], rng=0)
+    net.fit(rows[:10].T, np.zeros(10, int), epochs=1, progress=False)
+    before = anonymous_memory()
+    net.fit(rows.T, np.zeros(n, int), epochs=1, batch_size=100, progress=False)
+    assert anonymous_memory() - before < 64e6
 
 
 LABEL_KINDS = {

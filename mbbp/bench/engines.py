@@ -11,11 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mbbp.bench.cases import WHATS, Case, Examples
-from mbbp.kernels import epoch as kernels
-from mbbp.kernels.propagation import workspace_size
 from mbbp.network import Network
 from mbbp.optimizers import SGD
 from mbbp.parameters import Array, Gradient, parameter_views
+from mbbp.stepping import Stepper
 
 LEARNING_RATE = 0.5
 
@@ -276,9 +275,8 @@ class Mbbp(Engine):
         self.X, self.Y = rows.T, targets.T
         self.examples = self.net.examples(self.X, self.Y)
         self.optimizer = SGD().compiled(LEARNING_RATE, 0.0, None, *SGD().start(self.net.theta.size, self.net.dtype))
-        self.work = np.empty(workspace_size(case.sizes, case.batch_size), self.dtype)
-        self.gradient_room = np.empty_like(self.net.theta)
-        self.totals = np.zeros(3)
+        self.stepper = Stepper(self.net.model, self.examples, case.batch_size)
+        self.totals = np.zeros(4)
         self.reset(examples.theta)
 
     def reset(self, theta: Array) -> None:
@@ -291,17 +289,7 @@ class Mbbp(Engine):
 
     def steps(self, order: Array) -> None:
         """Take steps, by the compiled loop that ``fit`` runs."""
-        kernels.train(
-            self.net.model,
-            self.examples,
-            order,
-            self.case.batch_size,
-            self.optimizer,
-            self.work,
-            self.gradient_room,
-            self.totals,
-            False,
-        )
+        self.stepper.run(order, self.optimizer, self.totals)
 
     def gradient(self, columns: Array) -> Gradient:
         """Return the mean gradient, by the public method."""

@@ -23,7 +23,7 @@ from mbbp.kernels.tile import HALF_VECTOR_BYTES, MASKS_ARE_CHEAP, MOST_VECTORS, 
 
 DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
 PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
-SMALL = 48  # multiply-adds: below it, what a tile takes to set up is more than what it saves
+SMALL = 12  # multiply-adds a row: below it, what a tile takes to set up is more than what it saves
 BOUNDLESS = 1 << 40  # the length of what is known by its address alone
 
 
@@ -73,7 +73,7 @@ def _small_multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row,
 @inlined
 def _multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep, panel):
     """C = keep Start + A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them."""
-    if n_rows * n_columns * depth <= SMALL:
+    if n_columns * depth <= SMALL:
         _small_multiply_add(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep)
         return
     width, half = VECTOR_BYTES // c.itemsize, HALF_VECTOR_BYTES // c.itemsize

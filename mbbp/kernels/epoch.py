@@ -6,13 +6,18 @@ from mbbp.kernels.codes import SGD
 from mbbp.kernels.elementwise import scale
 from mbbp.kernels.jit import compiled
 from mbbp.kernels.propagation import backward, borrowed_examples, borrowed_model, count_correct, forward, load, score
+from mbbp.kernels.team import share, share_of_rows, wait
 from mbbp.kernels.updates import norm, update
 from mbbp.kernels.views import borrowed, part
 
+LINE = 16  # numbers: threads that write closer together than a cache line slow each other down
+
 
 @compiled
-def train(model, examples, order, batch_size, optimizer, work, gradient, totals, measure_norm):
+def train(model, examples, order, batch_size, optimizer, work, gradient, totals, measure_norm, team):
     """Train on the columns in `order`, `batch_size` at a time; the last mini-batch is what is left.
+
+    Every thread of the team calls this with the same arguments, but for its own place in it.
 
     Parameters
     ----------
@@ -23,49 +28,65 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
     batch_size : int
         The size of a mini-batch, at least 1.
     work, gradient : vector
-        The workspace for `batch_size` examples, and room for one gradient. Both are overwritten.
-    totals : float64 (3,)
+        The workspace for `batch_size` examples and as many threads, and room for one gradient. Both are overwritten.
+    totals : float64 (4,)
         The summed cost and the number of examples classified rightly are added to the first two; the third is the
-        norm of the gradient of the last mini-batch, if `measure_norm`.
+        norm of the gradient of the last mini-batch, if `measure_norm`; the last is the cost of the last mini-batch.
     measure_norm : bool
         Whether to measure that norm. It needs the gradient itself, which plain SGD otherwise never stores.
+    team : Team
+        Who shares the work.
 
     Returns
     -------
     bool
         Whether the cost stayed finite. If not, the step that would have used it was not taken.
     """
-    model = borrowed_model(model)
-    examples = borrowed_examples(examples)
-    work, gradient, order = borrowed(work), borrowed(gradient), borrowed(order)
+    model, examples = borrowed_model(model), borrowed_examples(examples)
+    work, gradient, order, totals = borrowed(work), borrowed(gradient), borrowed(order), borrowed(totals)
     number = model.theta.dtype.type
     n = order.size
     is_weighted = examples.weights.size > 0
     clips = optimizer.clip_norm < math.inf
-    for start in range(0, n, batch_size):
-        m = min(batch_size, n - start)
-        columns = part(order, start, m)
-        load(examples, columns, work)
-        forward(model, work, m)
-        cost = score(model, work, m, is_weighted)
-        totals[0] += cost
-        totals[1] += count_correct(model, work, columns, examples.labels)
-        if not math.isfinite(cost):
+    is_first = team.rank == 0
+    steps = optimizer.steps[0]
+    for begin in range(0, n, batch_size):
+        m = min(batch_size, n - begin)
+        columns = part(order, begin, m)
+        start, stop = share_of_rows(team, m)
+        load(examples, columns, work, start, stop)
+        forward(model, work, m, start, stop, team.rank)
+        wait(team)  # for all outputs
+        if is_first:
+            totals[3] = score(model, work, m, is_weighted)
+            totals[0] += totals[3]
+            totals[1] += count_correct(model, work, columns, examples.labels)
+        wait(team)  # for the cost
+        if not math.isfinite(totals[3]):
             return False
-        is_measured = measure_norm and start + m == n
+        is_measured = measure_norm and begin + m == n
         rate = optimizer.learning_rate
         keep = number(1.0 - rate * (optimizer.l2 + optimizer.weight_decay))
+        steps += 1
         # keep = 0 would tell `backward` to clear the biases too
         if optimizer.code == SGD and not clips and not is_measured and keep != 0:
-            optimizer.steps[0] += 1
-            backward(model, work, m, is_weighted, model.theta, keep, number(-rate / m))
-            continue
-        backward(model, work, m, is_weighted, gradient, number(0), number(1.0 / m))
-        if clips or is_measured:
-            length = norm(gradient)
-            if is_measured:
-                totals[2] = length
-            if length > optimizer.clip_norm:
-                scale(gradient, number(optimizer.clip_norm / length))
-        update(optimizer, model.sizes, model.theta, gradient)
+            backward(model, work, m, is_weighted, model.theta, keep, number(-rate / m), team)
+        else:
+            backward(model, work, m, is_weighted, gradient, number(0), number(1.0 / m), team)
+            wait(team)  # for the whole gradient
+            factor = 1.0
+            if clips or is_measured:
+                length = norm(gradient)
+                if is_measured and is_first:
+                    totals[2] = length
+                if length > optimizer.clip_norm:
+                    factor = optimizer.clip_norm / length
+            first, end = share(team, gradient.size, LINE)
+            if factor != 1:
+                wait(team)  # until all have measured it
+                scale(part(gradient, first, end - first), number(factor))
+            update(optimizer, steps, model.sizes, model.theta, gradient, first, end)
+        wait(team)  # for all parameters
+    if is_first:
+        optimizer.steps[0] = steps
     return True

@@ -7,7 +7,7 @@ neighbouring neurons. Seen as rows, each product is C = keep Start + A B (see bl
 from mbbp.kernels.blocking import multiply_add
 from mbbp.kernels.codes import ONE, ZERO
 from mbbp.kernels.jit import inlined
-from mbbp.kernels.views import flat
+from mbbp.kernels.views import flat, part
 
 
 @inlined
@@ -29,18 +29,20 @@ def transposed_product(W, D, out, multiplier):
 
 
 @inlined
-def add_outer_products(keep, G, D, A, multiplier):
-    """G = keep G + D A^T: the outer products delta a^T (BP4) of all examples at once.
+def add_outer_products(keep, G, D, A, first, end, multiplier):
+    """G = keep G + D A^T: the outer products delta a^T (BP4) of all examples at once, for the inputs `first` to `end`.
 
     A factor of 0 starts from zeros, whatever stood in G.
     """
     n_out, n_in = G.shape
-    m = D.shape[1]
-    g = flat(G)
-    if n_out == 1:  # then G is a row of inputs in memory, as wide as one could wish
-        multiply_add(multiplier, flat(D), ONE, ONE, flat(A), n_in, ONE, g, n_in, g, ONE, n_in, m, keep)
-    else:
-        multiply_add(multiplier, flat(A), ONE, n_in, flat(D), n_out, ONE, g, n_out, g, n_in, n_out, m, keep)
+    m, n = D.shape[1], end - first
+    if n > 0:
+        g = part(flat(G), first * n_out, n * n_out)
+        a = part(flat(A), first, A.size - first)
+        if n_out == 1:  # then G is a row of inputs in memory, as wide as one could wish
+            multiply_add(multiplier, flat(D), ONE, ONE, a, n_in, ONE, g, n, g, ONE, n, m, keep)
+        else:
+            multiply_add(multiplier, a, ONE, n_in, flat(D), n_out, ONE, g, n_out, g, n, n_out, m, keep)
 
 
 @inlined

@@ -2,7 +2,10 @@
 
 The workspace is one vector. For a mini-batch of m examples it holds, each (n, m) with a column contiguous: the inputs
 a^1, the targets y, one factor for each example's cost, and then for every computing layer z, a and delta. At its end
-are a 1, and the panel, room for the products.
+are a panel for each thread, room for its products, and a 1.
+
+Threads share a step (see team.py): forward, and when errors are carried back, each has its own examples; of a gradient,
+which sums over all examples, each has its own inputs.
 """
 
 from typing import Any, NamedTuple
@@ -16,9 +19,12 @@ from mbbp.kernels.costs import output_delta, summed_cost
 from mbbp.kernels.elementwise import activate, multiply_by_derivative, scale
 from mbbp.kernels.jit import compiled, inlined
 from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
+from mbbp.kernels.team import share_of_rows, wait
 from mbbp.kernels.views import borrowed, flat, matrix, part
 
 Array = NDArray[Any]
+
+PIXEL = 1 / 255  # what one of a pixel's 255 steps stands for
 
 
 class Model(NamedTuple):
@@ -37,15 +43,16 @@ class Examples(NamedTuple):
     of one row or one column, which is in both orders, for C.
     """
 
-    inputs: Array  # (n, n_in): the columns of X are its rows
+    inputs: Array  # (n, n_in): the columns of X are its rows; or (0, n_in) where they are pixels
+    pixels: Array  # uint8 (n, n_in): they stand for a 255th of themselves; or (0, n_in)
     targets: Array  # (n, n_L)
     weights: Array  # (n,), or (0,) where every example counts alike
     labels: Array  # int64 (n,): the row of the largest target; of a single one, whether it is over 1/2
 
     @property
     def X(self) -> Array:  # noqa: N802
-        """The inputs (n_in, n), one example a column."""
-        return self.inputs.T
+        """The inputs (n_in, n), one example a column, as they were given."""
+        return (self.pixels if self.pixels.size else self.inputs).T
 
     @property
     def Y(self) -> Array:  # noqa: N802
@@ -53,9 +60,9 @@ class Examples(NamedTuple):
         return self.targets.T
 
 
-def workspace_size(sizes: Any, m: int) -> int:
+def workspace_size(sizes: Any, m: int, threads: int = 1) -> int:
     """Return how many numbers the workspace of a mini-batch of m examples holds."""
-    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:]))) + 1 + PANEL
+    return int(m * (sizes[0] + sizes[-1] + 1 + 3 * sum(sizes[1:]))) + threads * PANEL + 1
 
 
 def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Array, Array]:
@@ -75,32 +82,42 @@ def borrowed_model(model):
 @inlined
 def borrowed_examples(examples):
     """Return the examples, whose arrays are not counted."""
-    return Examples(
-        borrowed(examples.inputs), borrowed(examples.targets), borrowed(examples.weights), borrowed(examples.labels)
-    )
+    inputs, pixels, targets, weights, labels = examples
+    return Examples(borrowed(inputs), borrowed(pixels), borrowed(targets), borrowed(weights), borrowed(labels))
 
 
 @inlined
-def load(examples, columns, work):
-    """Copy the examples of these columns into the workspace, side by side."""
+def load_inputs(inputs, pixels, row, A, i):
+    """Copy a row of the inputs, or of the pixels if there are any, into column i."""
+    if pixels.shape[0]:
+        unit = A.dtype.type(PIXEL)
+        for j in range(A.shape[0]):
+            A[j, i] = A.dtype.type(pixels[row, j]) * unit
+    else:
+        for j in range(A.shape[0]):
+            A[j, i] = inputs[row, j]
+
+
+@inlined
+def load(examples, columns, work, start, stop):
+    """Copy the examples of these columns into the workspace, side by side, from the `start`-th on."""
     m = columns.size
     n_in, n_out = examples.inputs.shape[1], examples.targets.shape[1]
     A, Y = matrix(work, ZERO, n_in, m), matrix(work, n_in * m, n_out, m)
-    for i in range(m):
+    for i in range(start, stop):
         column = columns[i]
-        for j in range(n_in):
-            A[j, i] = examples.inputs[column, j]
+        load_inputs(examples.inputs, examples.pixels, column, A, i)
         for j in range(n_out):
             Y[j, i] = examples.targets[column, j]
     if examples.weights.size:
         factors = part(work, (n_in + n_out) * m, m)
-        for i in range(m):
+        for i in range(start, stop):
             factors[i] = examples.weights[columns[i]]
 
 
 @inlined
-def _multiplier(model, work):
-    return Multiplier(model.multiplier, part(work, work.size - PANEL, PANEL))
+def _multiplier(model, work, rank):
+    return Multiplier(model.multiplier, part(work, work.size - 1 - (rank + 1) * PANEL, PANEL))
 
 
 @inlined
@@ -117,16 +134,21 @@ def _last_block(sizes, m):
 
 
 @compiled
-def forward(model, work, m):
-    """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on."""
+def forward(model, work, m, start, stop, rank):
+    """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on.
+
+    Of the m examples, those from `start` to `stop`, with the panel of thread `rank`.
+    """
     theta, sizes, rules, _ = model
-    A, multiplier = matrix(work, ZERO, sizes[0], m), _multiplier(model, work)
+    multiplier = _multiplier(model, work, rank)
+    A = _columns(work, ZERO, sizes[0], start, stop)
     parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         W = matrix(theta, parameter, n_out, n_in)
         b = part(theta, parameter + n_out * n_in, n_out)
-        Z, A_next = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
+        Z = _columns(work, block, n_out, start, stop)
+        A_next = _columns(work, block + n_out * m, n_out, start, stop)
         affine(W, A, b, Z, multiplier)
         activate(rules[layer], Z, A_next)
         A = A_next
@@ -134,8 +156,13 @@ def forward(model, work, m):
         block += 3 * n_out * m
 
 
+@inlined
+def _columns(work, block, n, start, stop):
+    return matrix(work, block + start * n, n, stop - start)
+
+
 @compiled
-def backward(model, work, m, is_weighted, target, keep, rate):
+def backward(model, work, m, is_weighted, target, keep, rate, team):
     """Errors from the output back, and each layer's gradient added as it is had: target = keep target + rate gradient.
 
     The gradient is the sum over the mini-batch, so rate = 1/m with keep = 0 leaves the mean gradient in `target`. With
@@ -144,24 +171,22 @@ def backward(model, work, m, is_weighted, target, keep, rate):
     so that nothing is left to be scaled when gradients are added.
     """
     theta, sizes, rules, _ = model
-    multiplier, one = _multiplier(model, work), part(work, work.size - PANEL - 1, 1)
-    one[0] = keep_biases = one.dtype.type(1)
-    if keep == 0:
-        keep_biases = keep
+    multiplier, ones = _multiplier(model, work, team.rank), part(work, work.size - 1, 1)
+    one = ones.dtype.type(1)
+    if team.rank == 0:
+        ones[0] = one
+    start, stop = share_of_rows(team, m)
     last = sizes.size - 2
     n_out = sizes[-1]
-    parameter, block = theta.size, _first_block(sizes, m)
-    for layer in range(last + 1):
-        block += 3 * sizes[layer + 1] * m
-    block -= 3 * n_out * m
-    Y = matrix(work, sizes[0] * m, n_out, m)
-    Z, A = matrix(work, block, n_out, m), matrix(work, block + n_out * m, n_out, m)
-    D = matrix(work, block + 2 * n_out * m, n_out, m)
+    parameter, block = theta.size, _last_block(sizes, m)
+    Y = _columns(work, sizes[0] * m, n_out, start, stop)
+    Z, A = _columns(work, block, n_out, start, stop), _columns(work, block + n_out * m, n_out, start, stop)
+    D = _columns(work, block + 2 * n_out * m, n_out, start, stop)
     if output_delta(rules[-1], A, Y, D):
         multiply_by_derivative(rules[last], Z, A, D)
     if is_weighted:
-        factors = part(work, (sizes[0] + n_out) * m, m)
-        for i in range(m):
+        factors = part(work, (sizes[0] + n_out) * m + start, stop - start)
+        for i in range(stop - start):
             for j in range(n_out):
                 D[j, i] *= factors[i]
     if rate != 1:
@@ -170,19 +195,23 @@ def backward(model, work, m, is_weighted, target, keep, rate):
     for layer in range(last, -1, -1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         parameter -= n_out * (n_in + 1)
-        D = matrix(work, block + 2 * n_out * m, n_out, m)
+        errors, A_start = block + 2 * n_out * m, ZERO
         if layer > 0:
             block -= 3 * n_in * m
-            A = matrix(work, block + n_in * m, n_in, m)
-            Z, D_back = matrix(work, block, n_in, m), matrix(work, block + 2 * n_in * m, n_in, m)
+            A_start = block + n_in * m
+            Z, A = _columns(work, block, n_in, start, stop), _columns(work, A_start, n_in, start, stop)
+            D_back = _columns(work, block + 2 * n_in * m, n_in, start, stop)
+            D = _columns(work, errors, n_out, start, stop)
             transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back, multiplier)
             multiply_by_derivative(rules[layer - 1], Z, A, D_back)
-        else:
-            A = matrix(work, ZERO, n_in, m)
-        G = matrix(target, parameter, n_out, n_in)
-        add_outer_products(keep, G, D, A, multiplier)
-        g = part(target, parameter + n_out * n_in, n_out)
-        add_columns(keep_biases, g, D, one, multiplier)
+        if layer > 0 or last == 0:
+            wait(team)  # for all errors of this layer and the one before, and for all who need the weights as they are
+        D, A = matrix(work, errors, n_out, m), matrix(work, A_start, n_in, m)
+        first, end = share_of_rows(team, n_in)
+        add_outer_products(keep, matrix(target, parameter, n_out, n_in), D, A, first, end, multiplier)
+        if team.rank == team.size - 1:
+            g = part(target, parameter + n_out * n_in, n_out)
+            add_columns(keep if keep == 0 else one, g, D, ones, multiplier)
 
 
 @inlined
@@ -222,24 +251,24 @@ def evaluate(model, examples, start, stop, chunk, work, costs, correct):
     """Score the examples from `start` to `stop`, chunk by chunk; the figures of chunk c go to costs[c], correct[c]."""
     for begin in range(start, stop, chunk):
         columns = np.arange(begin, min(begin + chunk, stop))
-        load(examples, columns, work)
-        forward(model, work, columns.size)
-        costs[begin // chunk] = score(model, work, columns.size, examples.weights.size > 0)
+        m = columns.size
+        load(examples, columns, work, ZERO, m)
+        forward(model, work, m, ZERO, m, ZERO)
+        costs[begin // chunk] = score(model, work, m, examples.weights.size > 0)
         correct[begin // chunk] = count_correct(model, work, columns, examples.labels)
 
 
 @compiled
-def predict(model, inputs, start, stop, chunk, work, out):
-    """Write the outputs for the examples in the rows of `inputs` from `start` to `stop` into those of `out`."""
+def predict(model, inputs, pixels, start, stop, chunk, work, out):
+    """Write the outputs for the rows of `inputs` or `pixels` from `start` to `stop` into those of `out`."""
     sizes = model.sizes
     n_in, n_out = sizes[0], sizes[-1]
     for begin in range(start, stop, chunk):
         m = min(chunk, stop - begin)
         A = matrix(work, ZERO, n_in, m)
         for i in range(m):
-            for j in range(n_in):
-                A[j, i] = inputs[begin + i, j]
-        forward(model, work, m)
+            load_inputs(inputs, pixels, begin + i, A, i)
+        forward(model, work, m, ZERO, m, ZERO)
         A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
         for i in range(m):
             for j in range(n_out):
@@ -247,22 +276,24 @@ def predict(model, inputs, start, stop, chunk, work, out):
 
 
 @compiled
-def gradient(model, examples, work, target, input_target):
+def gradient(model, examples, work, target, input_target, team):
     """Write the mean gradient of the examples into `target`, and of each example with respect to its input if asked.
 
     `input_target` is (m, n_in), or (0, n_in) where it is not asked for. The workspace keeps z, a and delta. Returns the
-    mean cost.
+    mean cost. The team is of one.
     """
     theta, sizes, _, _ = model
-    m = examples.inputs.shape[0]
+    m = examples.targets.shape[0]
     is_weighted = examples.weights.size > 0
-    load(examples, np.arange(m), work)
-    forward(model, work, m)
+    load(examples, np.arange(m), work, ZERO, m)
+    forward(model, work, m, ZERO, m, ZERO)
     cost = score(model, work, m, is_weighted)
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
-    backward(model, work, m, is_weighted, target, zero, one)  # the errors that are left in the workspace are not scaled
+    backward(
+        model, work, m, is_weighted, target, zero, one, team
+    )  # the errors that are left in the workspace are not scaled
     scale(target, one / theta.dtype.type(m))
     if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)
-        transposed_product(matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, _multiplier(model, work))
+        transposed_product(matrix(theta, ZERO, sizes[1], sizes[0]), D, input_target.T, _multiplier(model, work, ZERO))
     return cost / m

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
 from mbbp.kernels.jit import compiled, compiled_fast, inlined
+from mbbp.kernels.views import part
 
 Array = NDArray[Any]
 
@@ -74,25 +75,26 @@ def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new
 
 
 @compiled_fast
-def _update_segment(optimizer, theta, gradient, start, stop, l2, keep):
-    number = theta.dtype.type
-    part, slope = theta[start:stop], gradient[start:stop]
+def _update_segment(optimizer, step, theta, gradient, start, stop, l2, keep):
+    if start >= stop:
+        return
+    number, n = theta.dtype.type, stop - start
+    values, slope = part(theta, start, n), part(gradient, start, n)
     rate, pull, rest = number(optimizer.learning_rate), number(l2), number(keep)
     if optimizer.code == SGD:
-        _descend(part, slope, rate, pull, rest)
+        _descend(values, slope, rate, pull, rest)
         return
     first = optimizer.state[0, start:stop]
     beta1 = number(optimizer.first)
     if optimizer.code == MOMENTUM:
-        _momentum(part, slope, first, rate, pull, rest, beta1)
+        _momentum(values, slope, first, rate, pull, rest, beta1)
     elif optimizer.code == NESTEROV:
-        _nesterov(part, slope, first, rate, pull, rest, beta1)
+        _nesterov(values, slope, first, rate, pull, rest, beta1)
     elif optimizer.code == ADAM:
-        step = optimizer.steps[0]
         mean_scale = number(1.0 / (1.0 - optimizer.first**step))
         square_scale = number(1.0 / (1.0 - optimizer.second**step))
         _adam(
-            part,
+            values,
             slope,
             first,
             optimizer.state[1, start:stop],
@@ -110,14 +112,13 @@ def _update_segment(optimizer, theta, gradient, start, stop, l2, keep):
 
 
 @compiled
-def update(optimizer, sizes, theta, gradient):
-    """Take one step; L2 and decay act on the weights alone, as in the book."""
-    optimizer.steps[0] += 1
+def update(optimizer, step, sizes, theta, gradient, first, end):
+    """Change the parameters from `first` to `end` in step number `step`; L2 and decay act on the weights alone."""
     keep = 1.0 - optimizer.learning_rate * optimizer.weight_decay
     start = ZERO
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
         stop = start + n_in * n_out
-        _update_segment(optimizer, theta, gradient, start, stop, optimizer.l2, keep)
-        _update_segment(optimizer, theta, gradient, stop, stop + n_out, 0.0, 1.0)
+        _update_segment(optimizer, step, theta, gradient, max(start, first), min(stop, end), optimizer.l2, keep)
+        _update_segment(optimizer, step, theta, gradient, max(stop, first), min(stop + n_out, end), 0.0, 1.0)
         start = stop + n_out

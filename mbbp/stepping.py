@@ -1,0 +1,58 @@
+"""The compiled training loop, with all the memory that it works on and the threads that share its steps."""
+
+from itertools import pairwise
+from threading import Thread
+
+import numpy as np
+
+from mbbp.kernels import epoch
+from mbbp.kernels.propagation import Examples, Model, workspace_size
+from mbbp.kernels.team import make_team
+from mbbp.kernels.updates import Optimizer
+from mbbp.parameters import Array
+from mbbp.threads import get_threads
+
+# What makes a second thread worth its waits at barriers.
+LEAST_OPERATIONS = 10e6  # floating-point operations of a step for each thread: some 100 microseconds
+LEAST_EXAMPLES = 32  # of a mini-batch for each thread: it has whole tiles then
+
+
+def worthwhile_threads(sizes: list[int], batch_size: int) -> int:
+    """Return how many of the threads that may be used make a step of training faster."""
+    products = [n_in * n_out for n_in, n_out in pairwise(sizes)]
+    operations = 2 * batch_size * (3 * sum(products) - products[0])
+    return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS), batch_size // LEAST_EXAMPLES))
+
+
+class Stepper:
+    """Takes steps of training.
+
+    Parameters
+    ----------
+    model : Model
+        The network; its `theta` is changed.
+    examples : Examples
+        What to train on.
+    batch_size : int
+        The size of a mini-batch.
+    """
+
+    def __init__(self, model: Model, examples: Examples, batch_size: int) -> None:
+        sizes = [int(n) for n in model.sizes]
+        self.threads = worthwhile_threads(sizes, batch_size)
+        self._model, self._examples, self._batch_size = model, examples, batch_size
+        self._work = np.empty(workspace_size(sizes, batch_size, self.threads), model.theta.dtype)
+        self._gradient = np.empty_like(model.theta)
+        self._team = make_team(self.threads)
+
+    def run(self, order: Array, optimizer: Optimizer, totals: Array, *, measure_norm: bool = False) -> bool:
+        """Take a step for every mini-batch of the columns in `order`; see `kernels.epoch.train`."""
+        shared = (self._model, self._examples, order, self._batch_size, optimizer, self._work, self._gradient)
+        ends = (totals, measure_norm)
+        others = [Thread(target=epoch.train, args=(*shared, *ends, member)) for member in self._team[1:]]
+        for thread in others:
+            thread.start()
+        stayed_finite: bool = epoch.train(*shared, *ends, self._team[0])
+        for thread in others:
+            thread.join()
+        return stayed_finite

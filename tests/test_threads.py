@@ -1,0 +1,115 @@
+"""Several threads give the numbers of one, to the bit."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import mbbp
+from mbbp import stepping
+from mbbp.kernels.team import make_team, share, wait
+from mbbp.kernels.tile import ROWS
+from tests.conftest import JIT
+
+EXAMPLES = 700 if JIT else 90
+NETWORKS = {
+    "sigmoid": {},
+    "softmax": {"activation": ["relu", "tanh", "softmax"], "cost": "log_likelihood"},
+    "one output": {"cost": "cross_entropy"},
+}
+TRAININGS = {
+    "sgd": {},
+    "clipped": {"clip_norm": 0.01, "l2": 0.5},
+    "momentum": {"optimizer": "momentum", "learning_rate": 0.05},
+    "adamw": {"optimizer": "adamw"},
+    "weighted": {"example_weights": np.random.default_rng(0).random(EXAMPLES)},
+}
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Let even a tiny step be shared."""
+    monkeypatch.setattr(stepping, "LEAST_OPERATIONS", 1)
+    monkeypatch.setattr(stepping, "LEAST_EXAMPLES", 1)
+    yield mbbp.set_threads
+    mbbp.set_threads(None)
+
+
+def trained(network, training, dtype, batch_size, sizes):
+    rng = np.random.default_rng(1)
+    net = mbbp.Network(sizes, dtype=dtype, rng=0, **network)
+    X, y = rng.random((sizes[0], EXAMPLES)), rng.integers(0, max(2, sizes[-1]), EXAMPLES)
+    history = net.fit(X, y, epochs=2, batch_size=batch_size, progress=False, **training)
+    assert np.isfinite(net.theta).all()
+    return net.theta.tobytes(), history["training_cost"], history["training_accuracy"], history["gradient_norm"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("training", TRAININGS.values(), ids=TRAININGS)
+@pytest.mark.parametrize("network", NETWORKS, ids=NETWORKS)
+def test_training_is_the_same_to_the_bit(network, training, dtype, threads):
+    sizes = [13, 9, 7, 1 if network == "one output" else 4]
+    for batch_size in (1, 30, 66):
+        threads(1)
+        alone = trained(NETWORKS[network], training, dtype, batch_size, sizes)
+        for n in (2, 3):
+            threads(n)
+            assert trained(NETWORKS[network], training, dtype, batch_size, sizes) == alone
+
+
+@pytest.mark.skipif(not JIT, reason="takes minutes in plain Python")
+def test_a_large_step_is_shared_by_itself_and_gives_the_same():
+    def train(n):
+        mbbp.set_threads(n)
+        try:
+            return trained({}, {}, "float32", 128, [300, 200, 10])
+        finally:
+            mbbp.set_threads(None)
+
+    assert train(2) == train(1)
+    mbbp.set_threads(2)
+    try:
+        assert stepping.worthwhile_threads([300, 200, 10], 128) == 2
+        assert stepping.worthwhile_threads([784, 30, 10], 10) == 1
+    finally:
+        mbbp.set_threads(None)
+
+
+def test_a_cost_that_is_not_finite_stops_all_threads(threads):
+    threads(3)
+    net = mbbp.Network([3, 2], "identity", rng=0)
+    X = np.full((3, 64), 1e18, np.float32)
+    before = net.theta.copy()
+    with pytest.raises(mbbp.DivergedError):
+        net.fit(X, np.full((2, 64), 1e19), epochs=1, batch_size=16, learning_rate=1e3, progress=False)
+    assert net.theta.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_shares_are_disjoint_and_whole(size):
+    for n in [*range(40), 1000]:
+        shares = [share(member, n, ROWS) for member in make_team(size)]
+        assert [i for start, stop in shares for i in range(start, stop)] == list(range(n))
+        assert all(start % ROWS == 0 or start == n for start, _ in shares)
+
+
+def test_nobody_passes_a_barrier_before_all_have_come():
+    rounds, size = (200, 3) if JIT else (20, 3)
+    came = np.zeros(size, np.int64)
+    ahead = []
+
+    def run(member):
+        for number in range(1, rounds + 1):
+            came[member.rank] = number
+            wait(member)
+            if came.min() < number:
+                ahead.append((member.rank, number))
+            wait(member)
+
+    threads = [threading.Thread(target=run, args=(member,)) for member in make_team(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ahead == []
+    assert came.tolist() == [rounds] * size
