@@ -75,7 +75,7 @@ def test_products(benchmark, product, n_out, n_in, m, engine):
     runs = {
         "W A + b": (lambda: products.affine(W, A, b, Z, multiplier), lambda: W @ A + b[:, None]),
         "W^T delta": (lambda: products.transposed_product(W, D, back, multiplier), lambda: W.T @ D),
-        "W + delta A^T": (lambda: products.add_outer_products(one, W, D, A, multiplier), numpy_update),
+        "W + delta A^T": (lambda: products.add_outer_products(one, W, D, A, 0, n_in, multiplier), numpy_update),
     }
     run = runs[product][engine == "numpy"]
     run()

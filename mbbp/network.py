@@ -33,6 +33,7 @@ from mbbp.validation import (
 # Columns that go through the network together where there are many: enough to keep the kernels busy, few enough for the
 # workspace to stay in the cache. It is the same for any number of threads, so that results are too.
 CHUNK = 128
+FEW = 8  # columns for which what is checked and prepared matters more than what is computed
 
 Rng = int | np.random.Generator | None
 
@@ -112,7 +113,8 @@ class Network:
         self._rules = np.array(rules, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name not in ("layers", "model", "_rules")}
+        made_again = ("layers", "model", "_rules", "_quick")
+        state = {name: value for name, value in self.__dict__.items() if name not in made_again}
         return state | {"_activations": [layer.activation for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -162,14 +164,42 @@ class Network:
         In matrix form, for each layer, Z = W A + b and A = sigma(Z); M. Nielsen, *Neural Networks and Deep Learning*,
         eq. (25).
         """
-        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype)
+        quick = self._feedforward_few(X)
+        if quick is not None:
+            return quick
+        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype, are_finite=True)
         m = max(len(inputs), len(pixels))
         out = np.empty((m, self.sizes[-1]), self.dtype)
-        self._in_chunks(
+        are_finite = self._in_chunks(
             m,
             lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
         )
+        if not all(are_finite):
+            as_inputs("X", X, self.sizes[0], self.dtype)  # which says where
         return out.T
+
+    def _feedforward_few(self, X: ArrayLike) -> Array | None:
+        """Return the outputs for a few columns just as the kernels want them, or None: then X must be looked at.
+
+        What `feedforward` checks and prepares takes ten times as long as a small network does for one example.
+        """
+        if type(X) is not np.ndarray or X.dtype != self.dtype or X.ndim != 2:
+            return None
+        n_in, m = X.shape
+        flags = X.flags
+        if n_in != self.sizes[0] or not 0 < m <= FEW or not (flags.f_contiguous and flags.behaved):
+            return None
+        packed_model, n_out, spare = self._quick
+        # a thread that finds no spare workspace makes one
+        work = spare.pop() if spare else np.empty(propagation.workspace_size(self.sizes, FEW), self.dtype)
+        out = np.empty((m, n_out), self.dtype)
+        is_finite = propagation.predict_few(packed_model, X.T, work, out)
+        spare.append(work)
+        return out.T if is_finite else None
+
+    @functools.cached_property
+    def _quick(self) -> tuple[Array, int, list[Array]]:
+        return propagation.packed(self.model), self.sizes[-1], []
 
     def activations(self, X: ArrayLike) -> list[Array]:
         """Return the activations of every layer, the input first: a^1 ... a^L, of shapes (n_l, m).
@@ -184,7 +214,8 @@ class Network:
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
         given = np.multiply(pixels, self.dtype.type(propagation.PIXEL)) if len(pixels) else inputs.copy()
         work[: given.size] = given.reshape(-1)
-        propagation.forward(self.model, work, m, 0, m, 0)
+        A = work[: given.size].reshape(m, -1).T
+        propagation.forward(self.model, A, work, m, 0, m, 0)
         hidden = [propagation.layer_block(work, self.sizes, m, i)[1] for i in range(len(self.layers))]
         return [given.T, *hidden]
 
@@ -338,17 +369,16 @@ class Network:
         )
         return float(costs.sum() / m), float(correct.sum() / m)
 
-    def _in_chunks(self, m: int, run: Callable[[int, int, Array], None]) -> None:
-        """Run over m columns, in stretches of whole chunks, one a thread."""
+    def _in_chunks(self, m: int, run: Callable[[int, int, Array], Any]) -> list[Any]:
+        """Run over m columns, in stretches of whole chunks, one a thread; return what each returns."""
         n_chunks = math.ceil(m / CHUNK)
         threads = min(get_threads(), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
 
-        def stretch(start: int, stop: int) -> None:
-            run(start, stop, np.empty(propagation.workspace_size(self.sizes, min(CHUNK, m)), self.dtype))
+        def stretch(start: int, stop: int) -> Any:
+            return run(start, stop, np.empty(propagation.workspace_size(self.sizes, min(CHUNK, m)), self.dtype))
 
         if threads == 1:
-            stretch(0, m)
-            return
+            return [stretch(0, m)]
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(stretch, bounds[:-1], bounds[1:]))
+            return list(pool.map(stretch, bounds[:-1], bounds[1:]))

@@ -152,7 +152,9 @@ def _refuse_not_finite(argument: str, array: Array, cast: Array) -> NoReturn:
     raise ValueError(f"{argument}: finite numbers are wanted, got {value} in row {row}, column {column}")
 
 
-def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any]) -> Array:
+def as_columns(
+    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, are_finite: bool = False
+) -> Array:
     """Return a matrix with one example a column, as the kernels read it.
 
     Parameters
@@ -165,6 +167,8 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
         How many rows are wanted.
     dtype : dtype
         The network's dtype.
+    are_finite : bool
+        Whether to leave it to the caller to look for NaN and inf.
 
     Returns
     -------
@@ -182,19 +186,21 @@ def as_columns(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any
     _check_columns(argument, array, n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
         columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
-        if not all_finite(_read_only(columns.T.reshape(-1))):
+        if not are_finite and not all_finite(_read_only(columns.T.reshape(-1))):
             _refuse_not_finite(argument, array, columns)
     return _read_only(columns)
 
 
-def as_inputs(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def as_inputs(
+    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, are_finite: bool = False
+) -> tuple[Array, Array]:
     """Return inputs with one example a row, as the kernels read them: as numbers, or left in bytes.
 
     A NumPy array of uint8 holds pixels, as images come: 0 to 255 stand for 0 to 1. Anything else is numbers.
 
     Parameters
     ----------
-    argument, value, n_rows, dtype
+    argument, value, n_rows, dtype, are_finite
         As for `as_columns`.
 
     Returns
@@ -210,7 +216,8 @@ def as_inputs(argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any]
         As `as_columns` does.
     """
     if not (isinstance(value, np.ndarray) and value.dtype == np.uint8):
-        return as_columns(argument, value, n_rows, dtype).T, _read_only(np.empty((0, n_rows), np.uint8))
+        inputs = as_columns(argument, value, n_rows, dtype, are_finite=are_finite).T
+        return inputs, _read_only(np.empty((0, n_rows), np.uint8))
     _check_columns(argument, value, n_rows)
     pixels = np.require(value, requirements=["F", "A"]).view(np.ndarray)
     return _read_only(np.empty((0, n_rows), dtype)), _read_only(pixels.T)

@@ -187,6 +187,6 @@ def test_update(optimizer, sizes, dtype, seed):
         theta = textbook_step(
             optimizer, theta, gradient.astype(np.float64), exact_state, step, learning_rate, l2_of_weights
         )
-        updates.update(compiled, np.array(sizes), computed, gradient)
-    assert steps[0] == 3
+        for first, end in ((0, size // 3), (size // 3, size)):
+            updates.update(compiled, step, np.array(sizes), computed, gradient, first, end)
     assert_close(computed, theta, dtype, 3)

@@ -11,7 +11,7 @@ from tests.matrices import dtypes, on_columns, seeds, widths
 affine = on_columns(3, lambda W, A, Z, b, multiplier: products.affine(W, A, b, Z, multiplier))
 transposed_product = on_columns(3, lambda W, D, out, multiplier: products.transposed_product(W, D, out, multiplier))
 add_outer_products = on_columns(
-    3, lambda D, A, G, keep, multiplier: products.add_outer_products(keep, G, D, A, multiplier)
+    3, lambda D, A, G, keep, multiplier: products.add_outer_products(keep, G, D, A, 0, A.shape[0], multiplier)
 )
 add_columns = on_columns(1, lambda D, g, keep, ones, multiplier: products.add_columns(keep, g, D, ones, multiplier))
 

@@ -98,10 +98,10 @@ def check_products(n_out, n_in, m, dtype, rng):
     outer = D.astype(float) @ A.T
     for keep in (0.5, 1.0):
         wanted = keep * G.astype(float) + outer
-        add_outer_products(number(keep), G, D, A, multiplier)
+        add_outer_products(number(keep), G, D, A, 0, n_in, multiplier)
         assert close(G, wanted, dtype, m)
     G[...] = np.nan
-    add_outer_products(number(0), G, D, A, multiplier)
+    add_outer_products(number(0), G, D, A, 0, n_in, multiplier)
     assert close(G, outer, dtype, m)
     ones = np.ones(1, dtype)
     wanted = b + D.astype(float).sum(axis=1)

@@ -131,8 +131,8 @@ def test_a_progress_bar_changes_no_bit(capsys):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_how_the_loop_is_sliced_changes_no_bit(seconds, calls, optimizer, monkeypatch):
     whole = trained(batch_size=1, optimizer=optimizer)
-    slices, train = [], mbbp.training.kernels.train
-    monkeypatch.setattr(mbbp.training.kernels, "train", lambda *args: slices.append(args[2].size) or train(*args))
+    slices, train = [], mbbp.stepping.epoch.train
+    monkeypatch.setattr(mbbp.stepping.epoch, "train", lambda *args: slices.append(args[2].size) or train(*args))
     monkeypatch.setattr(mbbp.training, "SECONDS_BETWEEN_LOOKS", seconds)
     assert_same_bits(whole, trained(batch_size=1, optimizer=optimizer))
     slices = [size for size in slices if size]  # compiling takes a call over no example

@@ -1,7 +1,7 @@
 """A matrix product of any size, cut into tiles for the micro-kernel (see tile.py).
 
 C = keep Start + A B is cut into groups of columns as wide as a tile, blocks of the sum so short that a block of B stays
-in the L1 cache, and then tile by tile down the rows.
+in the nearest caches, and then tile by tile down the rows.
 
 All products of the engine come down to this one function, and it is called by its address, which the engine is told at
 run time: so its tiles, which are long to compile, are compiled once. By name they would be compiled into every caller.
@@ -21,7 +21,7 @@ from mbbp.kernels.codes import ZERO
 from mbbp.kernels.jit import DISABLED, address_of_compiled, inlined
 from mbbp.kernels.tile import HALF_VECTOR_BYTES, MASKS_ARE_CHEAP, MOST_VECTORS, VECTOR_BYTES, tiles, transpose
 
-DEPTH = 128  # terms of the sum in a block: 128 x 192 bytes of B are most of an L1 cache
+DEPTH = 256  # terms of the sum in a block: with fewer, C is passed over more often; 128 to 256 are level in float32
 PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
 SMALL = 12  # multiply-adds a row: below it, what a tile takes to set up is more than what it saves
 BOUNDLESS = 1 << 40  # the length of what is known by its address alone

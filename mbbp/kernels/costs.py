@@ -10,6 +10,8 @@ from mbbp.kernels.jit import compiled, compiled_fast, inlined
 from mbbp.kernels.pointers import call_binary
 from mbbp.kernels.views import flat, part
 
+SMALLEST = 1e-30  # outputs under it have lost digits, in float32
+
 # The sums are taken in float64 whatever the dtype.
 
 
@@ -37,24 +39,36 @@ def _cross_entropy(z, y):
 
 
 @inlined
-def _log_likelihood(z, a, y):
-    """Minus the sum over y_j ln a_j; an output too small for its logarithm is had from the weighted inputs."""
-    n = a.size
-    total = 0.0
-    for j in range(n):
-        if y[j] == 0:
-            continue
-        if a[j] > 1e-30:
-            total -= y[j] * math.log(a[j])
-            continue
-        largest = z[0]
-        for k in range(1, n):
-            largest = max(largest, z[k])
-        whole = 0.0
-        for k in range(n):
-            whole += math.exp(z[k] - largest)
-        total += y[j] * (largest - z[j] + math.log(whole))
-    return total
+def _from_inputs(z, start, n, j):
+    """-ln a_j of a softmax column whose a_j is too small for its logarithm, from the weighted inputs."""
+    largest = z[start]
+    for k in range(1, n):
+        largest = max(largest, z[start + k])
+    whole = 0.0
+    for k in range(n):
+        whole += math.exp(z[start + k] - largest)
+    return largest - z[start + j] + math.log(whole)
+
+
+@inlined
+def _log_likelihood(z, a, y, n):
+    """Minus the sum over y_j ln a_j for columns of n, with one logarithm for the product of several a_j."""
+    total, product = 0.0, 1.0
+    for start in range(0, z.size, n):
+        for j in range(n):
+            target, output = y[start + j], a[start + j]
+            if target == 0:
+                continue
+            if output <= SMALLEST:
+                total += target * _from_inputs(z, start, n, j)
+            elif target == 1:
+                product *= output
+                if product < SMALLEST:  # then one more factor is far from underflow
+                    total -= math.log(product)
+                    product = 1.0
+            else:
+                total -= target * math.log(output)
+    return total - math.log(product)
 
 
 @inlined
@@ -66,13 +80,13 @@ def _own_cost(rule, a, y):
 
 
 @inlined
-def _cost_of(rule, z, a, y):
+def _cost_of(rule, z, a, y, n):
     if rule[0] == QUADRATIC:
         cost = 0.5 * _sum_of_squares(a, y)
     elif rule[0] == CROSS_ENTROPY:
         cost = _cross_entropy(z, y)
     elif rule[0] == LOG_LIKELIHOOD:
-        cost = _log_likelihood(z, a, y)
+        cost = _log_likelihood(z, a, y, n)
     else:
         cost = _own_cost(rule, a, y)
     return cost
@@ -83,11 +97,10 @@ def summed_cost(rule, Z, A, Y, factors):
     """Return the sum of the examples' costs C_x, each times its factor; with no factors, each counts alike."""
     n, m = A.shape
     z, a, y = flat(Z), flat(A), flat(Y)
-    # the log-likelihood is of a whole column, the others of single outputs: of all of them in one go, then
-    length = n if factors.size or rule[0] == LOG_LIKELIHOOD else n * m
+    length = n if factors.size else n * m  # of all columns in one go where they count alike
     total = 0.0
     for start in range(0, n * m, length):
-        cost = _cost_of(rule, part(z, start, length), part(a, start, length), part(y, start, length))
+        cost = _cost_of(rule, part(z, start, length), part(a, start, length), part(y, start, length), n)
         total += cost * factors[start // n] if factors.size else cost
     return total
 

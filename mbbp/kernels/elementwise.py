@@ -226,8 +226,9 @@ def _softmax(Z, A):
         total = Z.dtype.type(0)
         for j in range(n):
             total += A[j, i]
+        factor = Z.dtype.type(1) / total
         for j in range(n):
-            A[j, i] /= total
+            A[j, i] *= factor
 
 
 @compiled_contracting

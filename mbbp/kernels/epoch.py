@@ -2,12 +2,21 @@
 
 import math
 
-from mbbp.kernels.codes import SGD
+from mbbp.kernels.codes import MOMENTUM, SGD
 from mbbp.kernels.elementwise import scale
 from mbbp.kernels.jit import compiled
-from mbbp.kernels.propagation import backward, borrowed_examples, borrowed_model, count_correct, forward, load, score
+from mbbp.kernels.propagation import (
+    backward,
+    borrowed_examples,
+    borrowed_model,
+    count_correct,
+    forward,
+    inputs_of,
+    load,
+    score,
+)
 from mbbp.kernels.team import share, share_of_rows, wait
-from mbbp.kernels.updates import norm, update
+from mbbp.kernels.updates import move, norm, update
 from mbbp.kernels.views import borrowed, part
 
 LINE = 16  # numbers: threads that write closer together than a cache line slow each other down
@@ -31,7 +40,7 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
         The workspace for `batch_size` examples and as many threads, and room for one gradient. Both are overwritten.
     totals : float64 (4,)
         The summed cost and the number of examples classified rightly are added to the first two; the third is the
-        norm of the gradient of the last mini-batch, if `measure_norm`; the last is the cost of the last mini-batch.
+        norm of the gradient of the last mini-batch, if it was measured; the last is the cost of the last mini-batch.
     measure_norm : bool
         Whether to measure that norm. It needs the gradient itself, which plain SGD otherwise never stores.
     team : Team
@@ -55,7 +64,7 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
         columns = part(order, begin, m)
         start, stop = share_of_rows(team, m)
         load(examples, columns, work, start, stop)
-        forward(model, work, m, start, stop, team.rank)
+        forward(model, inputs_of(model, work, start, stop), work, m, start, stop, team.rank)
         wait(team)  # for all outputs
         if is_first:
             totals[3] = score(model, work, m, is_weighted)
@@ -64,27 +73,29 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
         wait(team)  # for the cost
         if not math.isfinite(totals[3]):
             return False
-        is_measured = measure_norm and begin + m == n
-        rate = optimizer.learning_rate
-        keep = number(1.0 - rate * (optimizer.l2 + optimizer.weight_decay))
         steps += 1
-        # keep = 0 would tell `backward` to clear the biases too
-        if optimizer.code == SGD and not clips and not is_measured and keep != 0:
-            backward(model, work, m, is_weighted, model.theta, keep, number(-rate / m), team)
+        needs_gradient = clips or (measure_norm and begin + m == n)
+        rate, decay = optimizer.learning_rate, optimizer.learning_rate * optimizer.weight_decay
+        if optimizer.code == SGD and not needs_gradient:
+            keep = number(1.0 - rate * optimizer.l2 - decay)
+            backward(model, work, m, is_weighted, model.theta, keep, number(1), number(-rate / m), team)
+        elif optimizer.code == MOMENTUM and not needs_gradient and optimizer.l2 == 0:
+            velocity, mu = borrowed(optimizer.state[0]), number(optimizer.first)
+            backward(model, work, m, is_weighted, velocity, mu, mu, number(-rate / m), team)
+            wait(team)  # for all velocities
+            first, end = share(team, velocity.size, LINE)
+            move(velocity, model.sizes, model.theta, 1.0 - decay, first, end)
         else:
-            backward(model, work, m, is_weighted, gradient, number(0), number(1.0 / m), team)
+            backward(model, work, m, is_weighted, gradient, number(0), number(0), number(1.0 / m), team)
             wait(team)  # for the whole gradient
-            factor = 1.0
-            if clips or is_measured:
+            first, end = share(team, gradient.size, LINE)
+            if needs_gradient:
                 length = norm(gradient)
-                if is_measured and is_first:
+                wait(team)  # until all have measured it
+                if is_first:
                     totals[2] = length
                 if length > optimizer.clip_norm:
-                    factor = optimizer.clip_norm / length
-            first, end = share(team, gradient.size, LINE)
-            if factor != 1:
-                wait(team)  # until all have measured it
-                scale(part(gradient, first, end - first), number(factor))
+                    scale(part(gradient, first, end - first), number(optimizer.clip_norm / length))
             update(optimizer, steps, model.sizes, model.theta, gradient, first, end)
         wait(team)  # for all parameters
     if is_first:

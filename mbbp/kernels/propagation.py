@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from mbbp.kernels.blocking import PANEL, Multiplier
 from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import output_delta, summed_cost
-from mbbp.kernels.elementwise import activate, multiply_by_derivative, scale
+from mbbp.kernels.elementwise import activate, all_finite, multiply_by_derivative, scale
 from mbbp.kernels.jit import compiled, inlined
 from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.team import share_of_rows, wait
-from mbbp.kernels.views import borrowed, flat, matrix, part
+from mbbp.kernels.views import borrowed, flat, matrix, part, rows_as_columns, vector_at
 
 Array = NDArray[Any]
 
@@ -134,14 +134,13 @@ def _last_block(sizes, m):
 
 
 @compiled
-def forward(model, work, m, start, stop, rank):
-    """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs in the workspace on.
+def forward(model, A, work, m, start, stop, rank):
+    """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs A on.
 
-    Of the m examples, those from `start` to `stop`, with the panel of thread `rank`.
+    They are those of the examples from `start` to `stop`, of m in the workspace. The panel is that of thread `rank`.
     """
     theta, sizes, rules, _ = model
     multiplier = _multiplier(model, work, rank)
-    A = _columns(work, ZERO, sizes[0], start, stop)
     parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
         n_in, n_out = sizes[layer], sizes[layer + 1]
@@ -157,24 +156,29 @@ def forward(model, work, m, start, stop, rank):
 
 
 @inlined
+def inputs_of(model, work, start, stop):
+    """Return the inputs of the examples from `start` to `stop` in the workspace."""
+    return _columns(work, ZERO, model.sizes[0], start, stop)
+
+
+@inlined
 def _columns(work, block, n, start, stop):
     return matrix(work, block + start * n, n, stop - start)
 
 
 @compiled
-def backward(model, work, m, is_weighted, target, keep, rate, team):
+def backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team):
     """Errors from the output back, and each layer's gradient added as it is had: target = keep target + rate gradient.
 
     The gradient is the sum over the mini-batch, so rate = 1/m with keep = 0 leaves the mean gradient in `target`. With
-    `target` the parameters themselves it is a step of gradient descent (`keep` shrinks the weights, not the biases): a
-    layer's weights are used to carry the error back before they change. What is carried back is rate times the error,
-    so that nothing is left to be scaled when gradients are added.
+    `target` the parameters themselves it is a step of gradient descent: a layer's weights are used to carry the error
+    back before they change. With the velocities it is momentum. Nothing shrinks biases, so they have a `keep` of their
+    own. What is carried back is rate times the error, so that nothing is left to be scaled when gradients are added.
     """
     theta, sizes, rules, _ = model
     multiplier, ones = _multiplier(model, work, team.rank), part(work, work.size - 1, 1)
-    one = ones.dtype.type(1)
-    if team.rank == 0:
-        ones[0] = one
+    if team.rank == team.size - 1:
+        ones[0] = ones.dtype.type(1)
     start, stop = share_of_rows(team, m)
     last = sizes.size - 2
     n_out = sizes[-1]
@@ -211,7 +215,7 @@ def backward(model, work, m, is_weighted, target, keep, rate, team):
         add_outer_products(keep, matrix(target, parameter, n_out, n_in), D, A, first, end, multiplier)
         if team.rank == team.size - 1:
             g = part(target, parameter + n_out * n_in, n_out)
-            add_columns(keep if keep == 0 else one, g, D, ones, multiplier)
+            add_columns(keep_biases, g, D, ones, multiplier)
 
 
 @inlined
@@ -253,26 +257,61 @@ def evaluate(model, examples, start, stop, chunk, work, costs, correct):
         columns = np.arange(begin, min(begin + chunk, stop))
         m = columns.size
         load(examples, columns, work, ZERO, m)
-        forward(model, work, m, ZERO, m, ZERO)
+        forward(model, inputs_of(model, work, ZERO, m), work, m, ZERO, m, ZERO)
         costs[begin // chunk] = score(model, work, m, examples.weights.size > 0)
         correct[begin // chunk] = count_correct(model, work, columns, examples.labels)
 
 
 @compiled
 def predict(model, inputs, pixels, start, stop, chunk, work, out):
-    """Write the outputs for the rows of `inputs` or `pixels` from `start` to `stop` into those of `out`."""
+    """Write the outputs for the rows of `inputs` or `pixels` from `start` to `stop` into those of `out`.
+
+    Returns whether every input is finite; if not, `out` is not whole.
+    """
     sizes = model.sizes
-    n_in, n_out = sizes[0], sizes[-1]
     for begin in range(start, stop, chunk):
         m = min(chunk, stop - begin)
-        A = matrix(work, ZERO, n_in, m)
-        for i in range(m):
-            load_inputs(inputs, pixels, begin + i, A, i)
-        forward(model, work, m, ZERO, m, ZERO)
-        A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
-        for i in range(m):
-            for j in range(n_out):
-                out[begin + i, j] = A[j, i]
+        A = matrix(work, ZERO, sizes[0], m)
+        if pixels.shape[0]:
+            for i in range(m):
+                load_inputs(inputs, pixels, begin + i, A, i)
+        else:
+            A = rows_as_columns(inputs, begin, m)
+            if not all_finite(flat(A)):
+                return False
+        forward(model, A, work, m, ZERO, m, ZERO)
+        _copy_outputs(work, sizes, m, out, begin)
+    return True
+
+
+@inlined
+def _copy_outputs(work, sizes, m, out, begin):
+    n_out = sizes[-1]
+    A = matrix(work, _last_block(sizes, m) + n_out * m, n_out, m)
+    for i in range(m):
+        for j in range(n_out):
+            out[begin + i, j] = A[j, i]
+
+
+def packed(model: Model) -> Array:
+    """Return a model as a single int64 vector, which is sooner handed over than its parts; it does not own theta."""
+    ends = [model.theta.ctypes.data, model.theta.size, model.multiplier, model.sizes.size]
+    return np.concatenate([ends, model.sizes, model.rules.reshape(-1)]).astype(np.int64)
+
+
+@compiled
+def predict_few(packed_model, inputs, work, out):
+    """Write the outputs for all rows of `inputs` into those of `out`, and return whether every input is finite."""
+    m = inputs.shape[0]
+    A = rows_as_columns(inputs, ZERO, m)
+    if not all_finite(flat(A)):
+        return False
+    n_layers = packed_model[3]
+    sizes, rules = part(packed_model, 4, n_layers), matrix(packed_model, 4 + n_layers, 3, n_layers).T
+    theta = vector_at(packed_model[0], packed_model[1], work)
+    forward(Model(theta, sizes, rules, packed_model[2]), A, work, m, ZERO, m, ZERO)
+    _copy_outputs(work, sizes, m, out, ZERO)
+    return True
 
 
 @compiled
@@ -286,12 +325,11 @@ def gradient(model, examples, work, target, input_target, team):
     m = examples.targets.shape[0]
     is_weighted = examples.weights.size > 0
     load(examples, np.arange(m), work, ZERO, m)
-    forward(model, work, m, ZERO, m, ZERO)
+    forward(model, inputs_of(model, work, ZERO, m), work, m, ZERO, m, ZERO)
     cost = score(model, work, m, is_weighted)
     zero, one = theta.dtype.type(0), theta.dtype.type(1)
-    backward(
-        model, work, m, is_weighted, target, zero, one, team
-    )  # the errors that are left in the workspace are not scaled
+    # with a rate of 1, so that the errors left in the workspace are each example's own
+    backward(model, work, m, is_weighted, target, zero, zero, one, team)
     scale(target, one / theta.dtype.type(m))
     if input_target.shape[0] > 0:
         D = matrix(work, _first_block(sizes, m) + 2 * sizes[1] * m, sizes[1], m)

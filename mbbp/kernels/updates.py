@@ -122,3 +122,22 @@ def update(optimizer, step, sizes, theta, gradient, first, end):
         _update_segment(optimizer, step, theta, gradient, max(start, first), min(stop, end), optimizer.l2, keep)
         _update_segment(optimizer, step, theta, gradient, max(stop, first), min(stop + n_out, end), 0.0, 1.0)
         start = stop + n_out
+
+
+@inlined
+def _advance(theta, velocity, start, stop, keep):
+    here, pace = part(theta, start, max(0, stop - start)), part(velocity, start, max(0, stop - start))
+    for i in range(here.size):
+        here[i] = keep * here[i] + pace[i]
+
+
+@compiled_fast
+def move(velocity, sizes, theta, keep, first, end):
+    """Move the parameters from `first` to `end` by their velocities, weights after they have shrunk to `keep`."""
+    start, rest, one = ZERO, theta.dtype.type(keep), theta.dtype.type(1)
+    for layer in range(sizes.size - 1):
+        n_in, n_out = sizes[layer], sizes[layer + 1]
+        stop = start + n_in * n_out
+        _advance(theta, velocity, max(start, first), min(stop, end), rest)
+        _advance(theta, velocity, max(stop, first), min(stop + n_out, end), one)
+        start = stop + n_out

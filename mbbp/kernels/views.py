@@ -6,6 +6,9 @@ network. Here a view is an address and two sizes, and what a kernel borrows from
 counted.
 """
 
+import ctypes
+
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -56,6 +59,15 @@ if DISABLED:
         """Return the numbers of a matrix in memory's order."""
         return X.T.reshape(X.size)
 
+    def vector_at(address, n, like):
+        """Return the n numbers at an address, of the dtype of another vector."""
+        room = (ctypes.c_char * (n * like.itemsize)).from_address(address)
+        return np.frombuffer(room, like.dtype)
+
+    def rows_as_columns(rows, first, m):
+        """Return m rows of a matrix in C order, from the first one on, as columns; nobody may write to them."""
+        return rows[first : first + m].T
+
 else:
 
     @intrinsic
@@ -101,3 +113,30 @@ else:
             return _view(context, builder, kind, matrix.data, [builder.mul(n, m)])
 
         return kind(X), codegen
+
+    @intrinsic
+    def vector_at(_, address, n, like):
+        """Return the n numbers at an address, of the dtype of another vector."""
+        kind = _of(like, 1, "C")
+
+        def codegen(context, builder, signature, arguments):
+            data = builder.inttoptr(arguments[0], context.get_data_type(kind.dtype).as_pointer())
+            return _view(context, builder, kind, data, [arguments[1]])
+
+        return kind(types.int64, types.int64, like), codegen
+
+    @intrinsic
+    def rows_as_columns(_, rows, first, m):
+        """Return m rows of a matrix in C order, from the first one on, as columns; nobody may write to them.
+
+        To Numba they are writable, whether or not the matrix is, so that nothing is compiled twice.
+        """
+        kind = types.Array(rows.dtype, 2, "F")
+
+        def codegen(context, builder, signature, arguments):
+            matrix = context.make_array(signature.args[0])(context, builder, arguments[0])
+            n = builder.extract_value(matrix.shape, 1)
+            start = builder.gep(matrix.data, [builder.mul(arguments[1], n)])
+            return _view(context, builder, kind, start, [n, arguments[2]])
+
+        return kind(rows, types.int64, types.int64), codegen
