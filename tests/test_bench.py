@@ -397,3 +397,12 @@ def test_a_step_of_this_library_allocates_nothing_not_even_inside_compiled_code(
         assert rtsys.get_allocation_stats().alloc - before.alloc == one
     finally:
         nrt.memsys_disable_stats()
+
+
+def test_the_books_loop_is_not_timed_where_it_would_take_minutes(monkeypatch):
+    monkeypatch.setattr(BookLoop, "most_flops", 100.0)
+    monkeypatch.setattr("mbbp.bench.agreement.LARGE", 100.0)
+    book, ours = measure_case(Case((4, 5, 3), 4), [BookLoop, Mbbp], 0.0, 0).results
+    assert (book.us, book.refused, book.is_wrong) == ([], "would take minutes", False)
+    assert ours.refused is None
+    assert ours.us

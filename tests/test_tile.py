@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mbbp.kernels.blocking import DEPTH, PANEL, Multiplier, multiplier_address
-from mbbp.kernels.exponential import exp
 from mbbp.kernels.jit import compiled
 from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.tile import MOST_VECTORS, ROWS, _twin, lanes, tiles, transpose
@@ -134,15 +133,3 @@ def test_products_of_every_width_and_batch(n_out, dtype, rng):
 )
 def test_products_over_several_blocks(n_out, n_in, m, dtype, rng):
     check_products(n_out, n_in, m, dtype, rng)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_exp_is_right_to_two_units_in_the_last_place(dtype, rng):
-    exponents = np.concatenate([[0.0, -0.0], -np.logspace(-30, 1.93, 2000), -rng.uniform(0, 86, 2000)]).astype(dtype)
-    got = np.array([exp(x) for x in exponents], dtype)
-    wanted = np.exp(exponents.astype(np.longdouble))
-    assert (np.abs(got - wanted) <= 2 * np.spacing(wanted.astype(dtype))).all()
-    number = np.dtype(dtype).type
-    assert exp(number(-1e4)) == 0
-    assert exp(number(-np.inf)) == 0
-    assert np.isnan(exp(number(np.nan)))

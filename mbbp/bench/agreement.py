@@ -11,6 +11,7 @@ from mbbp.parameters import Array
 # How far an engine may end from the book's loop, relative to how far that moved. Rounding stays a hundred times below.
 TOLERANCES = {"float64": 1e-9, "float32": 2e-3}
 STEPS_COMPARED = 5
+LARGE = 1e9  # floating-point operations: of such a step the book's loop takes seconds, and one is compared
 
 
 class CrossEntropyBookLoop(BookLoop):
@@ -35,9 +36,10 @@ class Agreement:
     def __init__(self, case: Case, examples: Examples) -> None:
         self.case, self.examples = case, examples
         m = case.batch_size
+        self.steps = 1 if case.flops > LARGE else STEPS_COMPARED
         order = np.random.default_rng(0).permutation(examples.n)
         # An epoch shuffles as it likes. One mini-batch with all of its examples is the same in any order.
-        self.order = np.arange(m) if case.what == "epoch" else order[: m * min(STEPS_COMPARED, examples.n // m)]
+        self.order = np.arange(m) if case.what == "epoch" else order[: m * min(self.steps, examples.n // m)]
         self._right: dict[str, Array] = {}
 
     def difference(self, engine: Engine) -> float:
@@ -64,7 +66,7 @@ class Agreement:
         if what == "predict":
             return np.asarray(engine.predict(self.order[:m]), np.float64)
         if what == "epoch":
-            for _ in range(STEPS_COMPARED):
+            for _ in range(self.steps):
                 engine.epoch(self.order)
         else:
             engine.steps(self.order)

@@ -237,11 +237,11 @@ def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
 
 def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":
     """Return the cases that were asked for, each with its place along a sweep."""
-    from mbbp.bench.cases import BATCH_SIZES, TABLE, Case, batch_cases, sweep_cases
+    from mbbp.bench.cases import BATCH_SIZES, LARGEST, TABLE, Case, batch_cases, sweep_cases
 
     found: list[tuple[int | None, Case]] = []
     if options.table:
-        found = [(None, Case(shape, m, options.dtype, options.what)) for shape, m in TABLE]
+        found = [(None, Case(shape, m, options.dtype, options.what)) for shape, m in (*TABLE, LARGEST)]
     elif options.sweep:
         for shape in options.sizes:
             m = options.batch_size[0] if options.batch_size else 10

@@ -4,6 +4,7 @@ Each does the same work from the same parameters on the same data. What a step i
 order names, forward, backward, and an SGD update for the quadratic cost of sigmoid neurons.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -43,6 +44,8 @@ class Engine(ABC):
         The kinds of work it can do.
     is_peer : bool
         Whether it is somebody else's library: to compile it takes time that is not this run's to save.
+    most_flops : float
+        Of one unit of work; with more it would take minutes to time it.
     """
 
     name: ClassVar[str]
@@ -50,6 +53,7 @@ class Engine(ABC):
     tracks_memory: ClassVar[bool] = True
     whats: ClassVar[tuple[str, ...]] = WHATS
     is_peer: ClassVar[bool] = False
+    most_flops: ClassVar[float] = math.inf
 
     def __init__(self, case: Case, examples: Examples) -> None:
         self.case = case
@@ -114,6 +118,7 @@ class BookLoop(Engine):
 
     name = "per-example"
     precision: ClassVar[str] = "float64"
+    most_flops = 1e9
 
     def __init__(self, case: Case, examples: Examples) -> None:
         super().__init__(case, examples)

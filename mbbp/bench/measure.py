@@ -127,6 +127,8 @@ class _Contest:
         missing = kind.missing()
         if missing is None and self.case.what not in kind.whats:
             missing = f"has no {self.case.what} of its own"
+        if missing is None and self.case.flops > kind.most_flops:
+            missing = "would take minutes"
         if missing is not None:
             result.refused = missing
             return None
