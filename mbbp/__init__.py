@@ -11,8 +11,9 @@ whole mini-batch.
 True
 """
 
-from mbbp import datasets, kernels, reference, schedules
+from mbbp import chapter2, datasets, kernels, reference, schedules
 from mbbp.activations import Activation
+from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
 from mbbp.history import Epoch, History
@@ -42,8 +43,10 @@ __all__ = [
     "Nesterov",
     "Network",
     "StopTraining",
+    "chapter2",
     "check_gradients",
     "datasets",
+    "diagnose",
     "get_threads",
     "kernels",
     "load",

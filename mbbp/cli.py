@@ -14,13 +14,14 @@ import numpy as np
 import mbbp
 from mbbp.activations import ACTIVATIONS
 from mbbp.bench.command import add_bench, parse_sizes
+from mbbp.chapter2.saturation import LOW_BELOW, SATURATED_BELOW
 from mbbp.costs import COSTS
 from mbbp.datasets import Dataset
 from mbbp.files import PICTURES, check_can_be_written, write_aside
 from mbbp.history import Epoch
 from mbbp.initializers import INITIALIZERS
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
-from mbbp.validation import as_count
+from mbbp.validation import as_count, as_number
 
 FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
 
@@ -71,12 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.set_defaults(run=_train)
-    data = train.add_argument_group("data")
-    data.add_argument("--data", default="digits", help="digits, mnist, or a .csv or .npz file of your own")
-    data.add_argument("--label", help="for a file: the column or array of the labels (the last column, or y)")
-    data.add_argument("--regression", action="store_true", help="for a file: the label is a number to predict")
-    data.add_argument("--standardize", action="store_true", help="for a file: features to mean 0, variance 1")
-    data.add_argument("--test-fraction", type=float, default=0.2, help="for a file: the share kept for testing")
+    _add_data_options(train)
     _add_network_options(train, sizes=None, dtype="float32", batch_size=10)
     how = train.add_argument_group("training")
     how.add_argument("--epochs", type=int, default=30, help="times through the training set")
@@ -103,8 +99,35 @@ def make_parser() -> argparse.ArgumentParser:
     _add_network_options(check, sizes="5,4,3", dtype="float64", batch_size=10)
     check.add_argument("--method", default="central", help="central or complex")
 
+    diagnose = commands.add_parser(
+        "diagnose",
+        help="say why a network learns slowly, layer by layer, and what to try",
+        description="Print, layer by layer, how many neurons are saturated, how many inputs low, and how large the "
+        "gradient is, on training examples: of a network as it was trained, or of a fresh one as training begins.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    diagnose.set_defaults(run=_diagnose)
+    _add_data_options(diagnose)
+    _add_network_options(diagnose, sizes=None, dtype="float32", batch_size=1000)
+    report = diagnose.add_argument_group("diagnosis")
+    report.add_argument("--network", type=Path, metavar="FILE", help="a saved network (.npz), in a fresh one's place")
+    report.add_argument(
+        "--saturated-below", type=float, metavar="S", default=SATURATED_BELOW, help="sigma'(z) of a saturated neuron"
+    )
+    report.add_argument("--low-below", type=float, metavar="A", default=LOW_BELOW, help="|a| of a low activation")
+    report.add_argument("--plot", type=Path, metavar="FILE", help="draw it (.png, .svg, .pdf)")
+
     add_bench(commands)
     return parser
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", default="digits", help="digits, mnist, or a .csv or .npz file of your own")
+    data.add_argument("--label", help="for a file: the column or array of the labels (the last column, or y)")
+    data.add_argument("--regression", action="store_true", help="for a file: the label is a number to predict")
+    data.add_argument("--standardize", action="store_true", help="for a file: features to mean 0, variance 1")
+    data.add_argument("--test-fraction", type=float, default=0.2, help="for a file: the share kept for testing")
 
 
 def _add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int) -> None:
@@ -194,13 +217,13 @@ def _load(options: argparse.Namespace) -> Dataset:
     return mbbp.datasets.load(options.data, **wanted)
 
 
-def _fitting_sizes(sizes: list[int] | None, data: Dataset) -> list[int]:
+def _fitting_sizes(sizes: list[int] | None, data: Dataset, argument: str = "--sizes") -> list[int]:
     outputs = {data.n_outputs} | ({1} if data.classes is not None and data.n_outputs == 2 else set())
     if sizes is None:
         return [data.n_inputs, 30, data.n_outputs]
     if len(sizes) > 1 and (sizes[0] != data.n_inputs or sizes[-1] not in outputs):
         wanted = f"{data.n_inputs} inputs and {' or '.join(map(str, sorted(outputs)))} outputs"
-        raise ValueError(f"--sizes: {data.name} has {wanted}, got {','.join(map(str, sizes))}")
+        raise ValueError(f"{argument}: {data.name} has {wanted}, got {','.join(map(str, sizes))}")
     return sizes
 
 
@@ -286,3 +309,41 @@ def _check(options: argparse.Namespace) -> int:
     result = mbbp.check_gradients(net, X, labels, method=options.method)
     print(result)
     return 0 if result.passed else 1
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    if options.plot is not None:
+        check_can_be_written("--plot", options.plot, PICTURES)
+    m = as_count("--batch-size", options.batch_size)
+    as_count("--seed", options.seed, least=0)
+    for name in ("saturated-below", "low-below"):
+        as_number(f"--{name}", getattr(options, name.replace("-", "_")), positive=True)
+    net = None if options.network is None else _saved_network(options)
+    data = _load(options)
+    sizes = _fitting_sizes(options.sizes, data) if net is None else _fitting_sizes(net.sizes, data, "--network")
+    net = net or _network(options, sizes, "identity" if data.classes is None else "sigmoid")
+    n = data.x_train.shape[1]
+    chosen = np.sort(np.random.default_rng(options.seed).permutation(n)[:m])
+    print(f"{data}\n{net}\n")
+    diagnosis = mbbp.diagnose(
+        net,
+        data.x_train[:, chosen],
+        data.y_train[..., chosen],
+        saturated_below=options.saturated_below,
+        low_below=options.low_below,
+    )
+    print(diagnosis)
+    if options.plot is not None:
+        diagnosis.plot(options.plot)
+        print(f"wrote {options.plot}")
+    return 0
+
+
+def _saved_network(options: argparse.Namespace) -> mbbp.Network:
+    """Return the network of --network, with the data to be read in its dtype."""
+    for name, unless in (("sizes", None), ("activation", None), ("cost", None), ("initializer", "default")):
+        if getattr(options, name) != unless:
+            raise ValueError(f"--{name}: it goes with no --network, which has its own")
+    net = mbbp.load(options.network)
+    options.dtype = net.dtype.name
+    return net

@@ -212,10 +212,9 @@ class Network:
         inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype)
         m = max(len(inputs), len(pixels))
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
+        out = np.empty((m, self.sizes[-1]), self.dtype)
+        propagation.predict(self.model, inputs, pixels, 0, m, m, work, out)
         given = np.multiply(pixels, self.dtype.type(propagation.PIXEL)) if len(pixels) else inputs.copy()
-        work[: given.size] = given.reshape(-1)
-        A = work[: given.size].reshape(m, -1).T
-        propagation.forward(self.model, A, work, m, 0, m, 0)
         hidden = [propagation.layer_block(work, self.sizes, m, i)[1] for i in range(len(self.layers))]
         return [given.T, *hidden]
 

@@ -29,7 +29,7 @@ def test_the_python_runs(capsys):
 
 def test_every_command_parses():
     commands = re.findall(r"^(mbbp .*)$", "\n".join(blocks("sh")), re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         options = mbbp.cli.make_parser().parse_args(shlex.split(command)[1:])
         assert callable(options.run)

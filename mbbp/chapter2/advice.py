@@ -1,0 +1,213 @@
+"""What stands out in the figures of a network that learns slowly, and what to try."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mbbp.chapter2.algorithm import Backpropagation
+from mbbp.chapter2.saturation import LayerDiagnosis, saturated, slope
+from mbbp.network import Network
+from mbbp.parameters import Array
+
+# Where something begins to stand out: on the digits, fresh sigmoid networks by the default initializer and tanh ones by
+# glorot stay below all of these with up to two hidden layers.
+SATURATED_SHARE = 0.25
+STUCK_SHARE = 0.1
+LOW_SHARE = 0.9
+WRONG_SHARE = 0.05
+WRONG_BY = 0.5
+LARGE_INPUTS = 3.0
+VANISHING = 1 / 100
+EXPLODING = 30.0
+LONG_GRADIENT = 10.0
+SWITCHES = ("relu",)  # their neurons are off for part of the examples by design: only those always off are lost
+
+SIZES = slice(LayerDiagnosis._fields.index("input_size"), None)
+
+BETTER_COST = {
+    "sigmoid": "the cross_entropy cost, whose output error a - y has no factor sigma'(z)",
+    "softmax": "the log_likelihood cost, whose output error a - y has no factor sigma'(z)",
+}
+OTHER_OUTPUTS = "sigmoid outputs with the cross_entropy cost for classes, identity outputs for numbers"
+
+
+class Finding(NamedTuple):
+    """Something that slows learning down.
+
+    Attributes
+    ----------
+    kind : str
+        large inputs, low inputs, saturated, dead, saturated outputs, vanishing, exploding, or not finite.
+    layers : tuple of int
+        The numbers of the layers where it is so, 2 to L.
+    what : str
+        What was found.
+    advice : str
+        What to try.
+    """
+
+    kind: str
+    layers: tuple[int, ...]
+    what: str
+    advice: str
+
+    def __str__(self) -> str:
+        where = f"layer{'s' if len(self.layers) > 1 else ''} {', '.join(map(str, self.layers))}"
+        found = textwrap.fill(f"{self.kind}, {where}: {self.what}", 110, subsequent_indent="   ")
+        return f"{found}\n{textwrap.fill(f'try {self.advice}', 110, initial_indent='   ', subsequent_indent='   ')}"
+
+
+def find(
+    net: Network, passed: Backpropagation, y: Array, layers: Sequence[LayerDiagnosis], saturated_below: float
+) -> list[Finding]:
+    """Return what stands out, in the order in which it comes about.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    passed : Backpropagation
+        A backward pass.
+    y : ndarray of shape (n_L, m)
+        Its desired outputs.
+    layers : sequence of LayerDiagnosis
+        The figures of every layer.
+    saturated_below : float
+        The sigma'(z) below which a neuron counts as saturated.
+
+    Returns
+    -------
+    list of Finding
+    """
+    broken = [row for row in layers if not np.isfinite(row[SIZES]).all()]
+    if broken:
+        return [_not_finite(broken)]
+    m = passed.a[1].shape[1]
+    return [
+        *_large_inputs(layers[0]),
+        *_low_inputs(layers),
+        *_saturated(layers[:-1]),
+        *_dead(layers, m),
+        *_saturated_outputs(net, passed, y, saturated_below),
+        *_vanishing(layers),
+        *_exploding(layers),
+    ]
+
+
+def _finding(kind: str, rows: Sequence[LayerDiagnosis], what: str, advice: str) -> Finding:
+    return Finding(kind, tuple(row.l for row in rows), what, advice)
+
+
+def _most(shares: Sequence[float]) -> str:
+    return f"{'up to ' if len(shares) > 1 else ''}{max(shares):.0%}"
+
+
+def _not_finite(rows: Sequence[LayerDiagnosis]) -> Finding:
+    return _finding(
+        "not finite",
+        rows,
+        "the activations, the gradient or the parameters hold NaN or inf",
+        "a smaller learning rate, clip_norm, smaller initial weights, inputs scaled to 0 ... 1",
+    )
+
+
+def _large_inputs(first: LayerDiagnosis) -> Iterator[Finding]:
+    if first.input_size > LARGE_INPUTS:
+        yield _finding(
+            "large inputs",
+            [first],
+            f"the root mean square of the inputs is {first.input_size:.3g}, and it should be about 1",
+            "inputs scaled to 0 ... 1, or to mean 0 and variance 1 (--standardize, for a file)",
+        )
+
+
+def _low_inputs(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
+    rows = [row for row in layers if row.low_inputs >= LOW_SHARE]
+    if rows:
+        yield _finding(
+            "low inputs",
+            rows,
+            f"{_most([row.low_inputs for row in rows])} of the activations that come in are near 0, and dC/dw = "
+            "a_in delta_out is small with them",
+            "inputs scaled to mean 0 and variance 1"
+            if rows[0].l == 2
+            else f"larger initial weights for layer {rows[0].l - 1}, or another activation there",
+        )
+
+
+def _saturated(hidden: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
+    rows = [row for row in hidden if row.activation not in SWITCHES and row.saturated >= SATURATED_SHARE]
+    if rows:
+        yield _finding(
+            "saturated",
+            rows,
+            f"{_most([row.saturated for row in rows])} of the neurons, over the examples, have almost no sigma'(z), "
+            "and delta has it as a factor",
+            "smaller initial weights (the default or the glorot initializer), scaled inputs, L2 regularization, relu",
+        )
+
+
+def _dead(layers: Sequence[LayerDiagnosis], m: int) -> Iterator[Finding]:
+    rows = [row for row in layers if row.activation in SWITCHES and row.stuck >= STUCK_SHARE * row.n_out]
+    if rows:
+        yield _finding(
+            "dead",
+            rows,
+            f"{', '.join(f'{row.stuck} of {row.n_out}' for row in rows)} neurons are off for all {m:,} examples, and "
+            "their weights get no gradient",
+            "leaky_relu; the he initializer, whose biases are 0; a smaller learning rate",
+        )
+
+
+def _saturated_outputs(net: Network, passed: Backpropagation, y: Array, below: float) -> Iterator[Finding]:
+    L, output, cost = len(net.sizes), net.layers[-1].activation, net.cost_function
+    if cost.partner is not None:  # the cost cancels sigma'(z^L)
+        return
+    stuck = saturated(slope(output, passed.z[L], passed.a[L]), below) & (np.abs(passed.a[L] - y) > WRONG_BY)
+    share = float(stuck.any(axis=0).mean())
+    if share >= WRONG_SHARE:
+        yield Finding(
+            "saturated outputs",
+            (L,),
+            f"{share:.0%} of the examples have an output that is saturated and off by more than {WRONG_BY:g}; with the "
+            f"{cost.name} cost its error has the factor sigma'(z), so that what is most wrong learns least",
+            f"{BETTER_COST.get(output.name, OTHER_OUTPUTS)}; smaller initial weights",
+        )
+
+
+def _vanishing(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
+    last = layers[-1]
+    rows = [row for row in layers[:-1] if row.error < VANISHING * last.error]
+    if rows:
+        least = min(row.error for row in rows)
+        share = f"1/{last.error / least:,.0f}" if least > 0 else "nothing"
+        yield _finding(
+            "vanishing",
+            rows,
+            f"the mean |delta| goes down to {least:.1e}, {share} of the output layer's {last.error:.1e}: early layers "
+            "hardly learn",
+            "relu with the he initializer, or tanh with glorot, in the hidden layers; fewer layers",
+        )
+
+
+def _exploding(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
+    last = layers[-1]
+    grown = [row for row in layers[:-1] if row.error > EXPLODING * last.error > 0]
+    long = [row for row in layers if row.weight_gradient > LONG_GRADIENT * row.weights > 0]
+    what = []
+    if grown:
+        most = max(row.error for row in grown)
+        what.append(f"the mean |delta| goes up to {most:.1e}, {most / last.error:,.0f} times the output layer's")
+    if long:
+        most = max(row.weight_gradient / row.weights for row in long)
+        what.append(f"|dC/dW| is up to {most:,.0f} times as long as |W|")
+    if what:
+        yield _finding(
+            "exploding",
+            [row for row in layers if row in grown or row in long],
+            "; ".join(what),
+            "smaller initial weights (he for relu, glorot for tanh), clip_norm, a smaller learning rate, inputs and "
+            "targets scaled to the order of 1",
+        )

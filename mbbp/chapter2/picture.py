@@ -1,0 +1,68 @@
+"""A diagnosis as a picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mbbp.chapter2.saturation import LayerDiagnosis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mbbp.chapter2.diagnosis import Diagnosis
+
+SHARES = (
+    ("saturated", "neurons saturated", "#d95f02"),
+    ("low_inputs", "inputs low", "#1f77b4"),
+    ("slow_weights", "weights slow", "#7f7f7f"),
+)
+LINES = (
+    ("weight_gradient", "|dC/dW|", "#d62728", "-"),
+    ("bias_gradient", "|dC/db|", "#9467bd", "-"),
+    ("error", "mean |delta|", "#2ca02c", "-"),
+    ("weights", "|W|", "#7f7f7f", "--"),
+)
+
+
+def draw(diagnosis: "Diagnosis") -> "Figure":
+    """Draw the shares that slow each layer down, and beside them the sizes of its gradient and weights.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
+    rows = diagnosis.layers
+    figure = Figure(figsize=(10.4, 4.2), layout="constrained")
+    shares, sizes = figure.subplots(1, 2)
+    width = 0.8 / len(SHARES)
+    for place, (name, label, colour) in enumerate(SHARES):
+        heights = [100 * getattr(row, name) for row in rows]
+        at = [i + (place - (len(SHARES) - 1) / 2) * width for i in range(len(rows))]
+        shares.bar(at, heights, width, color=colour, label=label)
+    shares.set_ylim(0, 112)  # room for the legend
+    shares.set_yticks(range(0, 101, 20))
+    shares.set_ylabel("share, over the examples (%)")
+    shares.set_title("what makes learning slow")
+    for name, label, colour, line in LINES:
+        values = [getattr(row, name) for row in rows]
+        sizes.plot(range(len(rows)), values, color=colour, label=label, linestyle=line, marker="o", markersize=4)
+    if all(getattr(row, name) > 0 for row in rows for name, *_ in LINES):
+        sizes.set_yscale("log")
+    sizes.set_title("gradient and weights")
+    for axes in (shares, sizes):
+        _name_layers(axes, rows)
+    shares.legend(frameon=False, fontsize=9, loc="upper center", ncols=len(SHARES), columnspacing=1.2)
+    sizes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _name_layers(axes: Any, rows: Sequence[LayerDiagnosis]) -> None:
+    axes.set_xticks(range(len(rows)), [f"{row.l}\n{row.activation}\n{row.n_out}" for row in rows])
+    axes.set_xlim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel("layer: number, activation, neurons")
+    axes.grid(alpha=0.3, axis="y")
+    axes.set_axisbelow(True)

@@ -1,0 +1,47 @@
+"""Small networks of every kind, with examples, for the tests of chapter 2."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+import mbbp
+from tests.conftest import JIT
+
+HIDDEN = ["sigmoid", "tanh", "relu", "leaky_relu", "identity"]
+OUTPUTS = [
+    *((output, "quadratic") for output in [*HIDDEN, "softmax"]),
+    ("sigmoid", "cross_entropy"),
+    ("softmax", "log_likelihood"),
+]
+ELEMENTWISE = [pair for pair in OUTPUTS if pair[0] != "softmax"]
+seeds = st.integers(0, 2**32 - 1)
+examples_to_try = 40 if JIT else 15
+
+
+def lively(rng, n_in, n_out):
+    """Draw parameters with which few relus are dead, and no gradient vanishes."""
+    return 1.5 * rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), 0.5 + abs(rng.standard_normal((n_out, 1)))
+
+
+@st.composite
+def problems(draw, outputs=OUTPUTS, most_examples=6, layers=(2, 5), widest=6):
+    """Return a float64 network, and inputs and targets that are probabilities."""
+    sizes = draw(st.lists(st.integers(1, widest), min_size=layers[0], max_size=layers[1]))
+    output, cost = draw(st.sampled_from(outputs))
+    activation = [draw(st.sampled_from(HIDDEN)) for _ in sizes[2:]] + [output]
+    seed = draw(seeds)
+    net = mbbp.Network(sizes, activation, cost, "float64", lively, rng=seed)
+    m = draw(st.integers(1, most_examples))
+    rng = np.random.default_rng(seed + 1)
+    return net, rng.standard_normal((sizes[0], m)), rng.dirichlet(np.ones(sizes[-1]), m).T
+
+
+def fixed(sizes=(3, 4, 5, 2), activation="tanh", cost="quadratic", m=4, seed=3, **options):
+    """Return the same for the given network."""
+    net = mbbp.Network(sizes, activation, cost, **{"dtype": "float64", "initializer": lively, "rng": seed} | options)
+    rng = np.random.default_rng(seed + 1)
+    return net, rng.standard_normal((net.sizes[0], m)), rng.dirichlet(np.ones(net.sizes[-1]), m).T
+
+
+def distance(found, exact):
+    """Return the largest difference, relative to the largest entry where that is above 1."""
+    return np.abs(np.asarray(found) - exact).max(initial=0) / max(1.0, np.abs(exact).max(initial=0))
