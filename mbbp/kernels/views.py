@@ -61,7 +61,7 @@ if DISABLED:
 
     def vector_at(address, n, like):
         """Return the n numbers at an address, of the dtype of another vector."""
-        room = (ctypes.c_char * (n * like.itemsize)).from_address(address)
+        room = (ctypes.c_char * int(n * like.itemsize)).from_address(int(address))
         return np.frombuffer(room, like.dtype)
 
     def rows_as_columns(rows, first, m):
