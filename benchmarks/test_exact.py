@@ -73,8 +73,6 @@ def test_one_specialisation_for_each_dtype():
             net.gradient(X, y, with_respect_to_input=True)
     kernels = [
         epoch.train,
-        propagation.forward,
-        propagation.backward,
         propagation.predict,
         propagation.evaluate,
         propagation.gradient,

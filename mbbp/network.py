@@ -14,7 +14,6 @@ from mbbp.costs import Cost, get_cost
 from mbbp.history import History
 from mbbp.initializers import Initializer, get_initializer
 from mbbp.kernels import propagation
-from mbbp.kernels.blocking import multiplier_address
 from mbbp.kernels.team import make_team
 from mbbp.layers import Layer
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
@@ -331,7 +330,7 @@ class Network:
     @functools.cached_property
     def model(self) -> propagation.Model:
         """The network as the kernels take it; what they need is compiled when it is first asked for."""
-        return propagation.Model(self._theta, np.array(self.sizes), self._rules, multiplier_address(self.dtype))
+        return propagation.make_model(self._theta, self.sizes, self._rules)
 
     def examples(
         self,

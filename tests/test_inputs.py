@@ -228,7 +228,7 @@ def test_any_view_equals_its_copy(start, step, rows, fortran):
     np.testing.assert_array_equal(net.feedforward(view), net.feedforward(view.copy()))
 
 
-DISPATCHERS = [propagation.predict, propagation.evaluate, propagation.gradient, propagation.forward, epoch.train]
+DISPATCHERS = [propagation.predict, propagation.evaluate, propagation.gradient, epoch.train]
 
 
 @pytest.mark.skipif(not JIT, reason="compiles")

@@ -3,8 +3,7 @@
 C = keep Start + A B is cut into groups of columns as wide as a tile, blocks of the sum so short that a block of B stays
 in the nearest caches, and then tile by tile down the rows.
 
-All products of the engine come down to this one function, and it is called by its address, which the engine is told at
-run time: so its tiles, which are long to compile, are compiled once. By name they would be compiled into every caller.
+All products of the engine come down to this one function, which is called by its address (see linking.py).
 """
 
 import functools
@@ -12,19 +11,16 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ZERO
-from mbbp.kernels.jit import DISABLED, address_of_compiled, inlined
+from mbbp.kernels.jit import DISABLED, inlined
+from mbbp.kernels.linking import BOUNDLESS, address_of, call
 from mbbp.kernels.tile import HALF_VECTOR_BYTES, MASKS_ARE_CHEAP, MOST_VECTORS, VECTOR_BYTES, tiles, transpose
 
 DEPTH = 256  # terms of the sum in a block: with fewer, C is passed over more often; 128 to 256 are level in float32
 PANEL = DEPTH * MOST_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B
 SMALL = 12  # multiply-adds a row: below it, what a tile takes to set up is more than what it saves
-BOUNDLESS = 1 << 40  # the length of what is known by its address alone
 
 
 class Multiplier(NamedTuple):
@@ -110,11 +106,7 @@ def _on_pointers(a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_r
 @functools.cache
 def multiplier_address(dtype: np.dtype[Any]) -> int:
     """Return the address of the product for a dtype, compiling it if it has not been."""
-    if DISABLED:
-        return 0
-    i, number = types.int64, numba.from_dtype(dtype)
-    p = types.CPointer(number)  # type: ignore[no-untyped-call]
-    return address_of_compiled(_on_pointers, types.void(p, i, i, p, i, i, p, i, p, i, i, i, number, p))
+    return address_of(_on_pointers, "XiiXiiXiXiiixX", dtype)
 
 
 if DISABLED:
@@ -125,26 +117,14 @@ if DISABLED:
 
 else:
 
-    @intrinsic
+    @inlined
     def multiply_add(
-        _, multiplier, a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep
+        multiplier, a, a_row, a_step, b, b_step, b_column, start, start_row, c, n_rows, n_columns, depth, keep
     ):
         """C = keep Start + A B, with C (n_rows, n_columns) row after row; all are vectors with steps through them.
 
         Number (i, k) of A is a[i a_row + k a_step], number (k, j) of B is b[k b_step + j b_column], and row i of Start
         begins at start[i start_row]. With keep = 0 it does not count what stands in Start.
         """
-        i = types.int64
-
-        def codegen(context, builder, signature, arguments):
-            address, panel = (builder.extract_value(arguments[0], k) for k in (0, 1))
-            kinds, values = [*signature.args[1:], multiplier[1]], [*arguments[1:], panel]
-            plain = [
-                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-                for kind, value in zip(kinds, values, strict=True)
-            ]
-            function = ir.FunctionType(ir.VoidType(), [value.type for value in plain])
-            builder.call(builder.inttoptr(address, function.as_pointer()), plain)
-            return context.get_dummy_value()
-
-        return types.void(multiplier, a, i, i, b, i, i, start, i, c, i, i, i, c.dtype), codegen
+        A, B = (a, a_row, a_step), (b, b_step, b_column)
+        call(multiplier.address, A + B + (start, start_row, c, n_rows, n_columns, depth, keep, multiplier.panel))

@@ -8,18 +8,21 @@ Threads share a step (see team.py): forward, and when errors are carried back, e
 which sums over all examples, each has its own inputs.
 """
 
+import functools
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from mbbp.kernels.blocking import PANEL, Multiplier
+from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 from mbbp.kernels.codes import ZERO
 from mbbp.kernels.costs import output_delta, summed_cost
 from mbbp.kernels.elementwise import activate, all_finite, multiply_by_derivative, scale
-from mbbp.kernels.jit import compiled, inlined
+from mbbp.kernels.jit import DISABLED, compiled, inlined
+from mbbp.kernels.linking import BOUNDLESS, address_of, call
 from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
-from mbbp.kernels.team import share_of_rows, wait
+from mbbp.kernels.team import Team, share_of_rows, wait
 from mbbp.kernels.views import borrowed, flat, matrix, part, rows_as_columns, vector_at
 
 Array = NDArray[Any]
@@ -34,6 +37,8 @@ class Model(NamedTuple):
     sizes: Array  # neurons in each layer, int64 (L,)
     rules: Array  # int64 (L, 3): a row (code, address, address) for each computing layer, and one for the cost
     multiplier: int  # the address of the compiled product, see blocking.py
+    forward: int  # and those of the two passes, see linking.py
+    backward: int
 
 
 class Examples(NamedTuple):
@@ -76,7 +81,8 @@ def layer_block(work: Array, sizes: Any, m: int, index: int) -> tuple[Array, Arr
 @inlined
 def borrowed_model(model):
     """Return the model, whose arrays are not counted."""
-    return Model(borrowed(model.theta), borrowed(model.sizes), borrowed(model.rules), model.multiplier)
+    theta, sizes, rules, multiplier, forward_at, backward_at = model
+    return Model(borrowed(theta), borrowed(sizes), borrowed(rules), multiplier, forward_at, backward_at)
 
 
 @inlined
@@ -133,13 +139,13 @@ def _last_block(sizes, m):
     return block
 
 
-@compiled
-def forward(model, A, work, m, start, stop, rank):
+@inlined
+def _forward(model, A, work, m, start, stop, rank):
     """Feedforward: for every layer Z = W A + b and the next A = sigma(Z), from the inputs A on.
 
     They are those of the examples from `start` to `stop`, of m in the workspace. The panel is that of thread `rank`.
     """
-    theta, sizes, rules, _ = model
+    theta, sizes, rules = model.theta, model.sizes, model.rules
     multiplier = _multiplier(model, work, rank)
     parameter, block = ZERO, _first_block(sizes, m)
     for layer in range(sizes.size - 1):
@@ -166,8 +172,8 @@ def _columns(work, block, n, start, stop):
     return matrix(work, block + start * n, n, stop - start)
 
 
-@compiled
-def backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team):
+@inlined
+def _backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team):
     """Errors from the output back, and each layer's gradient added as it is had: target = keep target + rate gradient.
 
     The gradient is the sum over the mini-batch, so rate = 1/m with keep = 0 leaves the mean gradient in `target`. With
@@ -175,7 +181,7 @@ def backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team)
     back before they change. With the velocities it is momentum. Nothing shrinks biases, so they have a `keep` of their
     own. What is carried back is rate times the error, so that nothing is left to be scaled when gradients are added.
     """
-    theta, sizes, rules, _ = model
+    theta, sizes, rules = model.theta, model.sizes, model.rules
     multiplier, ones = _multiplier(model, work, team.rank), part(work, work.size - 1, 1)
     if team.rank == team.size - 1:
         ones[0] = ones.dtype.type(1)
@@ -216,6 +222,89 @@ def backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team)
         if team.rank == team.size - 1:
             g = part(target, parameter + n_out * n_in, n_out)
             add_columns(keep_biases, g, D, ones, multiplier)
+
+
+@inlined
+def _model_at(theta, n, sizes, n_layers, rules, multiplier):
+    theta, sizes, rules = numba.carray(theta, n), numba.carray(sizes, n_layers), numba.carray(rules, (n_layers, 3))
+    return Model(theta, sizes, rules, multiplier, 0, 0)
+
+
+def _forward_on_pointers(theta, n, sizes, n_layers, rules, multiplier, inputs, work, n_work, m, start, stop, rank):
+    model = _model_at(theta, n, sizes, n_layers, rules, multiplier)
+    A = matrix(numba.carray(inputs, BOUNDLESS), ZERO, model.sizes[0], stop - start)
+    _forward(model, A, numba.carray(work, n_work), m, start, stop, rank)
+
+
+def _backward_on_pointers(
+    theta,
+    n,
+    sizes,
+    n_layers,
+    rules,
+    multiplier,
+    work,
+    n_work,
+    m,
+    is_weighted,
+    target,
+    keep,
+    keep_biases,
+    rate,
+    rank,
+    threads,
+    arrivals,
+):
+    model = _model_at(theta, n, sizes, n_layers, rules, multiplier)
+    team = Team(rank, threads, numba.carray(arrivals, BOUNDLESS))
+    _backward(
+        model,
+        numba.carray(work, n_work),
+        m,
+        is_weighted,
+        numba.carray(target, n),
+        keep,
+        keep_biases,
+        rate,
+        team,
+    )
+
+
+@functools.cache
+def pass_addresses(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return the addresses of both passes for a dtype, compiling them if they have not been."""
+    forward_at = address_of(_forward_on_pointers, "XiIiIi" + "XXiiiii", dtype)
+    return forward_at, address_of(_backward_on_pointers, "XiIiIi" + "XiiiXxxxiiI", dtype)
+
+
+def make_model(theta: Array, sizes: Any, rules: Any) -> Model:
+    """Return a network as the kernels see it; what they call by address is compiled if it has not been."""
+    addresses = (multiplier_address(theta.dtype), *pass_addresses(theta.dtype))
+    return Model(theta, np.array(sizes, np.int64), np.array(rules, np.int64), *addresses)
+
+
+if DISABLED:
+    forward, backward = _forward, _backward
+
+else:
+
+    @inlined
+    def _parts(model):
+        theta, sizes, rules = model.theta, model.sizes, model.rules
+        return theta, theta.size, sizes, sizes.size, rules, model.multiplier
+
+    @inlined
+    def forward(model, A, work, m, start, stop, rank):
+        """See `_forward`."""
+        rest = (flat(A), work, work.size, m, start, stop, rank)
+        call(model.forward, _parts(model) + rest)
+
+    @inlined
+    def backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team):
+        """See `_backward`."""
+        place = (team.rank, team.size, team.arrivals)
+        rest = (work, work.size, m, np.int64(is_weighted), target, keep, keep_biases, rate)
+        call(model.backward, _parts(model) + rest + place)
 
 
 @inlined
@@ -295,7 +384,7 @@ def _copy_outputs(work, sizes, m, out, begin):
 
 def packed(model: Model) -> Array:
     """Return a model as a single int64 vector, which is sooner handed over than its parts; it does not own theta."""
-    ends = [model.theta.ctypes.data, model.theta.size, model.multiplier, model.sizes.size]
+    ends = [model.theta.ctypes.data, model.theta.size, *model[3:], model.sizes.size]
     return np.concatenate([ends, model.sizes, model.rules.reshape(-1)]).astype(np.int64)
 
 
@@ -306,10 +395,17 @@ def predict_few(packed_model, inputs, work, out):
     A = rows_as_columns(inputs, ZERO, m)
     if not all_finite(flat(A)):
         return False
-    n_layers = packed_model[3]
-    sizes, rules = part(packed_model, 4, n_layers), matrix(packed_model, 4 + n_layers, 3, n_layers).T
-    theta = vector_at(packed_model[0], packed_model[1], work)
-    forward(Model(theta, sizes, rules, packed_model[2]), A, work, m, ZERO, m, ZERO)
+    n_layers = packed_model[5]
+    sizes, rules = part(packed_model, 6, n_layers), matrix(packed_model, 6 + n_layers, 3, n_layers).T
+    model = Model(
+        vector_at(packed_model[0], packed_model[1], work),
+        sizes,
+        rules,
+        packed_model[2],
+        packed_model[3],
+        packed_model[4],
+    )
+    forward(model, A, work, m, ZERO, m, ZERO)
     _copy_outputs(work, sizes, m, out, ZERO)
     return True
 
@@ -321,7 +417,7 @@ def gradient(model, examples, work, target, input_target, team):
     `input_target` is (m, n_in), or (0, n_in) where it is not asked for. The workspace keeps z, a and delta. Returns the
     mean cost. The team is of one.
     """
-    theta, sizes, _, _ = model
+    theta, sizes = model.theta, model.sizes
     m = examples.targets.shape[0]
     is_weighted = examples.weights.size > 0
     load(examples, np.arange(m), work, ZERO, m)

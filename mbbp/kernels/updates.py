@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
-from mbbp.kernels.jit import compiled, compiled_fast, inlined
+from mbbp.kernels.jit import compiled_fast, inlined
 from mbbp.kernels.views import part
 
 Array = NDArray[Any]
@@ -74,34 +74,29 @@ def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new
         theta[i] = keep * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
 
 
-@compiled_fast
+@inlined
 def _update_segment(optimizer, step, theta, gradient, start, stop, l2, keep):
-    if start >= stop:
-        return
-    number, n = theta.dtype.type, stop - start
+    number, n = theta.dtype.type, max(0, stop - start)
     values, slope = part(theta, start, n), part(gradient, start, n)
     rate, pull, rest = number(optimizer.learning_rate), number(l2), number(keep)
     if optimizer.code == SGD:
         _descend(values, slope, rate, pull, rest)
-        return
-    first = optimizer.state[0, start:stop]
-    beta1 = number(optimizer.first)
-    if optimizer.code == MOMENTUM:
-        _momentum(values, slope, first, rate, pull, rest, beta1)
+    elif optimizer.code == MOMENTUM:
+        _momentum(values, slope, optimizer.state[0, start : start + n], rate, pull, rest, number(optimizer.first))
     elif optimizer.code == NESTEROV:
-        _nesterov(values, slope, first, rate, pull, rest, beta1)
+        _nesterov(values, slope, optimizer.state[0, start : start + n], rate, pull, rest, number(optimizer.first))
     elif optimizer.code == ADAM:
         mean_scale = number(1.0 / (1.0 - optimizer.first**step))
         square_scale = number(1.0 / (1.0 - optimizer.second**step))
         _adam(
             values,
             slope,
-            first,
-            optimizer.state[1, start:stop],
+            optimizer.state[0, start : start + n],
+            optimizer.state[1, start : start + n],
             rate,
             pull,
             rest,
-            beta1,
+            number(optimizer.first),
             number(optimizer.second),
             number(1.0 - optimizer.first),
             number(1.0 - optimizer.second),
@@ -111,33 +106,32 @@ def _update_segment(optimizer, step, theta, gradient, start, stop, l2, keep):
         )
 
 
-@compiled
+@inlined
+def _segment(sizes, number, start, first, end):
+    """Return where the parameters of a kind begin and end, weights and biases in turn, and which of them are wanted."""
+    layer, is_weights = number // 2, number % 2 == 0
+    n = sizes[layer + 1] * (sizes[layer] if is_weights else 1)
+    return is_weights, max(start, first), min(start + n, end), start + n
+
+
+@compiled_fast
 def update(optimizer, step, sizes, theta, gradient, first, end):
     """Change the parameters from `first` to `end` in step number `step`; L2 and decay act on the weights alone."""
     keep = 1.0 - optimizer.learning_rate * optimizer.weight_decay
-    start = ZERO
-    for layer in range(sizes.size - 1):
-        n_in, n_out = sizes[layer], sizes[layer + 1]
-        stop = start + n_in * n_out
-        _update_segment(optimizer, step, theta, gradient, max(start, first), min(stop, end), optimizer.l2, keep)
-        _update_segment(optimizer, step, theta, gradient, max(stop, first), min(stop + n_out, end), 0.0, 1.0)
-        start = stop + n_out
-
-
-@inlined
-def _advance(theta, velocity, start, stop, keep):
-    here, pace = part(theta, start, max(0, stop - start)), part(velocity, start, max(0, stop - start))
-    for i in range(here.size):
-        here[i] = keep * here[i] + pace[i]
+    following = ZERO
+    for number in range(2 * (sizes.size - 1)):
+        is_weights, start, stop, following = _segment(sizes, number, following, first, end)
+        l2, rest = (optimizer.l2, keep) if is_weights else (0.0, 1.0)
+        _update_segment(optimizer, step, theta, gradient, start, stop, l2, rest)
 
 
 @compiled_fast
 def move(velocity, sizes, theta, keep, first, end):
     """Move the parameters from `first` to `end` by their velocities, weights after they have shrunk to `keep`."""
-    start, rest, one = ZERO, theta.dtype.type(keep), theta.dtype.type(1)
-    for layer in range(sizes.size - 1):
-        n_in, n_out = sizes[layer], sizes[layer + 1]
-        stop = start + n_in * n_out
-        _advance(theta, velocity, max(start, first), min(stop, end), rest)
-        _advance(theta, velocity, max(stop, first), min(stop + n_out, end), one)
-        start = stop + n_out
+    following = ZERO
+    for number in range(2 * (sizes.size - 1)):
+        is_weights, start, stop, following = _segment(sizes, number, following, first, end)
+        rest = theta.dtype.type(keep if is_weights else 1.0)
+        here, pace = part(theta, start, max(0, stop - start)), part(velocity, start, max(0, stop - start))
+        for i in range(here.size):
+            here[i] = rest * here[i] + pace[i]
