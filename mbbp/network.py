@@ -147,7 +147,7 @@ class Network:
         Parameters
         ----------
         X : array_like of shape (n_in, m)
-            Inputs, one example a column.
+            Inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
 
         Returns
         -------

@@ -91,7 +91,7 @@ def fit(
     Parameters
     ----------
     X : array_like of shape (n_in, n)
-        Training inputs, one example a column.
+        Training inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
     y : array_like of shape (n,) or (n_L, n)
         Labels, or desired outputs.
     epochs : int

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import mbbp
 from mbbp import reference
 from mbbp.network import CHUNK
+from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda net: pickle.loads(pickle.dumps(net))}
@@ -295,3 +297,49 @@ def test_a_saturated_output_costs_what_its_weighted_input_says(z, dtype):
     right, wrong = [[float(z > 0)]], [[float(z < 0)]]
     assert (net.cost([[1]], right), net.cost([[1]], wrong)) == (0, 1e4)
     assert net.gradient([[1]], wrong).theta.tolist() == [np.sign(z)] * 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_few_columns_take_a_shorter_way_to_the_same_bits(dtype, rng):
+    net = mbbp.Network([5, 4, 3], ["tanh", "softmax"], "log_likelihood", dtype, rng=0)
+    X = rng.random((5, 200)).astype(dtype)
+    many = net.feedforward(X)
+    for m in range(1, 12):
+        few = np.asfortranarray(X[:, :m])
+        quick = net.feedforward(few)
+        few.flags.writeable = False  # which the shorter way does not take
+        np.testing.assert_array_equal(quick, net.feedforward(few))
+        np.testing.assert_array_equal(quick, many[:, :m])
+
+
+def test_a_few_columns_are_looked_at_too():
+    net = mbbp.Network([3, 2], rng=0)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"X: finite numbers are wanted, got .* in row 1, column 0"):
+            net.feedforward(np.array([[0.0], [bad], [0.0]], np.float32))
+    with pytest.raises(ValueError, match="X: 3 rows are wanted"):
+        net.feedforward(np.zeros((2, 1), np.float32))
+
+
+def test_threads_that_ask_at_once_do_not_disturb_each_other(rng):
+    net = mbbp.Network([6, 50, 2], rng=0)
+    columns = [np.asfortranarray(rng.random((6, 1)).astype(np.float32)) for _ in range(4)]
+    wanted = [net.feedforward(x) for x in columns]
+
+    def ask(i):
+        return all((net.feedforward(columns[i]) == wanted[i]).all() for _ in range(500 if JIT else 5))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))
+
+
+def test_a_copied_network_answers_with_its_own_parameters():
+    net = mbbp.Network([3, 2], rng=0)
+    x = np.ones((3, 1), np.float32)
+    before = net.feedforward(x)
+    other = copy.deepcopy(net)
+    other.theta = np.zeros_like(other.theta)
+    np.testing.assert_array_equal(other.feedforward(x), [[0.5], [0.5]])
+    np.testing.assert_array_equal(net.feedforward(x), before)
+    net.theta = np.zeros_like(net.theta)
+    np.testing.assert_array_equal(net.feedforward(x), [[0.5], [0.5]])
