@@ -167,14 +167,10 @@ class Network:
         if quick is not None:
             return quick
         inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype, are_finite=True)
-        m = max(len(inputs), len(pixels))
-        out = np.empty((m, self.sizes[-1]), self.dtype)
-        are_finite = self._in_chunks(
-            m,
-            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
-        )
-        if not all(are_finite):
+        out = self.outputs(inputs, pixels)
+        if out is None:
             as_inputs("X", X, self.sizes[0], self.dtype)  # which says where
+        assert out is not None
         return out.T
 
     def _feedforward_few(self, X: ArrayLike) -> Array | None:
@@ -353,6 +349,16 @@ class Network:
         self.cost_function.check_targets(Y_name, targets)
         weights = as_example_weights("example_weights", example_weights, m, self.dtype)
         return propagation.Examples(inputs, pixels, targets.T, weights, labels_of(targets))
+
+    def outputs(self, inputs: Array, pixels: Array) -> Array | None:
+        """Return the outputs (m, n_L) for checked inputs, or None if one of them is not finite; see `as_inputs`."""
+        m = max(len(inputs), len(pixels))
+        out = np.empty((m, self.sizes[-1]), self.dtype)
+        are_finite = self._in_chunks(
+            m,
+            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
+        )
+        return out if all(are_finite) else None
 
     def score(self, examples: propagation.Examples) -> tuple[float, float]:
         """Return the mean cost and the accuracy on checked examples."""

@@ -70,6 +70,30 @@ def load_mnist(
     (784, 60000)
     """
     dtype = checked_dtype(dtype)
+    x_train, y_train, x_test, y_test = mnist_bytes(folder, download)
+    return Dataset(
+        name="mnist",
+        x_train=_columns(x_train, dtype),
+        y_train=y_train.astype(np.int64),
+        x_test=_columns(x_test, dtype),
+        y_test=y_test.astype(np.int64),
+        classes=DIGITS,
+    )
+
+
+def mnist_bytes(folder: str | os.PathLike[str] | None = None, download: bool = True) -> list[NDArray[np.uint8]]:
+    """Return what stands in the four files, found as `load_mnist` finds them.
+
+    Returns
+    -------
+    x_train, y_train, x_test, y_test : ndarray of uint8
+        Of shapes (60000, 28, 28), (60000,), (10000, 28, 28), (10000,), ink from 0 to 255.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, ModuleNotFoundError, OSError
+        As `load_mnist` does.
+    """
     cache, hint = None, ""
     if folder is not None:
         folders = [Path(folder).expanduser()]
@@ -89,15 +113,7 @@ def load_mnist(
                 raise FileNotFoundError(f"MNIST: neither {name} nor {name}.gz is in {places}{hint}")
             path = _download(name, cache)
         parts.append(_read_verified(path, name))
-    x_train, y_train, x_test, y_test = parts
-    return Dataset(
-        name="mnist",
-        x_train=_columns(x_train, dtype),
-        y_train=y_train.astype(np.int64),
-        x_test=_columns(x_test, dtype),
-        y_test=y_test.astype(np.int64),
-        classes=DIGITS,
-    )
+    return parts
 
 
 def _columns(images: NDArray[np.uint8], dtype: np.dtype[np.floating]) -> NDArray[np.floating]:

@@ -1,0 +1,173 @@
+"""What the book's two networks share: parameters, the loop over examples, and when the engine may take its place."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from mbbp.nielsen.engine import Engine
+from mbbp.nielsen.pairs import Pair, Pairs
+from mbbp.parameters import Array
+from mbbp.validation import as_dtype, as_number, as_sizes
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_ORIGINALS: dict[int, Any] = {}  # by their id: what somebody puts in their place need not be hashable
+
+
+def original(function: Function) -> Function:
+    """Remember a function as one that the engine may stand in for."""
+    _ORIGINALS[id(function)] = function
+    return function
+
+
+def is_original(function: Any) -> bool:
+    """Say whether a function, or what a bound method calls, is one of ours and not somebody else's in its place."""
+    return id(getattr(function, "__func__", function)) in _ORIGINALS
+
+
+def gaussian(n_rows: int, n_columns: int) -> Array:
+    """Draw a matrix from N(0, 1), from the generator that `numpy.random.seed` seeds, as the book does."""
+    return np.random.randn(n_rows, n_columns)  # noqa: NPY002
+
+
+class Book(ABC):
+    """A feedforward network of sigmoid neurons, with the book's names.
+
+    Attributes
+    ----------
+    num_layers : int
+        How many layers there are, the input layer too.
+    sizes : list of int
+        The neurons in each.
+    weights, biases : list of ndarray
+        Of shapes (n_l, n_{l-1}) and (n_l, 1), for the layers from the second on. Both may be assigned.
+    dtype : dtype
+        Of the parameters and of all that is computed.
+    """
+
+    # What is not the book's has an underscore, so that no method of a reader's subclass comes in its way.
+    _functions: ClassVar[ModuleType]  # where sigmoid and sigmoid_prime are looked up, each time anew
+    _watching: ClassVar[tuple[str, ...]]  # the methods that are called after each epoch
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+    update_mini_batch: Callable[..., None]
+
+    def __init__(self, sizes: Iterable[int], dtype: Any) -> None:
+        self.dtype = as_dtype(dtype)
+        self.sizes = as_sizes(sizes)
+        self.num_layers = len(self.sizes)
+        self.weights: list[Array] = []
+        self.biases: list[Array] = []
+
+    @abstractmethod
+    def _output_error(self, z: Array, a: Array, y: Array) -> Array:
+        """Return the output error delta^L (BP1)."""
+
+    @abstractmethod
+    def _compiled_cost(self) -> str | None:
+        """Return the cost that the engine may train for, or None where the reader's own code has a say in gradients."""
+
+    @original
+    def feedforward(self, a: Array) -> Array:
+        """Return the output of the network if `a` is the input.
+
+        Parameters
+        ----------
+        a : ndarray of shape (n_in, 1)
+            The input, or several (n_in, m).
+
+        Returns
+        -------
+        ndarray of shape (n_L, 1)
+            Or (n_L, m).
+        """
+        for w, b in zip(self.weights, self.biases, strict=True):
+            a = self._functions.sigmoid(np.dot(w, a) + b)
+        return a
+
+    @original
+    def backprop(self, x: Array, y: Array) -> tuple[list[Array], list[Array]]:
+        """Return the gradient of the cost C_x of one example.
+
+        Parameters
+        ----------
+        x, y : ndarray of shapes (n_in, 1), (n_L, 1)
+            The input and the desired output.
+
+        Returns
+        -------
+        nabla_b, nabla_w : list of ndarray
+            Like `biases` and `weights`.
+        """
+        zs: list[Array] = []
+        activations = [x]
+        for w, b in zip(self.weights, self.biases, strict=True):
+            zs.append(np.dot(w, activations[-1]) + b)
+            activations.append(self._functions.sigmoid(zs[-1]))
+        delta = self._output_error(zs[-1], activations[-1], y)  # BP1
+        nabla_b, nabla_w = [delta], [np.dot(delta, activations[-2].T)]  # BP3, BP4
+        for i in range(2, len(activations)):
+            delta = np.dot(self.weights[-i + 1].T, delta) * self._functions.sigmoid_prime(zs[-i])  # BP2
+            nabla_b.insert(0, delta)
+            nabla_w.insert(0, np.dot(delta, activations[-i - 1].T))
+        return nabla_b, nabla_w
+
+
+def has_kept(net: Book, *methods: str) -> bool:
+    """Say whether these methods of a network are the book's, and its sigmoid and sigmoid_prime as well."""
+    functions = [net._functions.sigmoid, net._functions.sigmoid_prime]
+    return all(map(is_original, functions + [getattr(net, name) for name in methods]))
+
+
+def draw(net: Book, scale: Callable[[int], float]) -> None:
+    """Draw biases from N(0, 1) and weights from N(0, 1) / scale(n_in), in the book's order."""
+    biases = [gaussian(n, 1) for n in net.sizes[1:]]
+    weights = [gaussian(n, n_in) / scale(n_in) for n_in, n in pairwise(net.sizes)]
+    net.biases = [b.astype(net.dtype) for b in biases]
+    net.weights = [w.astype(net.dtype) for w in weights]
+
+
+def descend(net: Book, mini_batch: Iterable[Pair], eta: float, lmbda: float = 0.0, n: int = 1) -> None:
+    """Take a step of gradient descent on a mini-batch: what `update_mini_batch` of both networks does."""
+    pairs = Pairs("mini_batch", mini_batch, net)
+    pairs.refuse_none()
+    cost = net._compiled_cost()
+    if cost is not None:
+        rates = as_number("eta", eta), as_number("lmbda", lmbda) / as_number("n", n, positive=True)
+        if Engine(net, cost).train(pairs, np.arange(len(pairs)), len(pairs), *rates):
+            return
+    step_by_example(net, pairs.list, eta, lmbda / n)
+
+
+def step_by_example(net: Book, mini_batch: list[Pair], eta: float, decay: float) -> None:
+    """Take a step of gradient descent as the book does it, one example after the other."""
+    nabla_b = [np.zeros_like(b) for b in net.biases]
+    nabla_w = [np.zeros_like(w) for w in net.weights]
+    for x, y in mini_batch:
+        delta_nabla_b, delta_nabla_w = net.backprop(x, y)
+        nabla_b = [total + part for total, part in zip(nabla_b, delta_nabla_b, strict=True)]
+        nabla_w = [total + part for total, part in zip(nabla_w, delta_nabla_w, strict=True)]
+    rate = eta / len(mini_batch)
+    weights = [(1 - eta * decay) * w - rate * nw for w, nw in zip(net.weights, nabla_w, strict=True)]
+    biases = [b - rate * nb for b, nb in zip(net.biases, nabla_b, strict=True)]
+    # desired outputs in float64 have made float64 of all
+    net.weights = [w.astype(net.dtype, copy=False) for w in weights]
+    net.biases = [b.astype(net.dtype, copy=False) for b in biases]
+
+
+def count_right(net: Book, pairs: Pairs, *, convert: bool = False) -> int:
+    """Return for how many pairs the largest output is the y-th, or with `convert` that of the largest entry of y."""
+    engine = engine_for_outputs(net)
+    if engine is not None and len(pairs):
+        wanted = pairs.targets.argmax(axis=1) if convert else pairs.labels
+        return int(np.count_nonzero(engine.outputs(pairs).argmax(axis=0) == wanted))
+    answers = [(np.argmax(net.feedforward(x)), np.argmax(y) if convert else y) for x, y in pairs.list]
+    return sum(int(answer == y) for answer, y in answers)
+
+
+def engine_for_outputs(net: Book, cost: str = "quadratic") -> Engine | None:
+    """Return the engine with the network's parameters, or None where feedforward is the reader's own matter."""
+    return Engine(net, cost) if has_kept(net, "feedforward") else None

@@ -1,0 +1,382 @@
+"""The book's network2.py: the cross-entropy cost, better initial weights, L2, and monitoring (chapter 3)."""
+
+import json
+import sys
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbbp.files import write_aside
+from mbbp.nielsen.book import Book, count_right, descend, draw, engine_for_outputs, has_kept, original
+from mbbp.nielsen.epochs import Epochs
+from mbbp.nielsen.mnist_loader import vectorized_result
+from mbbp.nielsen.pairs import Pair, Pairs, as_evaluation
+from mbbp.parameters import Array
+from mbbp.validation import as_count, as_sizes
+
+Monitored = tuple[list[float], list[int], list[float], list[int]]
+
+
+class QuadraticCost:
+    """The cost 1/2 |a - y|^2."""
+
+    @staticmethod
+    def fn(a: Array, y: Array) -> float:
+        """Return the cost of an output for a desired output, (n_L, 1); of several (n_L, m), the sum."""
+        return 0.5 * float(np.linalg.norm(a - y)) ** 2
+
+    @staticmethod
+    def delta(z: Array, a: Array, y: Array) -> Array:
+        """Return the output error delta^L."""
+        return (a - y) * sigmoid_prime(z)
+
+
+class CrossEntropyCost:
+    """The cost -sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)]."""
+
+    @staticmethod
+    def fn(a: Array, y: Array) -> float:
+        """Return the cost of an output for a desired output, (n_L, 1); of several (n_L, m), the sum.
+
+        Where an output is 0 or 1, as desired, its term 0 ln 0 is 0.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.sum(np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a)))
+
+    @staticmethod
+    def delta(z: Array, a: Array, y: Array) -> Array:
+        """Return the output error delta^L, in which sigma'(z) has cancelled."""
+        return a - y
+
+
+# In which the engine can take their place: as long as the functions of the reader's cost are these very ones.
+_FN = (("quadratic", QuadraticCost.fn), ("cross_entropy", CrossEntropyCost.fn))
+_DELTA = (("quadratic", QuadraticCost.delta), ("cross_entropy", CrossEntropyCost.delta))
+
+
+def _named(function: Any, table: tuple[tuple[str, Any], ...]) -> str | None:
+    return next((name for name, one in table if one is function), None)
+
+
+class Network(Book):
+    """A feedforward network.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of neurons in each layer, the input layer first: [784, 30, 10].
+    cost : class
+        CrossEntropyCost, QuadraticCost, or one of your own with static methods `fn(a, y)` and `delta(z, a, y)`.
+    dtype : {"float64", "float32"}
+        Of the parameters and of all that is computed. The book's is float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are fewer than two layers or an empty one, or the dtype is another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mbbp.nielsen import network2
+    >>> net = network2.Network([2, 3, 1], cost=network2.QuadraticCost)
+    >>> pairs = [(np.zeros((2, 1)), np.ones((1, 1)))]
+    >>> evaluation_cost, _, _, training_accuracy = net.SGD(pairs, 1, 10, 0.5, monitor_training_accuracy=True)
+    Epoch 0 training complete
+    Accuracy on training data: 1 / 1
+    <BLANKLINE>
+    >>> evaluation_cost, training_accuracy
+    ([], [1])
+    """
+
+    _functions = sys.modules[__name__]
+    _watching = ("feedforward", "accuracy", "total_cost")
+
+    def __init__(self, sizes: Iterable[int], cost: Any = CrossEntropyCost, *, dtype: Any = "float64") -> None:
+        super().__init__(sizes, dtype)
+        self.default_weight_initializer()
+        self.cost = cost
+
+    def default_weight_initializer(self) -> None:
+        """Draw biases from N(0, 1), and weights from N(0, 1/n_in)."""
+        draw(self, np.sqrt)
+
+    def large_weight_initializer(self) -> None:
+        """Draw biases and weights from N(0, 1), as in chapter 1."""
+        draw(self, lambda n_in: 1.0)
+
+    def SGD(  # noqa: N802 -- the book's name
+        self,
+        training_data: Iterable[Pair],
+        epochs: int,
+        mini_batch_size: int,
+        eta: float,
+        lmbda: float = 0.0,
+        evaluation_data: Iterable[Pair] | None = None,
+        monitor_evaluation_cost: bool = False,
+        monitor_evaluation_accuracy: bool = False,
+        monitor_training_cost: bool = False,
+        monitor_training_accuracy: bool = False,
+        early_stopping_n: int = 0,
+    ) -> Monitored:
+        """Train by mini-batch stochastic gradient descent, and print what is monitored after every epoch.
+
+        Ctrl-C ends it within a fraction of a second, and keeps what was learnt.
+
+        Parameters
+        ----------
+        training_data : list of pairs (x, y)
+            Columns (n_in, 1) and (n_L, 1): inputs and desired outputs. A list is shuffled in place; any other iterable
+            will do too.
+        epochs : int
+            How often to go through them, at the most.
+        mini_batch_size : int
+            The pairs in a mini-batch; the last one of an epoch is what is left.
+        eta : float
+            The learning rate.
+        lmbda : float
+            The regularization parameter: each step multiplies the weights by 1 - eta lmbda / n.
+        evaluation_data : list of pairs (x, y)
+            Columns and their labels.
+        monitor_evaluation_cost, monitor_evaluation_accuracy, monitor_training_cost, monitor_training_accuracy : bool
+            What to compute, print and return.
+        early_stopping_n : int
+            End after so many epochs without a better accuracy, on the evaluation data if that is monitored, else on the
+            training data; 0 for never.
+
+        Returns
+        -------
+        evaluation_cost, evaluation_accuracy, training_cost, training_accuracy : list
+            A number for each epoch; empty where it is not monitored. An accuracy is how many are right.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as it should be; nothing has changed then.
+        """
+        count = as_count("epochs", epochs, least=0)
+        stopping = _Stopping(as_count("early_stopping_n", early_stopping_n, least=0))
+        if stopping.patience and not (monitor_evaluation_accuracy or monitor_training_accuracy):
+            raise ValueError("early_stopping_n: wants monitor_evaluation_accuracy or monitor_training_accuracy")
+        evaluation = as_evaluation("evaluation_data", evaluation_data, self)
+        if evaluation is None:
+            if monitor_evaluation_cost or monitor_evaluation_accuracy:
+                raise ValueError(
+                    "evaluation_data: is wanted by monitor_evaluation_cost and monitor_evaluation_accuracy"
+                )
+            evaluation = Pairs("evaluation_data", [], self)
+        elif has_kept(self, *self._watching):
+            if monitor_evaluation_accuracy:
+                evaluation.check("inputs", "labels")
+            if monitor_evaluation_cost and _named(self.cost.fn, _FN):
+                evaluation.check("inputs")
+                evaluation.unit_vectors(vectorized_result)
+
+        evaluation_cost: list[float] = []
+        evaluation_accuracy: list[int] = []
+        training_cost: list[float] = []
+        training_accuracy: list[int] = []
+        with Epochs(self, training_data, mini_batch_size, eta, lmbda) as training:
+            for number in range(count):
+                training.run()
+                print(f"Epoch {number} training complete")
+                if monitor_training_cost:
+                    cost = self.total_cost(self._given("total_cost", training.pairs), lmbda)
+                    training_cost.append(cost)
+                    print(f"Cost on training data: {cost}")
+                if monitor_training_accuracy:
+                    accuracy = self.accuracy(self._given("accuracy", training.pairs), convert=True)
+                    training_accuracy.append(accuracy)
+                    print(f"Accuracy on training data: {accuracy} / {training.n}")
+                if monitor_evaluation_cost:
+                    cost = self.total_cost(self._given("total_cost", evaluation), lmbda, convert=True)
+                    evaluation_cost.append(cost)
+                    print(f"Cost on evaluation data: {cost}")
+                if monitor_evaluation_accuracy:
+                    accuracy = self.accuracy(self._given("accuracy", evaluation))
+                    evaluation_accuracy.append(accuracy)
+                    if not has_kept(self, "accuracy"):
+                        accuracy = self.accuracy(evaluation.plain())  # the book asks once more for the line
+                    print(f"Accuracy on evaluation data: {accuracy} / {len(evaluation)}")
+                print()
+                if stopping.patience and stopping.is_over((evaluation_accuracy or training_accuracy)[-1]):
+                    break
+        return evaluation_cost, evaluation_accuracy, training_cost, training_accuracy
+
+    def _given(self, method: str, pairs: Pairs) -> Any:
+        return pairs if has_kept(self, method) else pairs.plain()
+
+    @original
+    def update_mini_batch(self, mini_batch: Iterable[Pair], eta: float, lmbda: float, n: int) -> None:
+        """Take a step of gradient descent on one mini-batch.
+
+        Parameters
+        ----------
+        mini_batch : list of pairs (x, y)
+            Inputs and desired outputs.
+        eta : float
+            The learning rate.
+        lmbda : float
+            The regularization parameter.
+        n : int
+            How many pairs the whole training set has.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as it should be; nothing has changed then.
+        """
+        descend(self, mini_batch, eta, lmbda, n)
+
+    @original
+    def accuracy(self, data: Iterable[Pair] | Pairs, convert: bool = False) -> int:
+        """Return for how many pairs (x, y) the output with the largest activation is the right one.
+
+        Parameters
+        ----------
+        data : list of pairs (x, y)
+            Columns and their labels.
+        convert : bool
+            Whether each y is a column (n_L, 1), as in training data, whose largest entry tells the label.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the pairs are not as they should be.
+        """
+        return count_right(self, Pairs.of("data", data, self), convert=convert)
+
+    @original
+    def total_cost(self, data: Iterable[Pair] | Pairs, lmbda: float, convert: bool = False) -> float:
+        """Return the mean cost of the pairs, and lmbda / 2n times the sum of the squared weights.
+
+        Parameters
+        ----------
+        data : list of pairs (x, y)
+            Columns (n_in, 1) and (n_L, 1).
+        lmbda : float
+            The regularization parameter.
+        convert : bool
+            Whether each y is a label, of which `vectorized_result` makes a column.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no pair, or they are not as they should be.
+        """
+        pairs = Pairs.of("data", data, self)
+        pairs.refuse_none()
+        squares = sum(np.linalg.norm(w) ** 2 for w in self.weights)
+        return self._mean_cost(pairs, convert) + 0.5 * (lmbda / len(pairs)) * float(squares)
+
+    def _mean_cost(self, pairs: Pairs, convert: bool) -> float:
+        name = _named(self.cost.fn, _FN)
+        engine = engine_for_outputs(self, name) if name else None
+        if engine is not None:
+            targets = pairs.unit_vectors(vectorized_result) if convert else pairs.targets
+            if self.dtype == np.float32:  # whose outputs are 1, and the book's logarithms infinite, from z = 17 on
+                return engine.mean_cost(pairs, targets)
+            with np.errstate(over="ignore"):
+                total = float(self.cost.fn(engine.outputs(pairs), targets.T))
+            if np.isfinite(total):
+                return total / len(pairs)
+        mean = 0.0
+        for x, y in pairs.list:
+            mean += self.cost.fn(self.feedforward(x), vectorized_result(y) if convert else y) / len(pairs)
+        return mean
+
+    def save(self, filename: str | Path) -> None:
+        """Write the network as JSON: sizes, weights, biases, and the name of the cost; `load` reads it.
+
+        What stood there stays until the new file is whole.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        text = json.dumps(
+            {
+                "sizes": list(self.sizes),
+                "weights": [w.tolist() for w in self.weights],
+                "biases": [b.tolist() for b in self.biases],
+                "cost": getattr(self.cost, "__name__", type(self.cost).__name__),
+            }
+        )
+        write_aside(filename, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+    def _output_error(self, z: Array, a: Array, y: Array) -> Array:
+        error: Array = self.cost.delta(z, a, y)
+        return error
+
+    def _compiled_cost(self) -> str | None:
+        return _named(self.cost.delta, _DELTA) if has_kept(self, "backprop") else None
+
+
+class _Stopping:
+    """Counts the epochs since the best accuracy."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience, self._best, self._since = patience, 0, 0
+
+    def is_over(self, accuracy: int) -> bool:
+        self._since = 0 if accuracy > self._best else self._since + 1
+        self._best = max(self._best, accuracy)
+        return self._since == self.patience
+
+
+def load(filename: str | Path, *, dtype: Any = "float64") -> Network:
+    """Read a network that `save`, or the book's own, wrote.
+
+    Parameters
+    ----------
+    filename : path
+        The file.
+    dtype : {"float64", "float32"}
+        Of the network.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it holds no network, or its cost is no class of this module.
+    """
+    try:
+        data = json.loads(Path(filename).read_text(encoding="utf-8"))
+        sizes, name = data["sizes"], data["cost"]
+        weights, biases = ([np.array(p) for p in data[part]] for part in ("weights", "biases"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"filename: {str(filename)!r} is damaged, or no network that save wrote ({error!r})"
+        ) from error
+    cost = getattr(sys.modules[__name__], str(name), None)
+    if not (hasattr(cost, "fn") and hasattr(cost, "delta")):
+        raise ValueError(
+            f"filename: {str(filename)!r} has the cost {name!r}, which is no class of {__name__}; for one of your own, "
+            f"set {__name__}.{name} first"
+        )
+    shapes = [w.shape for w in weights] + [b.shape for b in biases]
+    wanted = [(n, n_in) for n_in, n in pairwise(as_sizes(sizes))] + [(n, 1) for n in sizes[1:]]
+    if shapes != wanted:
+        raise ValueError(f"filename: {str(filename)!r} has sizes {sizes}, but weights and biases of shapes {shapes}")
+    net = Network(sizes, cost=cost, dtype=dtype)
+    net.weights = [w.astype(net.dtype) for w in weights]
+    net.biases = [b.astype(net.dtype) for b in biases]
+    return net
+
+
+@original
+def sigmoid(z: Array) -> Array:
+    """Return 1 / (1 + exp(-z))."""
+    with np.errstate(over="ignore"):
+        return 1.0 / (1.0 + np.exp(-z))
+
+
+@original
+def sigmoid_prime(z: Array) -> Array:
+    """Return sigma(z) (1 - sigma(z))."""
+    return sigmoid(z) * (1 - sigmoid(z))
