@@ -48,8 +48,8 @@ def trained(network, training, dtype, batch_size, sizes):
 @pytest.mark.parametrize("training", TRAININGS.values(), ids=TRAININGS)
 @pytest.mark.parametrize("network", NETWORKS, ids=NETWORKS)
 def test_training_is_the_same_to_the_bit(network, training, dtype, threads):
-    sizes = [13, 9, 7, 1 if network == "one output" else 4]
-    for batch_size in (1, 30, 66):
+    sizes = [13, 9, 17, 1 if network == "one output" else 4]
+    for batch_size in (1, 30, 66, 349):
         threads(1)
         alone = trained(NETWORKS[network], training, dtype, batch_size, sizes)
         for n in (2, 3):

@@ -22,7 +22,8 @@ from mbbp.kernels.elementwise import activate, all_finite, multiply_by_derivativ
 from mbbp.kernels.jit import DISABLED, compiled, inlined
 from mbbp.kernels.linking import BOUNDLESS, address_of, call
 from mbbp.kernels.products import add_columns, add_outer_products, affine, transposed_product
-from mbbp.kernels.team import Team, share_of_rows, wait
+from mbbp.kernels.team import Team, share, share_of_rows, wait
+from mbbp.kernels.tile import ROWS
 from mbbp.kernels.views import borrowed, flat, matrix, part, rows_as_columns, vector_at
 
 Array = NDArray[Any]
@@ -217,7 +218,8 @@ def _backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team
         if layer > 0 or last == 0:
             wait(team)  # for all errors of this layer and the one before, and for all who need the weights as they are
         D, A = matrix(work, errors, n_out, m), matrix(work, A_start, n_in, m)
-        first, end = share_of_rows(team, n_in)
+        # a single neuron's weights are a row, and cut short it might be summed in another way
+        first, end = share(team, n_in, ROWS if n_out > 1 else n_in)
         add_outer_products(keep, matrix(target, parameter, n_out, n_in), D, A, first, end, multiplier)
         if team.rank == team.size - 1:
             g = part(target, parameter + n_out * n_in, n_out)
