@@ -17,15 +17,15 @@ from mbbp.kernels.tile import VECTOR_BYTES
 ARE_SHARP = VECTOR_BYTES == 64
 
 FLOORS = [
-    Floor((2, 3, 1), 4, over_book=32, over_numpy=8.0, roof=0.0),
-    Floor((4, 32, 16, 4), 32, over_book=108, over_numpy=4.3, roof=0.115),
-    Floor((24, 8, 2), 200, over_book=215, over_numpy=1.75, roof=0.075),
-    Floor((10, 64, 64, 1), 32, over_book=54, over_numpy=2.75, roof=0.36),
-    Floor((784, 30, 10), 10, over_book=21.5, over_numpy=3.7, roof=0.43),
-    Floor((784, 30, 10), 32, over_book=25, over_numpy=1.8, roof=0.52),
-    Floor((784, 100, 10), 10, over_book=14.7, over_numpy=3.05, roof=0.47),
+    Floor((2, 3, 1), 4, over_book=118, over_numpy=29, roof=0.0),
+    Floor((4, 32, 16, 4), 32, over_book=225, over_numpy=8.9, roof=0.215),
+    Floor((24, 8, 2), 200, over_book=490, over_numpy=4.0, roof=0.155),
+    Floor((10, 64, 64, 1), 32, over_book=73, over_numpy=3.7, roof=0.44),
+    Floor((784, 30, 10), 10, over_book=23, over_numpy=3.9, roof=0.42),
+    Floor((784, 30, 10), 32, over_book=24.5, over_numpy=1.88, roof=0.47),
+    Floor((784, 100, 10), 10, over_book=15.5, over_numpy=3.15, roof=0.47),
     Floor((784, 128, 64, 10), 128, over_book=19, over_numpy=1.17, roof=0.65),
-    Floor((784, 800, 10), 128, over_book=23, over_numpy=1.12, roof=0.65),
+    Floor((784, 800, 10), 128, over_book=24, over_numpy=1.12, roof=0.65),
 ]
 
 

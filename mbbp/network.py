@@ -17,7 +17,7 @@ from mbbp.kernels import propagation
 from mbbp.kernels.team import make_team
 from mbbp.layers import Layer
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
-from mbbp.threads import get_threads
+from mbbp.threads import worthwhile_threads
 from mbbp.training import OptimizerState, fit
 from mbbp.validation import (
     as_dtype,
@@ -167,10 +167,14 @@ class Network:
         if quick is not None:
             return quick
         inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype, are_finite=True)
-        out = self.outputs(inputs, pixels)
-        if out is None:
+        m = max(len(inputs), len(pixels))
+        out = np.empty((m, self.sizes[-1]), self.dtype)
+        are_finite = self._in_chunks(
+            m,
+            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
+        )
+        if not all(are_finite):
             as_inputs("X", X, self.sizes[0], self.dtype)  # which says where
-        assert out is not None
         return out.T
 
     def _feedforward_few(self, X: ArrayLike) -> Array | None:
@@ -350,16 +354,6 @@ class Network:
         weights = as_example_weights("example_weights", example_weights, m, self.dtype)
         return propagation.Examples(inputs, pixels, targets.T, weights, labels_of(targets))
 
-    def outputs(self, inputs: Array, pixels: Array) -> Array | None:
-        """Return the outputs (m, n_L) for checked inputs, or None if one of them is not finite; see `as_inputs`."""
-        m = max(len(inputs), len(pixels))
-        out = np.empty((m, self.sizes[-1]), self.dtype)
-        are_finite = self._in_chunks(
-            m,
-            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
-        )
-        return out if all(are_finite) else None
-
     def score(self, examples: propagation.Examples) -> tuple[float, float]:
         """Return the mean cost and the accuracy on checked examples."""
         m = examples.labels.size
@@ -376,7 +370,7 @@ class Network:
     def _in_chunks(self, m: int, run: Callable[[int, int, Array], Any]) -> list[Any]:
         """Run over m columns, in stretches of whole chunks, one a thread; return what each returns."""
         n_chunks = math.ceil(m / CHUNK)
-        threads = min(get_threads(), n_chunks)
+        threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
 
         def stretch(start: int, stop: int) -> Any:

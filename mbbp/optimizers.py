@@ -45,10 +45,9 @@ class Optimizer:
         """Return the optimizer as the kernels see it."""
         # A setting may be given as an int, and the kernels would be compiled anew for that.
         first, second, epsilon = (float(number) for number in self.coefficients())
-        limit = math.inf if clip_norm is None else clip_norm
-        return updates.Optimizer(
-            self.code, first, second, epsilon, learning_rate, l2, float(self.weight_decay), limit, state, steps
-        )
+        limit = math.inf if clip_norm is None else float(clip_norm)
+        rates = float(learning_rate), float(l2), float(self.weight_decay)
+        return updates.Optimizer(self.code, first, second, epsilon, *rates, limit, state, steps)
 
 
 @dataclass(frozen=True)

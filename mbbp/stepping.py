@@ -10,18 +10,16 @@ from mbbp.kernels.propagation import Examples, Model, workspace_size
 from mbbp.kernels.team import make_team
 from mbbp.kernels.updates import Optimizer
 from mbbp.parameters import Array
-from mbbp.threads import get_threads
+from mbbp.threads import worthwhile_threads
 
-# What makes a second thread worth its waits at barriers.
-LEAST_OPERATIONS = 10e6  # floating-point operations of a step for each thread: some 100 microseconds
 LEAST_EXAMPLES = 32  # of a mini-batch for each thread: it has whole tiles then
 
 
-def worthwhile_threads(sizes: list[int], batch_size: int) -> int:
+def threads_for_step(sizes: list[int], batch_size: int) -> int:
     """Return how many of the threads that may be used make a step of training faster."""
     products = [n_in * n_out for n_in, n_out in pairwise(sizes)]
     operations = 2 * batch_size * (3 * sum(products) - products[0])
-    return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS), batch_size // LEAST_EXAMPLES))
+    return max(1, min(worthwhile_threads(operations), batch_size // LEAST_EXAMPLES))
 
 
 class Stepper:
@@ -39,7 +37,7 @@ class Stepper:
 
     def __init__(self, model: Model, examples: Examples, batch_size: int) -> None:
         sizes = [int(n) for n in model.sizes]
-        self.threads = worthwhile_threads(sizes, batch_size)
+        self.threads = threads_for_step(sizes, batch_size)
         self._model, self._examples, self._batch_size = model, examples, batch_size
         self._work = np.empty(workspace_size(sizes, batch_size, self.threads), model.theta.dtype)
         self._gradient = np.empty_like(model.theta)

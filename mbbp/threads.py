@@ -29,3 +29,12 @@ def set_threads(n: int | None) -> None:
 def get_threads() -> int:
     """Return how many threads the engine may use."""
     return _threads or available_cores()
+
+
+# Of each thread: some 200 microseconds. Below it, starting and waiting for another thread costs more than it saves.
+LEAST_OPERATIONS = 20e6
+
+
+def worthwhile_threads(operations: float) -> int:
+    """Return how many of the threads that may be used make so many floating-point operations faster."""
+    return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS)))

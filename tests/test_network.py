@@ -20,8 +20,9 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 @pytest.fixture
-def threads():
-    """Return the function that sets how many threads are used; afterwards it is as before."""
+def threads(monkeypatch):
+    """Return the function that sets how many threads are used, however little there is to do; afterwards as before."""
+    monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
 

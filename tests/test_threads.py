@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mbbp
+import mbbp.threads
 from mbbp import stepping
 from mbbp.kernels.team import make_team, share, wait
 from mbbp.kernels.tile import ROWS
@@ -29,7 +30,7 @@ TRAININGS = {
 @pytest.fixture
 def threads(monkeypatch):
     """Let even a tiny step be shared."""
-    monkeypatch.setattr(stepping, "LEAST_OPERATIONS", 1)
+    monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     monkeypatch.setattr(stepping, "LEAST_EXAMPLES", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
@@ -62,15 +63,15 @@ def test_a_large_step_is_shared_by_itself_and_gives_the_same():
     def train(n):
         mbbp.set_threads(n)
         try:
-            return trained({}, {}, "float32", 128, [300, 200, 10])
+            return trained({}, {}, "float32", 128, [600, 200, 10])
         finally:
             mbbp.set_threads(None)
 
     assert train(2) == train(1)
     mbbp.set_threads(2)
     try:
-        assert stepping.worthwhile_threads([300, 200, 10], 128) == 2
-        assert stepping.worthwhile_threads([784, 30, 10], 10) == 1
+        assert stepping.threads_for_step([600, 200, 10], 128) == 2
+        assert stepping.threads_for_step([784, 30, 10], 10) == 1
     finally:
         mbbp.set_threads(None)
 

@@ -114,6 +114,7 @@ def test_a_shuffle_is_of_the_examples_and_new_in_every_epoch():
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_change_no_bit(threads, monkeypatch):
     monkeypatch.setattr(mbbp.threads, "_threads", None)  # and back, afterwards
+    monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     X, y = labelled(n=700, seed=1)
     mbbp.set_threads(1)
     alone = trained(validation_data=(X, y))

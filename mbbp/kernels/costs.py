@@ -32,7 +32,7 @@ def _cross_entropy(z, y):
         z_part, y_part = z[start : start + 512], y[start : start + 512]
         for j in range(z_part.size):
             total += max(z_part[j], 0) - y_part[j] * z_part[j]
-            product *= 1.0 + exp(-abs(z_part[j]))
+            product *= 1.0 + np.float64(exp(-abs(z_part[j])))
         total += math.log(product)
         product = 1.0
     return total
@@ -62,7 +62,7 @@ def _log_likelihood(z, a, y, n):
             if output <= SMALLEST:
                 total += target * _from_inputs(z, start, n, j)
             elif target == 1:
-                product *= output
+                product *= np.float64(output)
                 if product < SMALLEST:  # then one more factor is far from underflow
                     total -= math.log(product)
                     product = 1.0

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from mbbp.nielsen.engine import Engine
-from mbbp.nielsen.pairs import Pair, Pairs
+from mbbp.nielsen.pairs import Pair, Pairs, TrainingPairs
 from mbbp.parameters import Array
 from mbbp.validation import as_dtype, as_number, as_sizes
 
@@ -132,12 +132,12 @@ def draw(net: Book, scale: Callable[[int], float]) -> None:
 
 def descend(net: Book, mini_batch: Iterable[Pair], eta: float, lmbda: float = 0.0, n: int = 1) -> None:
     """Take a step of gradient descent on a mini-batch: what `update_mini_batch` of both networks does."""
-    pairs = Pairs("mini_batch", mini_batch, net)
+    pairs = TrainingPairs("mini_batch", mini_batch, net)
     pairs.refuse_none()
     cost = net._compiled_cost()
     if cost is not None:
         rates = as_number("eta", eta), as_number("lmbda", lmbda) / as_number("n", n, positive=True)
-        if Engine(net, cost).train(pairs, np.arange(len(pairs)), len(pairs), *rates):
+        if Engine(net, cost).train(pairs, pairs.order, len(pairs), *rates):
             return
     step_by_example(net, pairs.list, eta, lmbda / n)
 

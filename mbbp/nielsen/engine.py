@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Multiplications, about, between two looks for Ctrl-C: a tenth of a second. A step costs what STEP of them do on top.
 PIECE, STEP = 2_000_000_000, 20_000
 
+BLOCK = 4096  # examples that are widened together, where they are kept in float32 for a float64 network
+
 
 class Engine:
     """The engine for one network; it has parameters of its own, and reads the network's whenever it is asked for work.
@@ -42,7 +44,6 @@ class Engine:
             raise ValueError(f"weights: a list of matrices, one for each layer, is wanted, got shapes [{shapes}]")
         sizes = [weights[0].shape[1], *(w.shape[0] for w in weights)]
         self.net, self.cost = net, cost
-        self._kept: Examples | None = None
         self.network = Network(sizes, "sigmoid", cost, net.dtype, lambda rng, n_in, n_out: _zeros(n_in, n_out))
         self.read()
 
@@ -68,13 +69,15 @@ class Engine:
 
     def outputs(self, pairs: Pairs) -> Array:
         """Return the outputs a^L for the x of each pair, (n_L, n)."""
-        outputs = self.network.outputs(pairs.inputs, _no_pixels(pairs.inputs))
-        assert outputs is not None, "pairs are looked through when they are made"
-        return outputs.T
+        inputs, n = pairs.inputs, len(pairs)
+        if inputs.dtype == self.network.dtype:
+            return self.network.feedforward(inputs.T)
+        blocks = (inputs[start : start + BLOCK].astype(self.network.dtype) for start in range(0, n, BLOCK))
+        return np.hstack([self.network.feedforward(block.T) for block in blocks])
 
     def mean_cost(self, pairs: Pairs, targets: Array) -> float:
         """Return the mean cost for the x of each pair and the rows of targets (n, n_L)."""
-        return self.network.score(self._examples(pairs.inputs, targets))[0]
+        return self.network.score(self._examples(pairs.inputs, targets, labels_of(targets.T)))[0]
 
     def train(self, pairs: Pairs, order: Array, mini_batch_size: int, eta: float, decay: float) -> bool:
         """Train on the pairs in this order, one mini-batch after the other, and write what comes of it.
@@ -104,15 +107,14 @@ class Engine:
         """
         self.read()
         network, m = self.network, min(mini_batch_size, order.size)
-        examples = self._examples(pairs.inputs, pairs.targets)
+        examples = self._examples(pairs.inputs, pairs.targets, pairs.answers)
         optimizer = SGD().compiled(eta, decay, None, *SGD().start(network.theta.size, network.dtype))
         stepper, totals = Stepper(network.model, examples, m), np.zeros(4)
         piece = m * max(1, PIECE // (5 * network.theta.size * m + STEP))
         is_finite = True
         try:
             for start in range(0, order.size, piece):
-                part = order[start : start + piece]
-                if not stepper.run(part, optimizer, totals):
+                if not stepper.run(order[start : start + piece], optimizer, totals):
                     is_finite = False
                     break
         finally:
@@ -121,19 +123,10 @@ class Engine:
                 self.write()
         return is_finite
 
-    def _examples(self, inputs: Array, targets: Array) -> Examples:
-        kept = self._kept
-        if kept is None or kept.inputs is not inputs or kept.targets is not targets:
-            weights = as_example_weights("", None, 0, self.network.dtype)
-            kept = Examples(inputs, _no_pixels(inputs), targets, weights, labels_of(targets.T))
-            self._kept = kept
-        return kept
-
-
-def _no_pixels(inputs: Array) -> Array:
-    pixels = np.empty((0, inputs.shape[1]), np.uint8)
-    pixels.flags.writeable = False  # as all examples are, to the kernels
-    return pixels
+    def _examples(self, inputs: Array, targets: Array, labels: Array) -> Examples:
+        pixels = np.empty((0, inputs.shape[1]), np.uint8)
+        pixels.flags.writeable = False
+        return Examples(inputs, pixels, targets, as_example_weights("", None, 0, self.network.dtype), labels)
 
 
 def _zeros(n_in: int, n_out: int) -> tuple[Array, Array]:

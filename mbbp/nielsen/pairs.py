@@ -12,7 +12,7 @@ import numpy as np
 from mbbp.kernels.elementwise import all_finite
 from mbbp.nielsen import shuffling
 from mbbp.parameters import Array
-from mbbp.validation import NUMERIC_KINDS, as_numeric_array
+from mbbp.validation import NUMERIC_KINDS, as_numeric_array, labels_of
 
 if TYPE_CHECKING:
     from mbbp.nielsen.book import Book
@@ -44,6 +44,8 @@ class Pairs:
     TypeError
         If the data cannot be gone through.
     """
+
+    _may_be_narrow = False
 
     def __init__(self, argument: str, data: Iterable[Pair], net: "Book") -> None:
         self.argument, self._net = argument, net
@@ -95,7 +97,7 @@ class Pairs:
             If there is no pair, or an x is no column (n_in, 1) of finite real numbers.
         """
         n_in = np.shape(self._net.weights[0])[1]
-        return _as_rows(self.argument, "x", self._columns[0], n_in, self._net.dtype)
+        return _as_rows(self.argument, "x", self._columns[0], n_in, self._net.dtype, may_be_narrow=self._may_be_narrow)
 
     @cached_property
     def targets(self) -> Array:
@@ -107,6 +109,11 @@ class Pairs:
             If there is no pair, or a y is no column (n_L, 1) of finite real numbers.
         """
         return _as_rows(self.argument, "y", self._columns[1], np.shape(self._net.weights[-1])[0], self._net.dtype)
+
+    @cached_property
+    def answers(self) -> Array:
+        """Which entry of each target is the largest, (n,), as the engine wants it."""
+        return labels_of(self.targets.T)
 
     @cached_property
     def labels(self) -> Array:
@@ -171,7 +178,9 @@ def as_evaluation(argument: str, data: Iterable[Pair] | None, net: "Book") -> Pa
     return pairs
 
 
-def _as_rows(argument: str, part: str, columns: list[Any], n: int, dtype: np.dtype[Any]) -> Array:
+def _as_rows(
+    argument: str, part: str, columns: list[Any], n: int, dtype: np.dtype[Any], *, may_be_narrow: bool = False
+) -> Array:
     """Return columns (n, 1) as the rows of one matrix, looked through for NaN and inf while it is made."""
     look = operator.attrgetter("shape", "dtype")
     try:
@@ -186,6 +195,9 @@ def _as_rows(argument: str, part: str, columns: list[Any], n: int, dtype: np.dty
             _refuse_column(f"{argument}[{i}]", part, n, shape, kind)
     if n == 1:
         columns = [np.reshape(column, (1, 1)) for column in columns]
+    if may_be_narrow and all(np.can_cast(kind, np.float32) for _, kind in kinds):
+        dtype = np.dtype(np.float32)
+
     rows = np.empty((len(columns), n), dtype)
     flat = rows.reshape(-1, 1)
     read_only = rows.view()
@@ -223,16 +235,19 @@ def _refuse_not_finite(argument: str, part: str, columns: list[Any], start: int,
 
 
 class TrainingPairs(Pairs):
-    """Pairs that are shuffled anew for every epoch.
+    """Pairs to train on, which may be shuffled anew for every epoch.
 
     The engine is given the order, not the pairs; so the list itself is put into it only where somebody may look, and at
-    the end.
+    the end. The inputs are kept in float32 where that holds them all, as it holds the book's data, even for a float64
+    network: the engine widens what it reads, and half as much memory is read.
 
     Attributes
     ----------
     order : int64 (n,)
         Which row of `inputs` and `targets` comes where.
     """
+
+    _may_be_narrow = True
 
     def __init__(self, argument: str, data: Iterable[Pair], net: "Book") -> None:
         super().__init__(argument, data, net)
@@ -242,7 +257,7 @@ class TrainingPairs(Pairs):
         self._taken = self.list.copy()
         self.order = np.arange(len(self))
         self._may_differ = False
-        for made in ("_columns", "inputs", "targets", "labels"):
+        for made in ("_columns", "inputs", "targets", "answers", "labels"):
             self.__dict__.pop(made, None)
 
     def _in_order(self) -> list[Pair]:
