@@ -27,6 +27,7 @@ from mbbp.validation import (
     as_sizes,
     as_targets,
     labels_of,
+    pixel_values,
 )
 
 # Columns that go through the network together where there are many: enough to keep the kernels busy, few enough for the
@@ -105,6 +106,8 @@ class Network:
             layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
 
     def _build(self, activations: list[Activation], theta: Array) -> None:
+        for made_of_theta in ("model", "_quick"):
+            self.__dict__.pop(made_of_theta, None)
         self._theta = theta
         weights, biases = parameter_views(theta, self.sizes)
         self.layers = [Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True)]
@@ -189,8 +192,10 @@ class Network:
         if n_in != self.sizes[0] or not 0 < m <= FEW or not (flags.f_contiguous and flags.behaved):
             return None
         packed_model, n_out, spare = self._quick
-        # a thread that finds no spare workspace makes one
-        work = spare.pop() if spare else np.empty(propagation.workspace_size(self.sizes, FEW), self.dtype)
+        try:
+            work = spare.pop()
+        except IndexError:  # each thread that asks at the same time has one
+            work = np.empty(propagation.workspace_size(self.sizes, FEW), self.dtype)
         out = np.empty((m, n_out), self.dtype)
         is_finite = propagation.predict_few(packed_model, X.T, work, out)
         spare.append(work)
@@ -213,7 +218,7 @@ class Network:
         work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
         out = np.empty((m, self.sizes[-1]), self.dtype)
         propagation.predict(self.model, inputs, pixels, 0, m, m, work, out)
-        given = np.multiply(pixels, self.dtype.type(propagation.PIXEL)) if len(pixels) else inputs.copy()
+        given = pixel_values(pixels, self.dtype) if len(pixels) else inputs.copy()
         hidden = [propagation.layer_block(work, self.sizes, m, i)[1] for i in range(len(self.layers))]
         return [given.T, *hidden]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mbbp.kernels import epoch
 from mbbp.kernels.propagation import Examples, Model, workspace_size
-from mbbp.kernels.team import make_team
+from mbbp.kernels.team import Team, give_up, make_team
 from mbbp.kernels.updates import Optimizer
 from mbbp.parameters import Array
 from mbbp.threads import worthwhile_threads
@@ -41,16 +41,34 @@ class Stepper:
         self._model, self._examples, self._batch_size = model, examples, batch_size
         self._work = np.empty(workspace_size(sizes, batch_size, self.threads), model.theta.dtype)
         self._gradient = np.empty_like(model.theta)
-        self._team = make_team(self.threads)
 
     def run(self, order: Array, optimizer: Optimizer, totals: Array, *, measure_norm: bool = False) -> bool:
         """Take a step for every mini-batch of the columns in `order`; see `kernels.epoch.train`."""
         shared = (self._model, self._examples, order, self._batch_size, optimizer, self._work, self._gradient)
-        ends = (totals, measure_norm)
-        others = [Thread(target=epoch.train, args=(*shared, *ends, member)) for member in self._team[1:]]
-        for thread in others:
-            thread.start()
-        stayed_finite: bool = epoch.train(*shared, *ends, self._team[0])
-        for thread in others:
-            thread.join()
+        team = make_team(self.threads)
+        errors: list[BaseException] = []
+
+        def work(member: Team) -> bool:
+            try:
+                stayed_finite: bool = epoch.train(*shared, totals, measure_norm, member)
+            except BaseException as error:
+                give_up(member)
+                errors.append(error)
+                return False
+            return stayed_finite
+
+        others = [Thread(target=work, args=(member,)) for member in team[1:]]
+        try:
+            for thread in others:
+                thread.start()
+            stayed_finite = work(team[0])
+        except BaseException:
+            give_up(team[0])
+            raise
+        finally:
+            for thread in others:
+                if thread.ident is not None:
+                    thread.join()
+        if errors:
+            raise errors[0]
         return stayed_finite

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.kernels.elementwise import all_finite
+from mbbp.kernels.propagation import PIXEL
 from mbbp.parameters import Array
 
 NUMERIC_KINDS = "buif"
@@ -223,6 +224,11 @@ def as_inputs(
     return _read_only(np.empty((0, n_rows), dtype)), _read_only(pixels.T)
 
 
+def pixel_values(pixels: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the numbers that pixels stand for, as the kernels make them."""
+    return np.multiply(pixels, dtype.type(PIXEL))
+
+
 def _check_columns(argument: str, array: Array, n_rows: int) -> None:
     if array.ndim != 2:
         hint = f"; a single example is {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
@@ -333,6 +339,8 @@ def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np
     weights = as_numeric_array(argument, value)
     if weights.shape != (m,):
         raise ValueError(f"{argument}: {m} numbers, one an example, are wanted, got shape {weights.shape}")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError(f"{argument}: finite numbers of at least 0, not all of them 0, are wanted")
-    return _read_only(weights.astype(dtype))
+    with np.errstate(over="ignore", under="ignore"):
+        factors = weights.astype(dtype)
+    if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
+        raise ValueError(f"{argument}: finite numbers of at least 0, not all of them 0, are wanted (as {dtype})")
+    return _read_only(factors)

@@ -162,3 +162,10 @@ def test_weights_that_make_no_sense_are_refused(options, error, message):
 def test_class_weights_want_classes():
     with pytest.raises(ValueError, match="class_weights: only for classification"):
         network().fit(*continuous(), class_weights="balanced")
+
+
+@pytest.mark.parametrize("weight", [1e39, 1e-60])
+def test_factors_that_float32_does_not_hold_are_refused(weight):
+    net = mbbp.Network([2, 2], rng=0)
+    with pytest.raises(ValueError, match="example_weights: finite numbers"):
+        net.cost(np.zeros((2, 2)), [0, 1], example_weights=[weight, weight])

@@ -117,6 +117,16 @@ def test_bytes_are_pixels(order, dtype, rng):
     np.testing.assert_allclose(ours.theta, theirs.theta, rtol=0, atol=1e-6 if dtype == "float32" else 1e-12)
 
 
+def test_bytes_are_pixels_to_the_chapter_too(rng):
+    net = build("float64")
+    pixels = rng.integers(0, 256, (4, M)).astype(np.uint8)
+    gradient = net.gradient(pixels, LABELS).theta
+    np.testing.assert_allclose(mbbp.chapter2.backpropagation(net, pixels, LABELS).theta, gradient, rtol=0, atol=1e-13)
+    _, activations = mbbp.chapter2.feedforward_by_matrix(net, pixels)
+    np.testing.assert_allclose(activations[3], net.feedforward(pixels), rtol=0, atol=1e-13)
+    assert str(mbbp.diagnose(net, pixels, LABELS)) == str(mbbp.diagnose(net, pixels / 255, LABELS))
+
+
 def test_bytes_are_not_copied():
     pixels = np.zeros((M, 4), np.uint8)
     assert np.shares_memory(build("float32").examples(pixels.T, LABELS).pixels, pixels)

@@ -206,3 +206,16 @@ def test_a_name_means_the_optimizer_with_its_defaults(name):
 def test_settings_that_make_no_sense_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_shrinkage_that_float32_rounds_away_is_not_lost(rng):
+    X, Y = rng.random((5, 100)), rng.random((2, 100))
+
+    def trained(dtype, **options):
+        net = mbbp.Network([5, 4, 2], dtype=dtype, rng=0)
+        net.fit(X, Y, epochs=60, batch_size=10, learning_rate=0.01, shuffle=False, progress=False, **options)
+        return net.theta.astype(float)
+
+    l2 = 2e-6 * 100
+    exact, rounded, without = trained("float64", l2=l2), trained("float32", l2=l2), trained("float64")
+    assert np.abs(rounded - exact).max() < 0.5 * np.abs(without - exact).max()

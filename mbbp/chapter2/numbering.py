@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_count, parameter_views
-from mbbp.validation import as_columns, as_count
+from mbbp.validation import as_count, as_inputs, pixel_values
 
 ByLayer = dict[int, Array]
 Functions = dict[int, Callable[[Array], Array]]
@@ -79,7 +79,8 @@ def inputs(net: Network, X: ArrayLike) -> Array:
     ValueError, TypeError
         If X has the wrong shape, no column, or NaN or inf in it.
     """
-    return as_columns("X", X, as_network(net).sizes[0], net.dtype).astype(np.float64)
+    numbers, pixels = as_inputs("X", X, as_network(net).sizes[0], net.dtype)
+    return (pixel_values(pixels, net.dtype) if len(pixels) else numbers).T.astype(np.float64)
 
 
 def examples(net: Network, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:

@@ -58,6 +58,7 @@ def _log_likelihood(z, a, y, n):
         for j in range(n):
             target, output = y[start + j], a[start + j]
             if target == 0:
+                total += target * output  # nothing, or NaN
                 continue
             if output <= SMALLEST:
                 total += target * _from_inputs(z, start, n, j)

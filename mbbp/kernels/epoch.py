@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from mbbp.kernels.codes import MOMENTUM, SGD
 from mbbp.kernels.elementwise import scale
 from mbbp.kernels.jit import compiled
@@ -49,7 +51,8 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
     Returns
     -------
     bool
-        Whether the cost stayed finite. If not, the step that would have used it was not taken.
+        Whether the cost stayed finite. If not, the step that would have used it was not taken. False also if the team
+        was given up.
     """
     model, examples = borrowed_model(model), borrowed_examples(examples)
     work, gradient, order, totals = borrowed(work), borrowed(gradient), borrowed(order), borrowed(totals)
@@ -65,39 +68,44 @@ def train(model, examples, order, batch_size, optimizer, work, gradient, totals,
         start, stop = share_of_rows(team, m)
         load(examples, columns, work, start, stop)
         forward(model, inputs_of(model, work, start, stop), work, m, start, stop, team.rank)
-        wait(team)  # for all outputs
+        if not wait(team):  # for all outputs
+            return False
         if is_first:
             totals[3] = score(model, work, m, is_weighted)
             totals[0] += totals[3]
             totals[1] += count_correct(model, work, columns, examples.labels)
-        wait(team)  # for the cost
-        if not math.isfinite(totals[3]):
+        if not wait(team) or not math.isfinite(totals[3]):  # for the cost
             return False
         steps += 1
         needs_gradient = clips or (measure_norm and begin + m == n)
         rate, decay = optimizer.learning_rate, optimizer.learning_rate * optimizer.weight_decay
-        if optimizer.code == SGD and not needs_gradient:
-            keep = number(1.0 - rate * optimizer.l2 - decay)
+        shrink = rate * optimizer.l2 + decay
+        keep = number(1.0 - shrink)
+        if optimizer.code == SGD and not needs_gradient and abs(1.0 - np.float64(keep) - shrink) <= 0.01 * shrink:
             backward(model, work, m, is_weighted, model.theta, keep, number(1), number(-rate / m), team)
         elif optimizer.code == MOMENTUM and not needs_gradient and optimizer.l2 == 0:
             velocity, mu = borrowed(optimizer.state[0]), number(optimizer.first)
             backward(model, work, m, is_weighted, velocity, mu, mu, number(-rate / m), team)
-            wait(team)  # for all velocities
+            if not wait(team):  # for all velocities
+                return False
             first, end = share(team, velocity.size, LINE)
             move(velocity, model.sizes, model.theta, 1.0 - decay, first, end)
         else:
             backward(model, work, m, is_weighted, gradient, number(0), number(0), number(1.0 / m), team)
-            wait(team)  # for the whole gradient
+            if not wait(team):  # for the whole gradient
+                return False
             first, end = share(team, gradient.size, LINE)
             if needs_gradient:
                 length = norm(gradient)
-                wait(team)  # until all have measured it
+                if not wait(team):  # until all have measured it
+                    return False
                 if is_first:
                     totals[2] = length
                 if length > optimizer.clip_norm:
                     scale(part(gradient, first, end - first), number(optimizer.clip_norm / length))
             update(optimizer, steps, model.sizes, model.theta, gradient, first, end)
-        wait(team)  # for all parameters
-    if is_first:
-        optimizer.steps[0] = steps
+        if is_first:
+            optimizer.steps[0] = steps
+        if not wait(team):  # for all parameters
+            return False
     return True

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from mbbp.kernels.jit import DISABLED, address_of_compiled
@@ -51,6 +52,9 @@ else:
     @intrinsic
     def call(_, address, arguments):
         """Call the function at an address; of arrays it gets a pointer to their first number."""
+        fitting = (types.Array, types.Float)
+        if not all(isinstance(kind, fitting) or types.unliteral(kind) == types.int64 for kind in arguments):
+            raise TypingError(f"arrays, floats and int64 are wanted, got {arguments}")
 
         def codegen(context, builder, signature, values):
             kinds = signature.args[1]

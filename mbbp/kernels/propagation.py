@@ -57,8 +57,9 @@ class Examples(NamedTuple):
 
     @property
     def X(self) -> Array:  # noqa: N802
-        """The inputs (n_in, n), one example a column, as they were given."""
-        return (self.pixels if self.pixels.size else self.inputs).T
+        """The inputs (n_in, n), one example a column, pixels as the numbers that they stand for."""
+        pixels = np.multiply(self.pixels, self.targets.dtype.type(PIXEL))
+        return (pixels if len(pixels) else self.inputs).T
 
     @property
     def Y(self) -> Array:  # noqa: N802
@@ -215,8 +216,9 @@ def _backward(model, work, m, is_weighted, target, keep, keep_biases, rate, team
             D = _columns(work, errors, n_out, start, stop)
             transposed_product(matrix(theta, parameter, n_out, n_in), D, D_back, multiplier)
             multiply_by_derivative(rules[layer - 1], Z, A, D_back)
-        if layer > 0 or last == 0:
-            wait(team)  # for all errors of this layer and the one before, and for all who need the weights as they are
+        # for all errors of this layer and the one before, and for all who need the weights as they are
+        if (layer > 0 or last == 0) and not wait(team):
+            return
         D, A = matrix(work, errors, n_out, m), matrix(work, A_start, n_in, m)
         # a single neuron's weights are a row, and cut short it might be summed in another way
         first, end = share(team, n_in, ROWS if n_out > 1 else n_in)
@@ -331,7 +333,7 @@ def count_correct(model, work, columns, labels):
     for i in range(m):
         label = labels[columns[i]]
         if n_out == 1:
-            correct += (A[0, i] > 0.5) == (label == 1)
+            correct += (A[0, i] > 0.5) == (label == 1) and A[0, i] == A[0, i]  # NaN is never right
             continue
         output = A[label, i]
         beaten = 0

@@ -5,6 +5,7 @@ of threads.
 """
 
 import os
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,18 +25,23 @@ class Team(NamedTuple):
 
     rank: int  # from 0
     size: int
-    arrivals: NDArray[Any]  # int64 (size * SLOT,): how many barriers each has come to, SLOT apart
+    arrivals: NDArray[Any]  # int64 ((size + 1) * SLOT,): how many barriers each has come to; last, if it is given up
 
 
 def make_team(size: int) -> list[Team]:
     """Return the places of so many threads that share their work."""
-    arrivals = np.zeros(size * SLOT, np.int64)
+    arrivals = np.zeros((size + 1) * SLOT, np.int64)
     return [Team(rank, size, arrivals) for rank in range(size)]
+
+
+def give_up(team: Team) -> None:
+    """Let nobody wait any longer: somebody will not come."""
+    team.arrivals[team.size * SLOT] = 1
 
 
 @inlined
 def share(team, n, grain):
-    """Return the first and the last but one of n things that are this thread's, in whole grains as far as there are."""
+    """Return the first of n things that are this thread's, and the one after its last, in whole grains if possible."""
     grains = (n + grain - 1) // grain
     first, last = grains * team.rank // team.size, grains * (team.rank + 1) // team.size
     return min(n, grain * first), min(n, grain * last)
@@ -43,7 +49,7 @@ def share(team, n, grain):
 
 @inlined
 def share_of_rows(team, n):
-    """Return the first and the last but one of n rows that are this thread's, in whole tiles."""
+    """Return the first of n rows that are this thread's, and the one after its last, in whole tiles if possible."""
     return share(team, n, ROWS)
 
 
@@ -56,7 +62,7 @@ if DISABLED:
         return vector[i]
 
     def _yield_core():
-        os.sched_yield()
+        time.sleep(0)
 
 else:
 
@@ -96,9 +102,9 @@ else:
 
 @compiled
 def wait(team):
-    """Wait until every thread of the team has come to this barrier."""
+    """Wait until every thread of the team has come to this barrier, and return whether all have."""
     if team.size == 1:
-        return
+        return True
     arrived = _look(team.arrivals, team.rank * SLOT) + 1
     _publish(team.arrivals, team.rank * SLOT, arrived)
     for other in range(team.size):
@@ -106,4 +112,7 @@ def wait(team):
         while _look(team.arrivals, other * SLOT) < arrived:
             looks += 1
             if looks > SPINS:
+                if _look(team.arrivals, team.size * SLOT):
+                    return False
                 _yield_core()
+    return True
