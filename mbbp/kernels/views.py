@@ -105,8 +105,6 @@ else:
     @intrinsic
     def flat(_, X):
         """Return the numbers of a matrix in Fortran order in memory's order."""
-        if X.layout != "F":
-            return None
         kind = _of(X, 1, "C")
 
         def codegen(context, builder, signature, arguments):

@@ -112,7 +112,8 @@ class Engine:
         stepper, totals = Stepper(network.model, examples, m), np.zeros(4)
         piece = m * max(1, PIECE // (5 * network.theta.size * m + STEP))
         is_finite = True
-        stepper.run(order[:0], optimizer, totals)  # what is to be compiled is compiled before threads need each other
+        if stepper.threads > 1:
+            stepper.run(order[:0], optimizer, totals)  # what is to be compiled is compiled before they need each other
         try:
             for start in range(0, order.size, piece):
                 if not stepper.run(order[start : start + piece], optimizer, totals):
