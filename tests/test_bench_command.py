@@ -210,7 +210,10 @@ def test_the_environment_holds_every_library(monkeypatch):
     environment = machine.held_environment(2)
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         assert environment[f"{name}_NUM_THREADS"] == "2"
-    assert environment["XLA_FLAGS"] == "--some_flag intra_op_parallelism_threads=2"
+    wanted = "--some_flag --xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads=2"
+    assert environment["XLA_FLAGS"] == wanted
+    monkeypatch.delenv("XLA_FLAGS")
+    assert machine.held_environment(2)["XLA_FLAGS"].startswith("--")  # or XLA would take it for a file's name
     assert "--xla_cpu_multi_thread_eigen=false" in machine.held_environment(1)["XLA_FLAGS"]
     assert not machine.is_held(2)
     monkeypatch.setenv(machine.HELD, "2")

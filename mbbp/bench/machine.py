@@ -26,9 +26,8 @@ def held_environment(threads: int) -> dict[str, str]:
     names = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "VECLIB_MAXIMUM", "NUMEXPR")
     held = {f"{name}_NUM_THREADS": n for name in names}
     flags = os.environ.get("XLA_FLAGS", "")
-    if threads == 1:
-        flags += " --xla_cpu_multi_thread_eigen=false"
-    flags += f" intra_op_parallelism_threads={n}"
+    # in this order: XLA takes what does not begin with a dash for the name of a file
+    flags += f" --xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'} intra_op_parallelism_threads={n}"
     return {**os.environ, **held, "XLA_FLAGS": flags.strip(), HELD: n, STARTED: str(time.time())}
 
 
