@@ -406,3 +406,14 @@ def test_the_books_loop_is_not_timed_where_it_would_take_minutes(monkeypatch):
     assert (book.us, book.refused, book.is_wrong) == ([], "would take minutes", False)
     assert ours.refused is None
     assert ours.us
+
+
+def test_there_is_a_pause_before_each_turn_if_it_is_asked_for(clock, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(measuring.time, "sleep", pauses.append)
+    kinds = [clocked("a", lambda m: [1e-3]), clocked("b", lambda m: [2e-3])]
+    found = measure([Case((2, 3, 1), 4)], kinds, 1.0, 0, clock=clock, settle=0.25)[0]
+    assert pauses == [0.25] * sum(len(one.us) for one in found.results)
+    pauses.clear()
+    measure([Case((2, 3, 1), 4)], kinds, 1.0, 0, clock=clock)
+    assert pauses == []

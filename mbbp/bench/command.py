@@ -26,6 +26,8 @@ same steps from the same parameters; one that ends elsewhere than the book's loo
 a one, or a regression against --compare.
 """
 
+SETTLE = 0.1  # seconds before each turn, until the threads of the one before have stopped spinning
+
 
 def parse_sizes(text: str) -> list[int]:
     """Return the numbers of neurons in a word like 784,30,10 of the command line."""
@@ -176,7 +178,8 @@ def _bench(options: argparse.Namespace, described: dict[str, Any]) -> int:
     deadline = Deadline(options.seconds, machine.seconds_so_far())
     roof = Roof(sorted({"float64", options.dtype}))
     with Status() as tell:
-        results = measure([case for _, case in places], _engines(options), deadline, options.seed, tell, roof)
+        cases, settle = [case for _, case in places], SETTLE if options.threads > 1 else 0.0
+        results = measure(cases, _engines(options), deadline, options.seed, tell, roof, settle=settle)
     for result, (place, _) in zip(results, places, strict=True):
         result.place, result.sweep = place, options.sweep
     growths = growth.growths(results)

@@ -104,8 +104,9 @@ class _Contest:
         tell: Tell,
         clock: Clock,
         deadline: Deadline,
+        settle: float,
     ) -> None:
-        self.case, self._tell, self._clock = case, tell, clock
+        self.case, self._tell, self._clock, self._settle = case, tell, clock, settle
         self._examples = make_examples(case, seed)
         self._rng = np.random.default_rng(seed + 1)
         self._agreement = Agreement(case, self._examples)
@@ -192,6 +193,8 @@ class _Contest:
             if is_first:
                 # another case may have been here in between, and left nothing of this one in the caches
                 engine.run(order[: engine.pass_length * self.case.batch_size])
+            if self._settle:
+                time.sleep(self._settle)
             began = self._clock()
             engine.run(order)
             passed = self._clock() - began
@@ -225,6 +228,7 @@ def measure(
     tell: Tell = _silent,
     roof: Roof | None = None,
     clock: Clock = time.perf_counter,
+    settle: float = 0.0,
 ) -> list[CaseResult]:
     """Compare the engines on every case: refuse what computes something else, time the others in turns.
 
@@ -245,6 +249,9 @@ def measure(
         Is measured again between the cases.
     clock : callable
         What time is taken from, in seconds.
+    settle : float
+        Seconds to wait before each turn. Threads of a BLAS spin on for some 20 ms after their work, for more to come,
+        and would take a core from whoever is next.
 
     Returns
     -------
@@ -255,7 +262,7 @@ def measure(
     for case in cases:
         if roof is not None:
             roof.measure()
-        contest = _Contest(case, engines, seed, tell, clock, deadline)
+        contest = _Contest(case, engines, seed, tell, clock, deadline, settle)
         contest.rounds(LEAST_ROUNDS)
         contest.weigh()
         contests.append(contest)
