@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from mbbp.bench.cases import Case
-from mbbp.bench.engines import BookLoop, Engine, Mbbp, NumpyMatrices
+from mbbp.bench.implementations import BookLoop, Implementation, Mbbp, NumpyMatrices
 from mbbp.bench.measure import Roof, measure_case
 
 TRIES = 8
@@ -40,7 +40,7 @@ class Floor:
         return Case(self.sizes, self.batch_size)
 
 
-def ratios(floor: Floor, engine: type[Engine] = Mbbp, seconds: float = 0.3) -> dict[str, float]:
+def ratios(floor: Floor, engine: type[Implementation] = Mbbp, seconds: float = 0.3) -> dict[str, float]:
     """Measure an engine at the shape of a floor, in turns with the book's loop and NumPy."""
     roof = Roof(["float32"], clock=time.process_time)
     roof.measure()
@@ -57,7 +57,7 @@ def ratios(floor: Floor, engine: type[Engine] = Mbbp, seconds: float = 0.3) -> d
     }
 
 
-def shortfalls(floor: Floor, engine: type[Engine] = Mbbp) -> list[str]:
+def shortfalls(floor: Floor, engine: type[Implementation] = Mbbp) -> list[str]:
     """Return which ratios stay under their floors, in words.
 
     What disturbs a timing on a busy machine passes, what makes the code slow stays: so a ratio fails only if it is

@@ -1,15 +1,15 @@
-"""Times the programs of M. Nielsen's book against `mbbp.nielsen`, which runs them with another import.
+"""Times the programs of M. Nielsen's book against `mbbp.nielsen`, which runs them after a change of the import only.
 
     python benchmarks/nielsen.py [--data mnist|digits] [--epochs 30] [--rounds 3] [--compare 1]
 
-The book's side is the plain algorithm of tests/book.py, which takes the same steps as the book's code. All run in turns
-in one process, held to one thread and pinned to one core. What is timed is whole calls of SGD, as a reader makes them:
-reading the lists, shuffling, training, and evaluation after every epoch. The book's calls are of one epoch, ours of
-`--epochs`.
+For the book, the plain algorithm of tests/book.py is timed, which takes the same steps as the book's code. All programs
+run in turns in one process, with one thread and pinned to one core. Whole calls of SGD are timed, as a reader makes
+them: reading the lists, shuffling, training, and an evaluation after every epoch. A call of the book's program trains
+for one epoch, a call of ours for `--epochs`.
 
-Then both train from the same seeds for `--compare` epochs. Their sums are taken in another order, so the parameters
-differ in the last digits; how far training drives that apart is shown by the book itself, when a single weight of its
-is changed in its last digit before it begins.
+Then both train from the same seeds for `--compare` epochs. They take sums in another order, so their parameters differ
+in the last digits, and training can make that difference larger. To show how much larger, the book's program is also
+run with one weight changed in its last digit.
 """
 
 import argparse
@@ -33,10 +33,14 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", choices=("mnist", "digits"), help="by default mnist, if its files are there")
-    parser.add_argument("--epochs", type=int, default=30, help="in each of our calls of SGD")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed")
-    parser.add_argument("--compare", type=int, default=1, help="epochs after which parameters are compared")
+    parser.add_argument(
+        "--data",
+        choices=("mnist", "digits"),
+        help="the data; by default mnist if its files are there, otherwise digits",
+    )
+    parser.add_argument("--epochs", type=int, default=30, help="epochs in each of our calls of SGD")
+    parser.add_argument("--rounds", type=int, default=3, help="how many times everything is timed")
+    parser.add_argument("--compare", type=int, default=1, help="epochs after which the parameters are compared")
     options = parser.parse_args()
     if not machine.is_held(1):
         environment = machine.held_environment(1)
@@ -58,7 +62,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """Pairs in the book's form."""
+    """The training and test data, as lists of pairs in the book's form."""
 
     name: str
     training: list[Any]
@@ -75,7 +79,7 @@ class Data:
                 mnist_bytes(download=False)
                 name = "mnist"
             except FileNotFoundError:
-                print("MNIST is not there (MBBP_DATA may say where): digits instead\n")
+                print("MNIST is not there (MBBP_DATA can name its folder): using digits instead\n")
                 name = "digits"
         if name == "mnist":
             training, _, test = mnist_loader.load_data_wrapper()
@@ -97,7 +101,7 @@ Train = Callable[[Any, list[Any], int], Any]
 
 @dataclass(frozen=True)
 class Program:
-    """One of the book's programs: how to make the network and train it, by the book's code and by ours."""
+    """One of the book's programs: how the book's code and ours make the network and train it."""
 
     title: str
     data: Data
@@ -108,7 +112,7 @@ class Program:
     train_ours: Train
 
     def run(self, kind: str, epochs: int, disturb: bool = False) -> tuple[Any, str, float]:
-        """Return the trained network, what was printed, and the seconds that SGD took for an epoch."""
+        """Return the trained network, the printed text, and the seconds of an epoch of SGD."""
         import numpy as np
 
         random.seed(1)
@@ -124,7 +128,7 @@ class Program:
         return net, printed.getvalue(), seconds
 
     def report(self, epochs: int, rounds: int, compare: int) -> None:
-        """Time and compare, and print what comes of it."""
+        """Time and compare, and print the results."""
         n, steps = len(self.data.training), -(-len(self.data.training) // self.m)
         print(
             f"{self.title}: {n:,} {self.data.name} images in mini-batches of {self.m}, {len(self.data.test):,} to test"
@@ -150,16 +154,15 @@ class Program:
     def _compare(self, epochs: int) -> None:
         net, lines, _ = self.run("float64", epochs)
         state = random.getstate()
-        book, wanted, _ = self.run("book", epochs)
+        book, book_lines, _ = self.run("book", epochs)
         is_same_state = state == random.getstate()
         disturbed, _, _ = self.run("book", epochs, disturb=True)
-        agree = "agree" if lines == wanted else "differ"
+        agree = "agree" if lines == book_lines else "differ"
         print(f"  after {epochs} epoch{'s' * (epochs > 1)} from the same seeds, float64:")
-        print(f"    largest difference of a parameter      {difference(net, book):.1e}")
-        print(f"    ... of the book's, one weight disturbed {difference(disturbed, book):.1e}")
-        print(
-            f"    printed accuracies {agree}: {' | '.join(self._figures(lines))}; {' | '.join(self._figures(wanted))}"
-        )
+        print(f"    largest difference of a parameter         {difference(net, book):.1e}")
+        print(f"    ... in the book, with one weight changed  {difference(disturbed, book):.1e}")
+        ours, books = (" | ".join(self._figures(text)) for text in (lines, book_lines))
+        print(f"    printed accuracies {agree}: {ours}; {books}")
         print(f"    state of Python's generator {'the same' if is_same_state else 'differs'}\n")
 
     @staticmethod

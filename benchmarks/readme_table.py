@@ -2,8 +2,8 @@
 
     python benchmarks/readme_table.py [--peers torch,jax,sklearn] [--seconds 120]
 
-Whoever runs it gets a table of their own machine, with its name, the versions and the date in it. Peers that are not
-installed have a dash in their column.
+The table is that of the machine on which this runs, and contains its name, the versions and the date. Libraries that
+are not installed have a dash in their column.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-RIVALS = {
+OTHERS = {
     "per-example": "the book's loop",
     "numpy": "NumPy",
     "jax": "JAX, scan",
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def table(record: dict) -> str:
-    """Return the record as Markdown: a row for each case, a column for how many times as fast as each rival."""
+    """Return the record as Markdown: a row for each case, and for each other implementation how many times as long."""
     machine = record["machine"]
     versions = machine["versions"]
     named = ", ".join(
@@ -56,16 +56,16 @@ def table(record: dict) -> str:
         + (f"pinned to core {machine['pinned_to'][0]}" if machine["pinned_to"] else "not pinned")
         + f"; Python {machine['python']}, {named}; {machine['date'][:10]}.",
         "",
-        "| float32, m = batch size | µs a step | of the sgemm roof | " + " | ".join(RIVALS.values()) + " |",
-        "|---" * (3 + len(RIVALS)) + "|",
+        "| float32, m = batch size | µs a step | of the sgemm roof | " + " | ".join(OTHERS.values()) + " |",
+        "|---" * (3 + len(OTHERS)) + "|",
     ]
     for case in record["cases"]:
-        engines = {one["engine"]: one for one in case["engines"] if one.get("us_median")}
-        ours = engines["mbbp"]
+        measured = {one["engine"]: one for one in case["engines"] if one.get("us_median")}
+        ours = measured["mbbp"]
         cells = [f"[{', '.join(map(str, case['sizes']))}], m = {case['batch_size']}", f"{ours['us_median']:.1f}"]
         cells.append(f"{ours['share_of_roof']:.0%}")
-        for name in RIVALS:
-            cells.append(f"{engines[name]['us_median'] / ours['us_median']:.3g}x" if name in engines else "-")
+        for name in OTHERS:
+            cells.append(f"{measured[name]['us_median'] / ours['us_median']:.3g}x" if name in measured else "-")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

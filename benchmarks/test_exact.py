@@ -4,13 +4,13 @@ import sys
 
 import numpy as np
 import pytest
+from mbbp.stepping import Stepper
 from numba.core.runtime import _nrt_python, rtsys
 
 import mbbp
 from mbbp.bench.cases import TABLE
 from mbbp.kernels import elementwise, epoch, propagation, updates
 from mbbp.optimizers import OPTIMIZERS
-from mbbp.stepping import Stepper
 
 DTYPES = ("float32", "float64")
 STEPS = 100

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 
 from mbbp import kernels
 from mbbp.bench.cases import TABLE
 from mbbp.kernels import elementwise, products
-from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 
 SIZES = (300, 30_000)
 DTYPES = ("float32", "float64")

@@ -8,11 +8,11 @@ vectors, where they were not measured, they are halved, and would not notice tha
 from dataclasses import replace
 
 import pytest
+from mbbp.kernels.tile import VECTOR_BYTES
 
 from benchmarks.gate import Floor, shortfalls
 from mbbp.bench.cases import TABLE
-from mbbp.bench.engines import BookLoop, Mbbp, NumpyMatrices
-from mbbp.kernels.tile import VECTOR_BYTES
+from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
 
 ARE_SHARP = VECTOR_BYTES == 64
 

@@ -18,11 +18,12 @@ from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
 from mbbp.history import Epoch, History
 from mbbp.network import Network
-from mbbp.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
+from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Gradient
 from mbbp.saving import load, save
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
+from mbbp.trainer import Trainer
 from mbbp.training import DivergedError, StopTraining
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD",
     "Activation",
+    "Adagrad",
     "Adam",
     "AdamW",
     "Cost",
@@ -42,7 +44,10 @@ __all__ = [
     "Momentum",
     "Nesterov",
     "Network",
+    "Optimizer",
+    "RMSprop",
     "StopTraining",
+    "Trainer",
     "chapter2",
     "check_gradients",
     "datasets",

@@ -1,4 +1,7 @@
-"""The activations by name, and a user's own."""
+"""The activations by name, and a user's own.
+
+The built-in ones are those of the table in `mbbp.kernels.activations`, with their NumPy twins from `mbbp.reference`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +10,10 @@ from typing import Any
 import numpy as np
 
 from mbbp import reference
-from mbbp.kernels import codes
-from mbbp.kernels.pointers import address_of
+from mbbp.custom import Scalars, compile_all, elementwise, plain_functions
+from mbbp.kernels.activations import BUILT_IN, ActivationKernels, custom
 from mbbp.parameters import Array
 from mbbp.validation import refuse_unknown
-
-Scalar = Callable[[float], float]
-
-
-def _elementwise(function: Scalar) -> Callable[[Array], Array]:
-    """Return the NumPy twin of a scalar function: the same numbers, for an array, in its own dtype."""
-
-    def apply(z: Array) -> Array:
-        values = [function(value) for value in z.ravel()]
-        return np.array(values, dtype=z.dtype).reshape(z.shape)
-
-    return apply
 
 
 @dataclass(frozen=True)
@@ -35,14 +26,20 @@ class Activation:
         What it is called in errors and tables.
     function, derivative : callable
         sigma and sigma' of one number. Plain Python functions with ``if``, ``math`` or NumPy in them, which Numba
-        compiles; they see numbers of the network's dtype.
+        compiles. They are given numbers of the network's dtype, and a loop over them runs in vector lanes; ``exp`` and
+        ``tanh`` do too.
     kinks : sequence of float, optional
-        The z where sigma' jumps, so that a gradient check knows that no derivative is to be had there.
+        The z where sigma' jumps. A gradient check skips them, because there is no derivative.
 
     Attributes
     ----------
     function, derivative : callable
         sigma and sigma' for arrays, in plain NumPy.
+
+    Raises
+    ------
+    TypeError
+        If `function` or `derivative` cannot be called.
 
     Examples
     --------
@@ -58,72 +55,84 @@ class Activation:
     function: Callable[[Any], Any]
     derivative: Callable[[Any], Any]
     kinks: Sequence[float] = ()
-    code: int = field(default=codes.OWN, repr=False)
-    formula: str = field(default="", repr=False)
-    own: tuple[Scalar, Scalar] | None = field(default=None, init=False, repr=False)
+    kernels: ActivationKernels | None = field(default=None, repr=False, compare=False)
+    jacobian_product: Callable[[Array, Array], Array] | None = field(default=None, repr=False)
+    scalars: Scalars | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.code != codes.OWN:
+        if self.kernels is not None:
             return
-        for argument in ("function", "derivative"):
-            if not callable(getattr(self, argument)):
-                raise TypeError(f"{argument}: a function of one number is wanted, got {getattr(self, argument)!r}")
-        plain = tuple(getattr(f, "py_func", f) for f in (self.function, self.derivative))
-        object.__setattr__(self, "own", plain)
-        object.__setattr__(self, "function", _elementwise(plain[0]))
-        object.__setattr__(self, "derivative", _elementwise(plain[1]))
+        scalars = plain_functions(function=self.function, derivative=self.derivative)
+        object.__setattr__(self, "scalars", scalars)
+        object.__setattr__(self, "function", elementwise(scalars[0]))
+        object.__setattr__(self, "derivative", elementwise(scalars[1]))
+        object.__setattr__(self, "kernels", custom(*scalars))
 
-    def __getstate__(self) -> dict[str, Any]:
-        # pickle cannot take the NumPy twins of the user's own functions, but what they are made of
-        own = {} if self.own is None else {"function": self.own[0], "derivative": self.own[1]}
-        return self.__dict__ | own
+    def __reduce__(self) -> tuple[Any, ...]:
+        # pickle cannot take kernels and twins, but it can take what they are made from
+        if self.scalars is None:
+            return get_activation, ("activation", self.name)
+        return Activation, (self.name, *self.scalars, self.kinks)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
+    def __deepcopy__(self, memo: Any) -> "Activation":
+        return self  # nothing of it changes, and a copy would be compiled again
 
-    def rule(self, dtype: np.dtype[Any]) -> tuple[int, int, int]:
-        """Return what the kernels know it by: its code and, if it is a user's own, the addresses of its functions.
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is made of a user's own functions."""
+        return self.scalars is not None
+
+    @property
+    def formula(self) -> str:
+        """What it computes, for a table; nothing for a user's own."""
+        assert self.kernels is not None
+        return self.kernels.formula
+
+    def compile(self, dtype: np.dtype[Any]) -> None:
+        """Compile a user's own functions now, so that a fault in them is found at once.
 
         Raises
         ------
         TypeError
-            If Numba cannot compile it.
+            If Numba cannot compile one.
         """
-        if self.own is None:
-            return self.code, 0, 0
-        function, derivative = self.own
-        return (
-            self.code,
-            address_of(function, 1, dtype, f"activation {self.name!r}, function"),
-            address_of(derivative, 1, dtype, f"activation {self.name!r}, derivative"),
-        )
+        if self.is_custom and self.kernels is not None and self.kernels.multiply_by_derivative is not None:
+            named = [("function", self.kernels.activate), ("derivative", self.kernels.multiply_by_derivative)]
+            compile_all(f"activation {self.name!r}", named, 1, dtype)
+
+    def addresses(self, dtype: np.dtype[Any], *, backward: bool) -> tuple[int, int]:
+        """Return the addresses of its two kernels; 0 for one that is not needed."""
+        assert self.kernels is not None
+        derivative = self.kernels.multiply_by_derivative
+        return self.kernels.activate.address(dtype), derivative.address(dtype) if derivative and backward else 0
+
+    def multiply_by_derivative(self, z: Array, a: Array, delta: Array) -> Array:
+        """Return delta * sigma'(z), or for softmax the product of its Jacobian with delta: the twin of the kernel."""
+        if self.jacobian_product is not None:
+            return self.jacobian_product(a, delta)
+        product: Array = delta * self.derivative(z)
+        return product
 
 
 def _no_derivative(z: Array) -> Array:
     raise TypeError(
-        "softmax: its outputs hang together, so it has a Jacobian in sigma'(z)'s place; see costs.Cost.delta"
+        "softmax: each output depends on every weighted input, so it has a Jacobian instead of sigma'(z); "
+        "see Activation.multiply_by_derivative"
     )
 
 
-ACTIVATIONS = {
-    activation.name: activation
-    for activation in (
-        Activation("sigmoid", reference.sigmoid, reference.sigmoid_prime, (), codes.SIGMOID, "1 / (1 + exp(-z))"),
-        Activation("tanh", reference.tanh, reference.tanh_prime, (), codes.TANH, "tanh(z)"),
-        Activation("relu", reference.relu, reference.relu_prime, (0.0,), codes.RELU, "max(z, 0)"),
-        Activation(
-            "leaky_relu",
-            reference.leaky_relu,
-            reference.leaky_relu_prime,
-            (0.0,),
-            codes.LEAKY_RELU,
-            "max(z, 0.01 z)",
-        ),
-        Activation("identity", reference.identity, reference.identity_prime, (), codes.IDENTITY, "z"),
-        Activation("softmax", reference.softmax, _no_derivative, (), codes.SOFTMAX, "exp(z_j) / sum_k exp(z_k)"),
+def _built_in(name: str, compiled: ActivationKernels) -> Activation:
+    return Activation(
+        name,
+        getattr(reference, name),
+        getattr(reference, f"{name}_prime", _no_derivative),
+        compiled.kinks,
+        compiled,
+        getattr(reference, f"{name}_jacobian_product", None),
     )
-}
+
+
+ACTIVATIONS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}
 
 
 def get_activation(argument: str, activation: str | Activation) -> Activation:
@@ -139,7 +148,7 @@ def get_activation(argument: str, activation: str | Activation) -> Activation:
     if isinstance(activation, Activation):
         return activation
     if not isinstance(activation, str):
-        raise TypeError(f"{argument}: a name or an mbbp.Activation is wanted, got {activation!r}")
+        raise TypeError(f"{argument}: expected a name or an mbbp.Activation, got {activation!r}")
     if activation not in ACTIVATIONS:
         refuse_unknown(argument, activation, ACTIVATIONS)
     return ACTIVATIONS[activation]
@@ -160,16 +169,16 @@ def layer_activations(activation: str | Activation | Sequence[str | Activation],
     try:
         given = list(activation)
     except TypeError:
-        raise TypeError(f"activation: one for all, or one for each layer, is wanted, got {activation!r}") from None
+        raise TypeError(f"activation: expected one for all, or one for each layer, got {activation!r}") from None
     found = [get_activation("activation", one) for one in given]
     if len(found) != n_layers:
         raise ValueError(
-            f"activation: one for all, or one for each of the {n_layers} computing layers, got {len(found)}"
+            f"activation: expected one for all, or one for each of the {n_layers} computing layers, got {len(found)}"
         )
     softmax = ACTIVATIONS["softmax"]
     if softmax in found[:-1]:
         raise ValueError(
-            "activation: softmax is for the output layer only; "
-            f"for hidden layers too, give one for each, as in {['sigmoid'] * (n_layers - 1) + ['softmax']}"
+            "activation: expected softmax for the output layer only; "
+            f"give one for each layer, as in {['sigmoid'] * (n_layers - 1) + ['softmax']}"
         )
     return found

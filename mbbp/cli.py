@@ -17,7 +17,7 @@ from mbbp.bench.command import add_bench, parse_sizes
 from mbbp.chapter2.saturation import LOW_BELOW, SATURATED_BELOW
 from mbbp.costs import COSTS
 from mbbp.datasets import Dataset
-from mbbp.files import PICTURES, check_can_be_written, write_aside
+from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch
 from mbbp.initializers import INITIALIZERS
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
@@ -27,19 +27,19 @@ FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser that prints an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 where a check fails, 2 for an error, 130 for Ctrl-C.
+    """Run the command and return its exit code: 0, 1 if a check fails, 2 for an error, 130 for Ctrl-C.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after ``mbbp``; those of the command line by default.
+        The words after ``mbbp``; by default those of the command line.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
     except BrokenPipeError:
-        # whoever read the output has gone: keep the interpreter from saying so again at exit
+        # The program that read the output has ended. Without this, the interpreter would report it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FAILURES as error:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; what it parses has its function in ``run``."""
+    """Return the parser of the whole command line. Its result has the function of the chosen command in ``run``."""
     parser = _Parser(prog="mbbp", description="Mini-batch backpropagation, fully vectorised and compiled.")
     parser.add_argument("--version", action="version", version=f"mbbp {mbbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=_Parser)
@@ -75,15 +75,19 @@ def make_parser() -> argparse.ArgumentParser:
     _add_data_options(train)
     _add_network_options(train, sizes=None, dtype="float32", batch_size=10)
     how = train.add_argument_group("training")
-    how.add_argument("--epochs", type=int, default=30, help="times through the training set")
+    how.add_argument("--epochs", type=int, default=30, help="how many times to train on all examples")
     how.add_argument(
-        "--learning-rate", type=float, help="eta (3 for the quadratic cost of sigmoids, else the optimizer's)"
+        "--learning-rate",
+        type=float,
+        help="eta (3 for sgd with the quadratic cost and sigmoid outputs, otherwise the optimizer's default)",
     )
-    how.add_argument("--optimizer", default="sgd", help=", ".join(OPTIMIZERS))
-    how.add_argument("--l2", type=float, default=0.0, help="the book's lambda")
-    how.add_argument("--clip-norm", type=float, help="shorten longer gradients to this norm")
-    how.add_argument("--early-stopping", type=int, metavar="EPOCHS", help="stop after so many with no lower test cost")
-    how.add_argument("--threads", type=int, help="threads to use (one a core)")
+    how.add_argument("--optimizer", default="sgd", help=f"one of {', '.join(OPTIMIZERS)}")
+    how.add_argument("--l2", type=float, default=0.0, help="the L2 regularization parameter, the book's lambda")
+    how.add_argument("--clip-norm", type=float, help="scale gradients with a larger norm down to this norm")
+    how.add_argument(
+        "--early-stopping", type=int, metavar="EPOCHS", help="stop after this many epochs without a lower test cost"
+    )
+    how.add_argument("--threads", type=int, help="number of threads to use (one for each core)")
     results = train.add_argument_group("results")
     results.add_argument("--plot", type=Path, metavar="FILE", help="draw the learning curve (.png, .svg, .pdf)")
     results.add_argument("--json", type=Path, metavar="FILE", help="write the history")
@@ -101,21 +105,27 @@ def make_parser() -> argparse.ArgumentParser:
 
     diagnose = commands.add_parser(
         "diagnose",
-        help="say why a network learns slowly, layer by layer, and what to try",
-        description="Print, layer by layer, how many neurons are saturated, how many inputs low, and how large the "
-        "gradient is, on training examples: of a network as it was trained, or of a fresh one as training begins.",
+        help="report why a network learns slowly, layer by layer, and what to try",
+        description="Print for each layer how many neurons are saturated, how many of its inputs are low, and how "
+        "large the gradient is, on training examples. The network is a saved one, or a new one before training.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     diagnose.set_defaults(run=_diagnose)
     _add_data_options(diagnose)
     _add_network_options(diagnose, sizes=None, dtype="float32", batch_size=1000)
     report = diagnose.add_argument_group("diagnosis")
-    report.add_argument("--network", type=Path, metavar="FILE", help="a saved network (.npz), in a fresh one's place")
+    report.add_argument("--network", type=Path, metavar="FILE", help="a saved network (.npz), instead of a new one")
     report.add_argument(
-        "--saturated-below", type=float, metavar="S", default=SATURATED_BELOW, help="sigma'(z) of a saturated neuron"
+        "--saturated-below",
+        type=float,
+        metavar="S",
+        default=SATURATED_BELOW,
+        help="a neuron is saturated if its sigma'(z) is below S",
     )
-    report.add_argument("--low-below", type=float, metavar="A", default=LOW_BELOW, help="|a| of a low activation")
-    report.add_argument("--plot", type=Path, metavar="FILE", help="draw it (.png, .svg, .pdf)")
+    report.add_argument(
+        "--low-below", type=float, metavar="A", default=LOW_BELOW, help="an activation is low if its |a| is below A"
+    )
+    report.add_argument("--plot", type=Path, metavar="FILE", help="draw the diagnosis (.png, .svg, .pdf)")
 
     add_bench(commands)
     return parser
@@ -123,24 +133,32 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
-    data.add_argument("--data", default="digits", help="digits, mnist, or a .csv or .npz file of your own")
-    data.add_argument("--label", help="for a file: the column or array of the labels (the last column, or y)")
+    data.add_argument("--data", default="digits", help="digits, mnist, or the name of a .csv or .npz file")
+    data.add_argument("--label", help="for a file: the column or array with the labels (the last column, or y)")
     data.add_argument("--regression", action="store_true", help="for a file: the label is a number to predict")
-    data.add_argument("--standardize", action="store_true", help="for a file: features to mean 0, variance 1")
-    data.add_argument("--test-fraction", type=float, default=0.2, help="for a file: the share kept for testing")
+    data.add_argument(
+        "--standardize", action="store_true", help="for a file: scale each input to mean 0 and variance 1"
+    )
+    data.add_argument(
+        "--test-fraction", type=float, default=0.2, help="for a file: the fraction of the examples to test on"
+    )
 
 
 def _add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int) -> None:
     network = parser.add_argument_group("network")
-    network.add_argument("--sizes", type=parse_sizes, default=sizes, help="neurons in each layer (inputs, 30, outputs)")
     network.add_argument(
-        "--activation", help=f"one for all layers, or one for each: {', '.join(ACTIVATIONS)} (sigmoid)"
+        "--sizes", type=parse_sizes, default=sizes, help="number of neurons in each layer (inputs,30,outputs)"
     )
-    network.add_argument("--cost", help=f"{', '.join(COSTS)} (quadratic, or what the output asks for)")
-    network.add_argument("--initializer", default="default", help=", ".join(INITIALIZERS))
+    network.add_argument(
+        "--activation", help=f"one for all layers, or one for each layer, from {', '.join(ACTIVATIONS)} (sigmoid)"
+    )
+    network.add_argument(
+        "--cost", help=f"one of {', '.join(COSTS)} (log_likelihood for softmax outputs, otherwise quadratic)"
+    )
+    network.add_argument("--initializer", default="default", help=f"one of {', '.join(INITIALIZERS)}")
     network.add_argument("--dtype", default=dtype, help="float32 or float64")
     network.add_argument("--batch-size", type=int, default=batch_size, help="examples in a mini-batch")
-    network.add_argument("--seed", type=int, default=0, help="the same seed gives the same numbers")
+    network.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
 
 
 def _network(options: argparse.Namespace, sizes: Sequence[int], output: str = "sigmoid") -> mbbp.Network:
@@ -198,7 +216,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _check_results_can_be_written(options: argparse.Namespace) -> None:
-    """Training can take long: what would stop its results from being kept is said before it begins."""
+    """Check before the training, which can take long, that its results can be written."""
     for name, endings in (("plot", PICTURES), ("json", (".json",)), ("save", (".npz",))):
         path = getattr(options, name)
         if path is not None:
@@ -206,15 +224,15 @@ def _check_results_can_be_written(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace) -> Dataset:
-    wanted: dict[str, Any] = {"dtype": options.dtype}
+    arguments: dict[str, Any] = {"dtype": options.dtype}
     if options.data.endswith((".csv", ".npz")):
         for name in ("regression", "standardize", "test_fraction"):
-            wanted[name] = getattr(options, name)
-        wanted["rng"] = options.seed
+            arguments[name] = getattr(options, name)
+        arguments["rng"] = options.seed
         if options.label is not None:
             is_index = options.data.endswith(".csv") and options.label.lstrip("-").isdigit()
-            wanted["label"] = int(options.label) if is_index else options.label
-    return mbbp.datasets.load(options.data, **wanted)
+            arguments["label"] = int(options.label) if is_index else options.label
+    return mbbp.datasets.load(options.data, **arguments)
 
 
 def _fitting_sizes(sizes: list[int] | None, data: Dataset, argument: str = "--sizes") -> list[int]:
@@ -222,8 +240,8 @@ def _fitting_sizes(sizes: list[int] | None, data: Dataset, argument: str = "--si
     if sizes is None:
         return [data.n_inputs, 30, data.n_outputs]
     if len(sizes) > 1 and (sizes[0] != data.n_inputs or sizes[-1] not in outputs):
-        wanted = f"{data.n_inputs} inputs and {' or '.join(map(str, sorted(outputs)))} outputs"
-        raise ValueError(f"{argument}: {data.name} has {wanted}, got {','.join(map(str, sizes))}")
+        expected = f"{data.n_inputs} inputs and {' or '.join(map(str, sorted(outputs)))} outputs for {data.name}"
+        raise ValueError(f"{argument}: expected {expected}, got {','.join(map(str, sizes))}")
     return sizes
 
 
@@ -231,7 +249,7 @@ def _learning_rate(options: argparse.Namespace, net: mbbp.Network) -> float:
     if options.learning_rate is not None:
         return float(options.learning_rate)
     chosen = (options.optimizer, net.cost_function.name, net.layers[-1].activation.name)
-    # the book's, for its own kind of network
+    # the book's learning rate, for the book's kind of network
     return 3.0 if chosen == ("sgd", "quadratic", "sigmoid") else get_optimizer(options.optimizer).default_learning_rate
 
 
@@ -295,8 +313,7 @@ def _write_json(path: Path, net: mbbp.Network, data: Dataset, result: dict[str, 
         **result,
         "history": net.history.to_dict(),
     }
-    text = json.dumps(record, indent=1) + "\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(path, json.dumps(record, indent=1) + "\n")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -340,10 +357,12 @@ def _diagnose(options: argparse.Namespace) -> int:
 
 
 def _saved_network(options: argparse.Namespace) -> mbbp.Network:
-    """Return the network of --network, with the data to be read in its dtype."""
+    """Return the network of --network, and have the data read in its dtype."""
     for name, unless in (("sizes", None), ("activation", None), ("cost", None), ("initializer", "default")):
-        if getattr(options, name) != unless:
-            raise ValueError(f"--{name}: it goes with no --network, which has its own")
+        given = getattr(options, name)
+        if given != unless:
+            word = ",".join(map(str, given)) if name == "sizes" else given
+            raise ValueError(f"--{name}: expected no value with --network, got {word}; the saved network has its own")
     net = mbbp.load(options.network)
     options.dtype = net.dtype.name
     return net

@@ -2,6 +2,8 @@
 
 Backpropagation assumes two things of a cost: that it is a mean C = 1/n sum_x C_x over examples, and that C_x is a
 function of the output activations. A cost here is such a C_x with its gradient grad_a C and the output error delta^L.
+
+The built-in ones are those of the table in `mbbp.kernels.costs`, with their NumPy twins from `mbbp.reference`.
 """
 
 from collections.abc import Callable
@@ -12,20 +14,10 @@ import numpy as np
 
 from mbbp import reference
 from mbbp.activations import Activation
-from mbbp.kernels import codes
-from mbbp.kernels.pointers import address_of
+from mbbp.custom import Scalars, compile_all, elementwise, plain_functions
+from mbbp.kernels.costs import BUILT_IN, CostKernels, custom
 from mbbp.parameters import Array
 from mbbp.validation import refuse_unknown
-
-PairOfNumbers = Callable[[float, float], float]
-
-
-def _pairwise(function: PairOfNumbers) -> Callable[[Array, Array], Array]:
-    def apply(a: Array, y: Array) -> Array:
-        values = [function(p, q) for p, q in zip(a.ravel(), y.ravel(), strict=True)]
-        return np.array(values, dtype=a.dtype).reshape(a.shape)
-
-    return apply
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,7 @@ class Cost:
         What it is called in errors and tables.
     function, gradient : callable
         c(a, y) and its derivative dc/da, of two numbers: one output and its target. Plain Python functions with ``if``,
-        ``math`` or NumPy in them, which Numba compiles.
+        ``math`` or NumPy in them, which Numba compiles. They are given numbers of the network's dtype.
 
     Attributes
     ----------
@@ -46,6 +38,11 @@ class Cost:
         C_x for each column, from (z, a, y) of shapes (n_L, m): an array (m,).
     gradient : callable
         grad_a C from (a, y) of shapes (n_L, m): an array (n_L, m).
+
+    Raises
+    ------
+    TypeError
+        If `function` or `gradient` cannot be called.
 
     Examples
     --------
@@ -58,32 +55,31 @@ class Cost:
     name: str
     function: Callable[..., Any]
     gradient: Callable[[Any, Any], Any]
-    code: int = field(default=codes.OWN, repr=False)
-    formula: str = field(default="", repr=False)
-    partner: str | None = field(default=None, repr=False)  # the output activation whose sigma' it cancels, and needs
-    reason: str = field(default="", repr=False)
-    own: tuple[PairOfNumbers, PairOfNumbers] | None = field(default=None, init=False, repr=False)
+    kernels: CostKernels | None = field(default=None, repr=False, compare=False)
+    fused_error: Callable[[Any, Any], Any] | None = field(default=None, repr=False)  # delta^L from (a, y)
+    scalars: Scalars | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.code != codes.OWN:
+        if self.kernels is not None:
             return
-        for argument in ("function", "gradient"):
-            if not callable(getattr(self, argument)):
-                raise TypeError(f"{argument}: a function of two numbers is wanted, got {getattr(self, argument)!r}")
-        plain = tuple(getattr(f, "py_func", f) for f in (self.function, self.gradient))
-        terms = _pairwise(plain[0])
-        object.__setattr__(self, "own", plain)
+        scalars = plain_functions(function=self.function, gradient=self.gradient)
+        terms = elementwise(scalars[0])
+        object.__setattr__(self, "scalars", scalars)
         object.__setattr__(self, "function", lambda z, a, y: terms(a, y).sum(axis=0))
-        object.__setattr__(self, "gradient", _pairwise(plain[1]))
+        object.__setattr__(self, "gradient", elementwise(scalars[1]))
+        object.__setattr__(self, "kernels", custom(*scalars))
 
-    def __getstate__(self) -> dict[str, Any]:
-        # pickle cannot take the NumPy twins of the user's own functions, but what they are made of
-        own = {} if self.own is None else {"function": self.own[0], "gradient": self.own[1]}
-        return self.__dict__ | own
+    def __reduce__(self) -> tuple[Any, ...]:
+        # pickle cannot take kernels and twins, but it can take what they are made from
+        return (get_cost, (self.name,)) if self.scalars is None else (Cost, (self.name, *self.scalars))
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
+    def __deepcopy__(self, memo: Any) -> "Cost":
+        return self  # nothing of it changes, and a copy would be compiled again
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is made of a user's own functions."""
+        return self.scalars is not None
 
     def delta(self, output: Activation, z: Array, a: Array, y: Array) -> Array:
         """Return the output error delta^L = grad_a C * sigma'(z) (BP1), with sigma' cancelled by hand where it can be.
@@ -99,15 +95,10 @@ class Cost:
         -------
         ndarray of shape (n_L, m)
         """
-        if self.code == codes.CROSS_ENTROPY:
-            return a - y
-        if self.code == codes.LOG_LIKELIHOOD:
-            return a * y.sum(axis=0, keepdims=True) - y
-        gradient: Array = self.gradient(a, y)
-        if output.code == codes.SOFTMAX:  # the Jacobian a_j (1[j = k] - a_k) in sigma'(z)'s place
-            return a * (gradient - (gradient * a).sum(axis=0, keepdims=True))
-        product: Array = gradient * output.derivative(z)
-        return product
+        if self.fused_error is not None:
+            error: Array = self.fused_error(a, y)
+            return error
+        return output.multiply_by_derivative(z, a, self.gradient(a, y))
 
     def check_fits(self, output: Activation) -> None:
         """Check that the cost makes sense for an output activation.
@@ -117,9 +108,11 @@ class Cost:
         ValueError
             If it does not, with the reason.
         """
-        if self.partner is not None and (output.name != self.partner or output.own is not None):
-            given = output.name if output.own is None else f"{output.name!r} of your own"
-            raise ValueError(f"cost: {self.name} needs a {self.partner} output layer, not {given}: {self.reason}")
+        assert self.kernels is not None
+        expected = self.required_activation
+        if expected is not None and (output.name != expected or output.is_custom):
+            given = f"a custom {output.name!r}" if output.is_custom else output.name
+            raise ValueError(f"cost: {self.name} needs a {expected} output layer, got {given}: {self.kernels.reason}")
 
     def check_targets(self, argument: str, Y: Array) -> None:
         """Check that the cost is defined for these targets.
@@ -129,60 +122,59 @@ class Cost:
         ValueError
             If it is not: cross-entropy and log-likelihood take probabilities.
         """
-        if self.partner is not None and not (Y.min() >= 0 and Y.max() <= 1):
+        if self.required_activation is not None and not (Y.min() >= 0 and Y.max() <= 1):
             raise ValueError(
-                f"{argument}: the {self.name} cost takes probabilities from 0 to 1 as targets, "
+                f"{argument}: expected probabilities from 0 to 1 for the {self.name} cost, "
                 f"got numbers from {Y.min():g} to {Y.max():g}"
             )
 
-    def rule(self, dtype: np.dtype[Any]) -> tuple[int, int, int]:
-        """Return what the kernels know it by: its code and, if it is a user's own, the addresses of its functions.
+    @property
+    def formula(self) -> str:
+        """C_x, for a table; nothing for a user's own."""
+        assert self.kernels is not None
+        return self.kernels.formula
+
+    @property
+    def required_activation(self) -> str | None:
+        """The only output activation that the cost is defined for, or None."""
+        assert self.kernels is not None
+        return self.kernels.required_activation
+
+    def compile(self, dtype: np.dtype[Any]) -> None:
+        """Compile a user's own functions now, so that a fault in them is found at once.
 
         Raises
         ------
         TypeError
-            If Numba cannot compile it.
+            If Numba cannot compile one.
         """
-        if self.own is None:
-            return self.code, 0, 0
-        function, gradient = self.own
-        return (
-            self.code,
-            address_of(function, 2, dtype, f"cost {self.name!r}, function"),
-            address_of(gradient, 2, dtype, f"cost {self.name!r}, gradient"),
-        )
+        if self.is_custom and self.kernels is not None:
+            named = [("function", self.kernels.total), ("gradient", self.kernels.output_error)]
+            compile_all(f"cost {self.name!r}", named, 2, dtype)
+
+    def address(self, dtype: np.dtype[Any]) -> int:
+        """Return the address of the kernel that sums C_x."""
+        assert self.kernels is not None
+        return self.kernels.total.address(dtype)
+
+    def error_address(self, dtype: np.dtype[Any]) -> int:
+        """Return the address of the kernel that sets the output error."""
+        assert self.kernels is not None
+        return self.kernels.output_error.address(dtype)
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether the output error has sigma' in it already."""
+        assert self.kernels is not None
+        return self.kernels.is_fused
 
 
-COSTS = {
-    cost.name: cost
-    for cost in (
-        Cost(
-            "quadratic",
-            reference.quadratic,
-            reference.quadratic_gradient,
-            codes.QUADRATIC,
-            "1/2 sum_j (a_j - y_j)^2",
-        ),
-        Cost(
-            "cross_entropy",
-            reference.cross_entropy,
-            reference.cross_entropy_gradient,
-            codes.CROSS_ENTROPY,
-            "-sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)]",
-            "sigmoid",
-            "its logarithms want outputs between 0 and 1, and its delta a - y holds where sigma' = a (1 - a)",
-        ),
-        Cost(
-            "log_likelihood",
-            reference.log_likelihood,
-            reference.log_likelihood_gradient,
-            codes.LOG_LIKELIHOOD,
-            "-sum_j y_j ln a_j",
-            "softmax",
-            "it reads the outputs as the probabilities of classes, which must add up to 1",
-        ),
-    )
-}
+def _built_in(name: str, compiled: CostKernels) -> Cost:
+    function, gradient = getattr(reference, name), getattr(reference, f"{name}_gradient")
+    return Cost(name, function, gradient, compiled, getattr(reference, f"{name}_error", None))
+
+
+COSTS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}
 
 
 def get_cost(cost: str | Cost) -> Cost:
@@ -198,7 +190,7 @@ def get_cost(cost: str | Cost) -> Cost:
     if isinstance(cost, Cost):
         return cost
     if not isinstance(cost, str):
-        raise TypeError(f"cost: a name or an mbbp.Cost is wanted, got {cost!r}")
+        raise TypeError(f"cost: expected a name or an mbbp.Cost, got {cost!r}")
     name = cost.replace("-", "_")
     if name not in COSTS:
         refuse_unknown("cost", cost, COSTS)

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever lost."""
+"""Writing files so that an old file is never lost, and checking beforehand that a file can be written."""
 
 import importlib.util
 import os
@@ -10,7 +10,9 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
-    """Write a file to the side, under the same ending, and rename it: the old one stands until the new one is whole.
+    """Write a temporary file beside `path`, with the same ending, and rename it to `path` when it is complete.
+
+    Until then an old file at `path` stays as it is.
 
     Parameters
     ----------
@@ -22,7 +24,7 @@ def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
     Raises
     ------
     OSError
-        If the folder is missing or cannot be written to. What stood at `path` still stands.
+        If the folder is missing or cannot be written to. An old file at `path` is unchanged.
     """
     target = Path(path)
     aside = target.with_name(f".{target.stem}.part{target.suffix}")
@@ -33,8 +35,19 @@ def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
         aside.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text in UTF-8, as `write_aside` does.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written to. An old file at `path` is unchanged.
+    """
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
 def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> None:
-    """Check what would stop a file from being written, before there is anything to write.
+    """Check that a file can be written, before a long computation of what to write.
 
     Raises
     ------
@@ -44,8 +57,8 @@ def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> N
         If it is a picture, and matplotlib is not installed.
     """
     if path.suffix not in endings:
-        raise ValueError(f"{argument}: a name ending {' or '.join(endings)} is wanted, got {str(path)!r}")
+        raise ValueError(f"{argument}: expected a name ending in {' or '.join(endings)}, got {str(path)!r}")
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{argument}: cannot write to the folder {str(path.parent)!r}")
+        raise ValueError(f"{argument}: expected a folder that can be written to, got {str(path.parent)!r}")
     if endings == PICTURES and importlib.util.find_spec("matplotlib") is None:
         raise ImportError(f"{argument}: needs matplotlib; pip install 'mbbp[plot]'")

@@ -64,7 +64,7 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     if callable(initializer):
         return initializer
     if not isinstance(initializer, str):
-        raise TypeError(f"initializer: a name or a function (rng, n_in, n_out) is wanted, got {initializer!r}")
+        raise TypeError(f"initializer: expected a name or a function (rng, n_in, n_out), got {initializer!r}")
     if initializer not in INITIALIZERS:
         refuse_unknown("initializer", initializer, INITIALIZERS)
     return INITIALIZERS[initializer]

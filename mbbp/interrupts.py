@@ -9,29 +9,29 @@ from typing import Any
 
 
 class Interrupts:
-    """Ctrl-C ends the training after the running epoch; a second one ends it at once."""
+    """Ctrl-C ends the training after the running epoch; a second Ctrl-C ends it at once."""
 
     def __init__(self) -> None:
         self.asked = False
         self._previous: Any = None
-        # Only the main thread may say what a signal does.
-        self._handles = threading.current_thread() is threading.main_thread()
+        # Python lets only the main thread set the handler of a signal.
+        self._is_main_thread = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> "Interrupts":
-        if self._handles:
-            self._previous = signal.signal(signal.SIGINT, self._hear)
+        if self._is_main_thread:
+            self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._handles:
+        if self._is_main_thread:
             signal.signal(signal.SIGINT, self._previous)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        # The signal may come while the progress bar is being written, and then Python refuses to write in between.
+        # The signal may arrive while the progress bar is being written. Python then raises RuntimeError here.
         with contextlib.suppress(RuntimeError):
             print("\nmbbp: ending after this epoch; Ctrl-C again to end at once", file=sys.stderr)

@@ -58,5 +58,5 @@ class Layer:
 def _assign(argument: str, view: Array, value: ArrayLike) -> None:
     array = as_numeric_array(argument, value)
     if array.shape != view.shape:
-        raise ValueError(f"{argument}: shape {view.shape} is wanted, got {array.shape}")
+        raise ValueError(f"{argument}: expected shape {view.shape}, got {array.shape}")
     view[...] = array

@@ -1,41 +1,28 @@
 """The network: its parameters, and what can be asked of it for a whole mini-batch at once."""
 
-import functools
-import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp import training
 from mbbp.activations import Activation, layer_activations
 from mbbp.costs import Cost, get_cost
-from mbbp.history import History
+from mbbp.engine import FEW, Engine
+from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer, get_initializer
-from mbbp.kernels import propagation
-from mbbp.kernels.team import make_team
 from mbbp.layers import Layer
+from mbbp.optimizers import Optimizer, OptimizerState
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
-from mbbp.threads import worthwhile_threads
-from mbbp.training import OptimizerState, fit
-from mbbp.validation import (
-    as_dtype,
-    as_example_weights,
-    as_inputs,
-    as_numeric_array,
-    as_sizes,
-    as_targets,
-    labels_of,
-    pixel_values,
-)
-
-# Columns that go through the network together where there are many: enough to keep the kernels busy, few enough for the
-# workspace to stay in the cache. It is the same for any number of threads, so that results are too.
-CHUNK = 128
-FEW = 8  # columns for which what is checked and prepared matters more than what is computed
+from mbbp.schedules import Schedule
+from mbbp.stopping import EarlyStopping
+from mbbp.trainer import Trainer
+from mbbp.training import ClassWeights
+from mbbp.validation import as_dtype, as_inputs, as_numeric_array, as_sizes, input_values
 
 Rng = int | np.random.Generator | None
+Callback = Callable[["Network", Epoch], Any]
 
 
 class Network:
@@ -106,17 +93,13 @@ class Network:
             layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
 
     def _build(self, activations: list[Activation], theta: Array) -> None:
-        for made_of_theta in ("model", "_quick"):
-            self.__dict__.pop(made_of_theta, None)
         self._theta = theta
         weights, biases = parameter_views(theta, self.sizes)
         self.layers = [Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True)]
-        rules = [f.rule(self.dtype) for f in activations] + [self.cost_function.rule(self.dtype)]
-        self._rules = np.array(rules, np.int64)
+        self._engine = Engine(self.sizes, theta, activations, self.cost_function)
 
     def __getstate__(self) -> dict[str, Any]:
-        made_again = ("layers", "model", "_rules", "_quick")
-        state = {name: value for name, value in self.__dict__.items() if name not in made_again}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("layers", "_engine")}
         return state | {"_activations": [layer.activation for layer in self.layers]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -133,6 +116,11 @@ class Network:
         )
 
     @property
+    def engine(self) -> Engine:
+        """The network in the hands of the kernels, for programs that put their own loop around it."""
+        return self._engine
+
+    @property
     def theta(self) -> Array:
         """Every weight and bias as one vector; assigning to it copies into the network."""
         return self._theta
@@ -141,7 +129,7 @@ class Network:
     def theta(self, value: ArrayLike) -> None:
         array = as_numeric_array("theta", value)
         if array.shape != self._theta.shape:
-            raise ValueError(f"theta: shape {self._theta.shape} is wanted, got {array.shape}")
+            raise ValueError(f"theta: expected shape {self._theta.shape}, got {array.shape}")
         self._theta[:] = array
 
     def feedforward(self, X: ArrayLike) -> Array:
@@ -166,44 +154,16 @@ class Network:
         In matrix form, for each layer, Z = W A + b and A = sigma(Z); M. Nielsen, *Neural Networks and Deep Learning*,
         eq. (25).
         """
-        quick = self._feedforward_few(X)
-        if quick is not None:
-            return quick
-        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype, are_finite=True)
-        m = max(len(inputs), len(pixels))
-        out = np.empty((m, self.sizes[-1]), self.dtype)
-        are_finite = self._in_chunks(
-            m,
-            lambda start, stop, work: propagation.predict(self.model, inputs, pixels, start, stop, CHUNK, work, out),
-        )
-        if not all(are_finite):
+        if _is_quick(X, self.sizes[0], self.dtype):
+            outputs = self._engine.predict_few(X)  # type: ignore[arg-type]
+            if outputs is not None:
+                return outputs
+        inputs = as_inputs("X", X, self.sizes[0], self.dtype, check_finite=False)
+        rows = self._engine.predict(inputs)
+        if rows is None:
             as_inputs("X", X, self.sizes[0], self.dtype)  # which says where
-        return out.T
-
-    def _feedforward_few(self, X: ArrayLike) -> Array | None:
-        """Return the outputs for a few columns just as the kernels want them, or None: then X must be looked at.
-
-        What `feedforward` checks and prepares takes ten times as long as a small network does for one example.
-        """
-        if type(X) is not np.ndarray or X.dtype != self.dtype or X.ndim != 2:
-            return None
-        n_in, m = X.shape
-        flags = X.flags
-        if n_in != self.sizes[0] or not 0 < m <= FEW or not (flags.f_contiguous and flags.behaved):
-            return None
-        packed_model, n_out, spare = self._quick
-        try:
-            work = spare.pop()
-        except IndexError:  # each thread that asks at the same time has one
-            work = np.empty(propagation.workspace_size(self.sizes, FEW), self.dtype)
-        out = np.empty((m, n_out), self.dtype)
-        is_finite = propagation.predict_few(packed_model, X.T, work, out)
-        spare.append(work)
-        return out.T if is_finite else None
-
-    @functools.cached_property
-    def _quick(self) -> tuple[Array, int, list[Array]]:
-        return propagation.packed(self.model), self.sizes[-1], []
+            raise AssertionError("unreachable")  # pragma: no cover
+        return rows.T
 
     def activations(self, X: ArrayLike) -> list[Array]:
         """Return the activations of every layer, the input first: a^1 ... a^L, of shapes (n_l, m).
@@ -213,14 +173,8 @@ class Network:
         ValueError, TypeError
             If X has the wrong shape, no column, or NaN or inf in it.
         """
-        inputs, pixels = as_inputs("X", X, self.sizes[0], self.dtype)
-        m = max(len(inputs), len(pixels))
-        work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
-        out = np.empty((m, self.sizes[-1]), self.dtype)
-        propagation.predict(self.model, inputs, pixels, 0, m, m, work, out)
-        given = pixel_values(pixels, self.dtype) if len(pixels) else inputs.copy()
-        hidden = [propagation.layer_block(work, self.sizes, m, i)[1] for i in range(len(self.layers))]
-        return [given.T, *hidden]
+        inputs = as_inputs("X", X, self.sizes[0], self.dtype)
+        return [input_values(inputs, self.dtype).T, *self._engine.activations_of(inputs)]
 
     def classify(self, X: ArrayLike) -> Array:
         """Return the label of every column of X: the number of its largest output, or whether a single one is over 1/2.
@@ -253,7 +207,10 @@ class Network:
         ValueError, TypeError
             If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
         """
-        return self._evaluate(X, y, "y")[1]
+        accuracy = self._engine.score(self._engine.examples(X, y, "X", "y")).accuracy
+        if accuracy is None:
+            raise ValueError("y: expected labels or unit vectors, got other targets; use cost() for a regression")
+        return accuracy
 
     def cost(self, X: ArrayLike, Y: ArrayLike, example_weights: ArrayLike | None = None) -> float:
         """Return the mean cost C = 1/m sum_x C_x.
@@ -272,12 +229,7 @@ class Network:
         ValueError, TypeError
             If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
         """
-        return self._evaluate(X, Y, "Y", example_weights)[0]
-
-    def _evaluate(
-        self, X: ArrayLike, Y: ArrayLike, name: str, example_weights: ArrayLike | None = None
-    ) -> tuple[float, float]:
-        return self.score(self.examples(X, Y, "X", name, example_weights))
+        return self._engine.score(self._engine.examples(X, Y, "X", "Y", example_weights)).cost
 
     def gradient(
         self,
@@ -317,71 +269,156 @@ class Network:
         delta^L = grad_a C * sigma'(Z^L), delta^l = (W^{l+1})^T delta^{l+1} * sigma'(Z^l), dC/db = 1/m delta 1,
         dC/dW = 1/m delta A^T.
         """
-        examples = self.examples(X, Y, "X", "Y", example_weights)
-        m = examples.labels.size
-        work = np.empty(propagation.workspace_size(self.sizes, m), self.dtype)
-        theta = np.empty_like(self.theta)
-        inputs = np.empty((m if with_respect_to_input else 0, self.sizes[0]), self.dtype)
-        cost = propagation.gradient(self.model, examples, work, theta, inputs, make_team(1)[0])
-        for index, layer in enumerate(self.layers):
-            layer.z, layer.a, layer.delta = propagation.layer_block(work, self.sizes, m, index)
-        weights, biases = parameter_views(theta, self.sizes)
-        return Gradient(cost, weights, biases, theta, inputs.T if with_respect_to_input else None)
+        examples = self._engine.examples(X, Y, "X", "Y", example_weights)
+        found = self._engine.gradient(examples, wants_inputs=with_respect_to_input)
+        for layer, (z, a, delta) in zip(self.layers, found.blocks, strict=True):
+            layer.z, layer.a, layer.delta = z, a, delta
+        weights, biases = parameter_views(found.theta, self.sizes)
+        return Gradient(found.cost, weights, biases, found.theta, found.inputs.T if with_respect_to_input else None)
 
-    fit = fit
-
-    # for the floors above this one
-
-    @functools.cached_property
-    def model(self) -> propagation.Model:
-        """The network as the kernels take it; what they need is compiled when it is first asked for."""
-        return propagation.make_model(self._theta, self.sizes, self._rules)
-
-    def examples(
+    def fit(
         self,
         X: ArrayLike,
-        Y: ArrayLike,
-        X_name: str = "X",
-        Y_name: str = "Y",
+        y: ArrayLike,
+        *,
+        epochs: int = 30,
+        batch_size: int = 10,
+        learning_rate: float | Schedule | Callable[[int], float] | None = None,
+        optimizer: str | Optimizer = "sgd",
+        l2: float = 0.0,
+        weight_decay: float | None = None,
+        clip_norm: float | None = None,
+        shuffle: bool = True,
         example_weights: ArrayLike | None = None,
-    ) -> propagation.Examples:
-        """Return checked examples as the kernels take them; the names are for errors.
+        class_weights: ClassWeights = None,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        early_stopping: EarlyStopping | int | None = None,
+        callbacks: Callback | Iterable[Callback] = (),
+        progress: bool | None = None,
+    ) -> History:
+        """Train the network by mini-batch gradient descent; called again, it goes on where it stopped.
+
+        Ctrl-C ends the training after the running epoch and keeps what was learnt.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_in, n)
+            Training inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
+        y : array_like of shape (n,) or (n_L, n)
+            Labels, or desired outputs.
+        epochs : int
+            How many times to go through the training set.
+        batch_size : int
+            The size of a mini-batch. The last one of an epoch is what is left, and divides by its own size.
+        learning_rate : float, Schedule, or function of the epoch's number (from 1), optional
+            The book's eta. By default the optimizer's own: 0.1 for sgd, 0.02 with momentum, 0.001 for Adam.
+        optimizer : str or Optimizer
+            sgd, momentum, nesterov, adam, adamw. Its state is kept from one call to the next, while it is the same.
+        l2 : float
+            The book's lambda: lambda / 2n times the sum of the squared weights is added to the cost.
+        weight_decay : float, optional
+            Decoupled decay: each step takes the share learning_rate x weight_decay off every weight.
+        clip_norm : float, optional
+            A longer gradient is shortened to this Euclidean norm.
+        shuffle : bool
+            Whether each epoch goes through the examples in an order of its own.
+        example_weights : array_like of shape (n,), optional
+            The factor of each example's cost.
+        class_weights : mapping, sequence or "balanced", optional
+            The factor of each class, on top of that; "balanced" gives every class the same say.
+        validation_data : pair (X, y), optional
+            Examples to score after every epoch.
+        early_stopping : EarlyStopping or int, optional
+            When to stop before the last epoch; a number is the patience on the validation (else training) cost.
+        callbacks : function (net, epoch) or several
+            Called after every epoch with the network and the new row of the history. `StopTraining` ends the training.
+        progress : bool, optional
+            Whether to show a progress bar; by default only on a terminal.
+
+        Returns
+        -------
+        History
+            ``net.history``: a row for every epoch so far, of this call and those before.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+            If an argument is not as it should be; nothing has changed then.
+        DivergedError
+            If the cost becomes NaN or inf; the network has the parameters of the last good epoch.
         """
-        inputs, pixels = as_inputs(X_name, X, self.sizes[0], self.dtype)
-        m = max(len(inputs), len(pixels))
-        targets = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name)
-        self.cost_function.check_targets(Y_name, targets)
-        weights = as_example_weights("example_weights", example_weights, m, self.dtype)
-        return propagation.Examples(inputs, pixels, targets.T, weights, labels_of(targets))
+        called = training.as_callbacks(callbacks)
 
-    def score(self, examples: propagation.Examples) -> tuple[float, float]:
-        """Return the mean cost and the accuracy on checked examples."""
-        m = examples.labels.size
-        costs = np.empty(math.ceil(m / CHUNK))
-        correct = np.empty(costs.size, np.int64)
-        self._in_chunks(
-            m,
-            lambda start, stop, work: propagation.evaluate(
-                self.model, examples, start, stop, CHUNK, work, costs, correct
-            ),
+        def notify(row: Epoch) -> None:
+            for callback in called:
+                callback(self, row)
+
+        plan = training.make_plan(
+            self._engine,
+            X,
+            y,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            l2=l2,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+            shuffle=shuffle,
+            example_weights=example_weights,
+            class_weights=class_weights,
+            validation_data=validation_data,
+            early_stopping=early_stopping,
+            notify=notify,
         )
-        return float(costs.sum() / m), float(correct.sum() / m)
+        return training.train(self._engine, self, plan, progress)
 
-    def _in_chunks(self, m: int, run: Callable[[int, int, Array], Any]) -> list[Any]:
-        """Run over m columns, in stretches of whole chunks, one a thread; return what each returns."""
-        n_chunks = math.ceil(m / CHUNK)
-        threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
-        bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
+    def trainer(
+        self,
+        *,
+        optimizer: str | Optimizer = "sgd",
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        clip_norm: float | None = None,
+    ) -> Trainer:
+        """Return what takes single steps of training, for examples that come one by one.
 
-        def stretch(start: int, stop: int) -> Any:
-            return run(start, stop, np.empty(propagation.workspace_size(self.sizes, min(CHUNK, m)), self.dtype))
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            As for `fit`. Its state belongs to the trainer, and begins afresh.
+        learning_rate : float, optional
+            The book's eta. By default the optimizer's own.
+        weight_decay : float, optional
+            Decoupled decay of the weights.
+        clip_norm : float, optional
+            A longer gradient is shortened to this Euclidean norm.
 
-        if threads == 1:
-            return [stretch(0, m)]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(stretch, bounds[:-1], bounds[1:]))
+        Returns
+        -------
+        Trainer
+            Its `step(X, Y)` takes a step and returns the mean cost.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is of the wrong type or out of range, or a name is unknown.
+
+        Examples
+        --------
+        >>> import numpy as np, mbbp
+        >>> net = mbbp.Network([2, 8, 1], activation=["tanh", "identity"], rng=0)
+        >>> trainer = net.trainer(optimizer="adam", learning_rate=0.01)
+        >>> rng = np.random.default_rng(0)
+        >>> for _ in range(2000):
+        ...     X = rng.random((2, 16), np.float32)
+        ...     cost = trainer.step(X, X[:1] * X[1:])
+        >>> cost < 1e-3
+        True
+        """
+        return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm)
+
+
+def _is_quick(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> bool:
+    """Say whether X is just as the kernels take it, and has few columns."""
+    return type(X) is np.ndarray and X.dtype == dtype and X.ndim == 2 and X.shape[0] == n_in and 0 < X.shape[1] <= FEW

@@ -1,53 +1,187 @@
-"""The optimizers by name: how a step follows from a gradient."""
+"""The optimizers by name, and a user's own: how a step follows from a gradient.
 
+To add one, write a class with an `update`, as `RMSprop` and `Adagrad` do. The others have a kernel written out in
+`mbbp.kernels.updates` and kept on disk, and some let the backward pass do the update.
+"""
+
+import functools
 import math
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mbbp.kernels import codes, updates
+from mbbp.kernels import updates
+from mbbp.kernels.lowlevel.records import Kernel
 from mbbp.parameters import Array
 from mbbp.validation import as_number, refuse_unknown
 
 
+@dataclass
+class OptimizerState:
+    """What an optimizer remembers of its steps so far.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        Whose state it is.
+    moments : ndarray of shape (n_states, n_parameters)
+        Velocities, or running moments of the gradient.
+    steps : ndarray of int64, shape (1,)
+        How many steps were taken.
+    """
+
+    optimizer: "Optimizer"
+    moments: Array
+    steps: Array
+
+
+class Rates(NamedTuple):
+    """What a step depends on besides the optimizer's own settings.
+
+    Attributes
+    ----------
+    learning_rate : float
+        The book's eta.
+    l2 : float
+        lambda / n: added to the gradient of the weights, times the weights.
+    clip_norm : float
+        The largest norm of a gradient, or inf.
+    measures_norm : bool
+        Whether the norm of the gradient is needed.
+    """
+
+    learning_rate: float
+    l2: float = 0.0
+    clip_norm: float = math.inf
+    measures_norm: bool = False
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether the gradient itself must stand in memory."""
+        return self.measures_norm or self.clip_norm < math.inf
+
+
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share.
+    """What all optimizers share, and what a user's own derives from.
+
+    A subclass is a frozen dataclass. Its fields are its settings, which are numbers. It says how many states there are
+    for each parameter (0, 1 or 2; they begin as zeros), and has an `update`: a function of numbers, called for one
+    parameter at a time and compiled so that it runs in vector lanes.
+
+        update(gradient, *states, *coefficients) -> change of the parameter, *new states
+
+    The coefficients are the learning rate and the settings. If something else has to be computed from these once for
+    each step, the subclass has ``coefficients(learning_rate, step, *settings) -> tuple``; the first step is number 1.
+    L2 is in the gradient already, and decoupled weight decay comes on top of the change.
 
     Parameters
     ----------
     weight_decay : float
         Decoupled decay: each step also takes the share learning_rate x weight_decay off every weight (not bias).
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import math, mbbp
+    >>> @dataclass(frozen=True)
+    ... class Sign(mbbp.Optimizer):
+    ...     momentum: float = 0.9
+    ...     name, n_states, default_learning_rate = "sign", 1, 0.001
+    ...
+    ...     @staticmethod
+    ...     def update(gradient, mean, learning_rate, momentum):
+    ...         mean = momentum * mean + (1.0 - momentum) * gradient
+    ...         return -learning_rate * math.copysign(1.0, mean), mean
+    >>> data = mbbp.datasets.load_digits()
+    >>> history = mbbp.Network([64, 10], rng=0).fit(data.x_train, data.y_train, epochs=3, optimizer=Sign())
     """
 
     weight_decay: float = 0.0
 
-    name: ClassVar[str]
-    code: ClassVar[int]
-    n_states: ClassVar[int]
-    default_learning_rate: ClassVar[float]
+    name: ClassVar[str] = ""
+    n_states: ClassVar[int] = 0
+    default_learning_rate: ClassVar[float] = 0.01
+    _written_out: ClassVar[Kernel | None] = None  # its kernel, if it has one in mbbp.kernels.updates
 
     def __post_init__(self) -> None:
         as_number("weight_decay", self.weight_decay)
 
-    def coefficients(self) -> tuple[float, float, float]:
-        """Return momentum or beta_1, beta_2, and epsilon, as the kernels take them."""
-        return 0.0, 0.0, 0.0
+    @staticmethod
+    def update(*numbers: Any) -> Any:
+        """Return the change of one parameter, and its new states."""
+        raise TypeError("optimizer: expected a subclass of mbbp.Optimizer with an update function")
 
-    def start(self, n_parameters: int, dtype: np.dtype[np.floating]) -> tuple[Array, Array]:
-        """Return the state before the first step: zeros (n_states, n_parameters), and the count of steps (1,)."""
-        return np.zeros((self.n_states, n_parameters), dtype), np.zeros(1, np.int64)
+    @staticmethod
+    def coefficients(learning_rate, step, *settings):  # type: ignore[no-untyped-def]
+        """Return what `update` takes after the states."""
+        return (learning_rate, *settings)
 
-    def compiled(
-        self, learning_rate: float, l2: float, clip_norm: float | None, state: Array, steps: Array
-    ) -> updates.Optimizer:
-        """Return the optimizer as the kernels see it."""
-        # A setting may be given as an int, and the kernels would be compiled anew for that.
-        first, second, epsilon = (float(number) for number in self.coefficients())
-        limit = math.inf if clip_norm is None else float(clip_norm)
-        rates = float(learning_rate), float(l2), float(self.weight_decay)
-        return updates.Optimizer(self.code, first, second, epsilon, *rates, limit, state, steps)
+    @property
+    def settings(self) -> Array:
+        """Its own settings, in the order of its fields."""
+        names = [one.name for one in fields(self) if one.name != "weight_decay"]
+        return np.array([float(getattr(self, name)) for name in names], np.float64)
+
+    def start(self, n_parameters: int, dtype: np.dtype[np.floating]) -> OptimizerState:
+        """Return the state before the first step: all zeros."""
+        return OptimizerState(self, np.zeros((self.n_states, n_parameters), dtype), np.zeros(1, np.int64))
+
+    def kernel(self) -> Kernel:
+        """Return the kernel that updates parameters from gradients."""
+        has_own_update = type(self).update is not Optimizer.update
+        if self._written_out is not None and not has_own_update:
+            return self._written_out
+        kind: Any = type(self)
+        return _custom_kernel(kind, self.settings.size)
+
+    def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
+        """Return a step as the kernels take it.
+
+        Parameters
+        ----------
+        theta, gradient : ndarray of shape (n_parameters,)
+            The parameters, and room for their gradient.
+        state : OptimizerState
+            Is changed by the step.
+        rates : Rates
+            The learning rate and what goes with it.
+        """
+        return self._step(theta, state, rates, target=gradient, kernel=self.kernel())
+
+    def _step(
+        self,
+        theta: Array,
+        state: OptimizerState,
+        rates: Rates,
+        *,
+        target: Array,
+        kernel: Kernel | None,
+        beta: float = 0.0,
+        beta_of_biases: float = 0.0,
+        alpha: float = 1.0,
+    ) -> updates.Step:
+        return updates.Step(
+            target=target,
+            beta=beta,
+            beta_of_biases=beta_of_biases,
+            alpha=alpha,
+            update=kernel.address(theta.dtype) if kernel is not None else 0,
+            state=state.moments.reshape(-1),
+            settings=self.settings,
+            steps=state.steps,
+            learning_rate=float(rates.learning_rate),
+            l2=float(rates.l2),
+            weight_decay=float(self.weight_decay),
+            clip_norm=float(rates.clip_norm),
+            measures_norm=int(rates.measures_norm),
+        )
+
+
+@functools.cache
+def _custom_kernel(kind: type[Optimizer], n_settings: int) -> Kernel:
+    return updates.custom(kind.update, kind.coefficients, kind.n_states, n_settings)
 
 
 @dataclass(frozen=True)
@@ -61,9 +195,32 @@ class SGD(Optimizer):
     """
 
     name = "sgd"
-    code = codes.SGD
-    n_states = 0
     default_learning_rate = 0.1
+    _written_out = updates.sgd
+
+    def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
+        """Return a step as the kernels take it; the backward pass takes it by itself where it can."""
+        shrinkage = rates.learning_rate * (rates.l2 + self.weight_decay)
+        if rates.needs_gradient or not _is_representable(shrinkage, theta.dtype):
+            return super().step(theta, gradient, state, rates)
+        return self._step(
+            theta,
+            state,
+            rates,
+            target=theta,
+            kernel=None,
+            beta=1.0 - shrinkage,
+            beta_of_biases=1.0,
+            alpha=-rates.learning_rate,
+        )
+
+
+def _is_representable(shrinkage: float, dtype: np.dtype[Any]) -> bool:
+    """Say whether a factor 1 - shrinkage has at least two right digits of the shrinkage in a dtype.
+
+    In float32, 1 - 1e-9 is 1, and weights multiplied by it would never decay.
+    """
+    return bool(abs(1.0 - float(dtype.type(1.0 - shrinkage)) - shrinkage) <= 0.01 * shrinkage)
 
 
 @dataclass(frozen=True)
@@ -76,22 +233,38 @@ class Momentum(Optimizer):
         Decoupled decay of the weights.
     momentum : float
         mu, from 0 to below 1.
+
+    Notes
+    -----
+    The learning rate is inside the velocity, as in the book: if it falls, the velocity keeps what earlier, larger rates
+    gave it. PyTorch multiplies the velocity by the rate of the present step instead.
     """
 
     momentum: float = 0.9
 
     name = "momentum"
-    code = codes.MOMENTUM
     n_states = 1
     default_learning_rate = 0.02
+    _written_out = updates.momentum
 
     def __post_init__(self) -> None:
         super().__post_init__()
         as_number("momentum", self.momentum, below=1.0)
 
-    def coefficients(self) -> tuple[float, float, float]:
-        """Return the momentum."""
-        return self.momentum, 0.0, 0.0
+    def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
+        """Return a step as the kernels take it; the backward pass updates the velocities where it can."""
+        if rates.needs_gradient or rates.l2 != 0:
+            return super().step(theta, gradient, state, rates)
+        return self._step(
+            theta,
+            state,
+            rates,
+            target=state.moments.reshape(-1),
+            kernel=updates.move,
+            beta=self.momentum,
+            beta_of_biases=self.momentum,
+            alpha=-rates.learning_rate,
+        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +280,11 @@ class Nesterov(Momentum):
     """
 
     name = "nesterov"
-    code = codes.NESTEROV
+    _written_out = updates.nesterov
+
+    def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
+        """Return a step as the kernels take it."""
+        return Optimizer.step(self, theta, gradient, state, rates)
 
 
 @dataclass(frozen=True)
@@ -129,19 +306,15 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     name = "adam"
-    code = codes.ADAM
     n_states = 2
     default_learning_rate = 0.001
+    _written_out = updates.adam
 
     def __post_init__(self) -> None:
         super().__post_init__()
         as_number("beta1", self.beta1, below=1.0)
         as_number("beta2", self.beta2, below=1.0)
         as_number("epsilon", self.epsilon, positive=True)
-
-    def coefficients(self) -> tuple[float, float, float]:
-        """Return the betas and epsilon."""
-        return self.beta1, self.beta2, self.epsilon
 
 
 @dataclass(frozen=True)
@@ -161,7 +334,74 @@ class AdamW(Adam):
     name = "adamw"
 
 
-OPTIMIZERS: dict[str, Optimizer] = {one.name: one() for one in (SGD, Momentum, Nesterov, Adam, AdamW)}
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012): the gradient divided by the root of the running mean of its square.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Decoupled decay of the weights.
+    rho : float
+        How much of the running mean is kept at each step, from 0 to below 1.
+    epsilon : float
+        Added to the root, above 0.
+    """
+
+    rho: float = 0.99
+    epsilon: float = 1e-8
+
+    name = "rmsprop"
+    n_states = 1
+    default_learning_rate = 0.001
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_number("rho", self.rho, below=1.0)
+        as_number("epsilon", self.epsilon, positive=True)
+
+    @staticmethod
+    def coefficients(learning_rate, step, rho, epsilon):  # type: ignore[no-untyped-def]
+        """Return what `update` takes; 1 - rho is taken in float64, since in float32 it would lose digits."""
+        return learning_rate, rho, 1.0 - rho, epsilon
+
+    @staticmethod
+    def update(gradient, square, learning_rate, rho, new, epsilon):  # type: ignore[no-untyped-def]
+        """Return the change of one parameter, and the new mean square of its gradient."""
+        square = rho * square + new * gradient * gradient
+        return -learning_rate * gradient / (math.sqrt(square) + epsilon), square
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """Adagrad (Duchi, Hazan and Singer 2011): the gradient divided by the root of the sum of all its squares.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Decoupled decay of the weights.
+    epsilon : float
+        Added to the root, above 0.
+    """
+
+    epsilon: float = 1e-10
+
+    name = "adagrad"
+    n_states = 1
+    default_learning_rate = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_number("epsilon", self.epsilon, positive=True)
+
+    @staticmethod
+    def update(gradient, total, learning_rate, epsilon):  # type: ignore[no-untyped-def]
+        """Return the change of one parameter, and the new sum of the squares of its gradient."""
+        total = total + gradient * gradient
+        return -learning_rate * gradient / (math.sqrt(total) + epsilon), total
+
+
+OPTIMIZERS: dict[str, Optimizer] = {one.name: one() for one in (SGD, Momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad)}
 
 
 def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None) -> Optimizer:
@@ -179,5 +419,5 @@ def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None)
             refuse_unknown("optimizer", optimizer, OPTIMIZERS)
         optimizer = OPTIMIZERS[optimizer]
     elif not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer: a name or an mbbp optimizer is wanted, got {optimizer!r}")
+        raise TypeError(f"optimizer: expected a name or an mbbp.Optimizer, got {optimizer!r}")
     return optimizer if weight_decay is None else replace(optimizer, weight_decay=weight_decay)

@@ -49,6 +49,36 @@ def parameter_count(sizes: Sequence[int]) -> int:
     return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(sizes))
 
 
+def backprop_flops(sizes: Sequence[int], m: int) -> int:
+    """Return the floating-point operations of the matrix products in one training step on a mini-batch of m examples.
+
+    Forward is one product for each layer. Backward is one for each weight gradient, and one for each layer but the
+    first to carry the error back. A multiplication with an addition counts as two operations.
+
+    Examples
+    --------
+    >>> backprop_flops([784, 30, 10], 10)
+    958800
+    """
+    products = [n_in * n_out for n_in, n_out in pairwise(sizes)]
+    return 2 * m * (3 * sum(products) - products[0])
+
+
+def parameter_offsets(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return where in `theta` the weights and the biases of each layer begin.
+
+    Examples
+    --------
+    >>> parameter_offsets([784, 30, 10])
+    [(0, 23520), (23550, 23850)]
+    """
+    offsets, end = [], 0
+    for n_in, n_out in pairwise(sizes):
+        offsets.append((end, end + n_out * n_in))
+        end += n_out * (n_in + 1)
+    return offsets
+
+
 def parameter_views(theta: Array, sizes: Sequence[int]) -> tuple[list[Array], list[Array]]:
     """Return the weights and biases of each layer as views of `theta`.
 
@@ -66,10 +96,8 @@ def parameter_views(theta: Array, sizes: Sequence[int]) -> tuple[list[Array], li
     biases : list of ndarray
         Shapes (n_out, 1).
     """
-    weights, biases, offset = [], [], 0
-    for n_in, n_out in pairwise(sizes):
-        end = offset + n_out * n_in
-        weights.append(theta[offset:end].reshape(n_in, n_out).T)
-        biases.append(theta[end : end + n_out].reshape(n_out, 1))
-        offset = end + n_out
+    weights, biases = [], []
+    for (W, b), n_in, n_out in zip(parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
+        weights.append(theta[W:b].reshape(n_in, n_out).T)
+        biases.append(theta[b : b + n_out].reshape(n_out, 1))
     return weights, biases

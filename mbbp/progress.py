@@ -1,4 +1,4 @@
-"""A live line on a terminal while training runs; nothing where the output is piped."""
+"""The progress bar of a training: shown on a terminal, and not where the output goes to a file or a pipe."""
 
 import sys
 from types import TracebackType
@@ -8,14 +8,14 @@ from mbbp.history import Epoch
 
 
 class Progress:
-    """The progress bar of one training, in examples.
+    """The progress bar of one training, which counts examples.
 
     Parameters
     ----------
     shown : bool or None
-        Whether to show it; None for only on a terminal.
+        Whether to show it; None shows it on a terminal only.
     epochs, n : int
-        How many epochs of how many examples are to come.
+        The number of epochs, and of examples in each.
     """
 
     def __init__(self, shown: bool | None, epochs: int, n: int) -> None:
@@ -43,12 +43,12 @@ class Progress:
             self._bar.close()
 
     def advance(self, examples: int) -> None:
-        """Move on by some examples."""
+        """Add examples to those that are done."""
         if self._bar is not None:
             self._bar.update(examples)
 
     def end_epoch(self, row: Epoch) -> None:
-        """Show the figures of the epoch that ended."""
+        """Show the figures of the epoch that has ended."""
         if self._bar is None:
             return
         self._epoch += 1

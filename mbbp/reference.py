@@ -82,9 +82,14 @@ def softmax(z: Array) -> Array:
     return e / e.sum(axis=0, keepdims=True)
 
 
+def softmax_jacobian_product(a: Array, delta: Array) -> Array:
+    """Return J^T delta for the Jacobian J_jk = a_j (1[j = k] - a_k) of softmax, column by column."""
+    return a * (delta - (delta * a).sum(axis=0, keepdims=True))
+
+
 # ---------------------------------------------------------------------------------------------------------------- costs
-# Each cost C_x is a function of the output column; z comes along because the logarithms of a saturated output can only
-# be had from it.
+# Each cost C_x is a function of the output column. z is given too, because the logarithm of a saturated output has to
+# be computed from it.
 
 
 def _softplus(z: Array) -> Array:
@@ -113,6 +118,11 @@ def cross_entropy_gradient(a: Array, y: Array) -> Array:
     return (a - y) / (a * (1.0 - a))
 
 
+def cross_entropy_error(a: Array, y: Array) -> Array:
+    """Return the output error delta^L = a - y, for sigmoid outputs: sigma' cancels."""
+    return a - y
+
+
 def log_likelihood(z: Array, a: Array, y: Array) -> Array:
     """Return C_x = -sum_j y_j ln a_j for each column, with a = softmax(z)."""
     shifted = z - z.real.max(axis=0, keepdims=True)
@@ -122,6 +132,11 @@ def log_likelihood(z: Array, a: Array, y: Array) -> Array:
 def log_likelihood_gradient(a: Array, y: Array) -> Array:
     """Return grad_a C = -y / a."""
     return -y / a
+
+
+def log_likelihood_error(a: Array, y: Array) -> Array:
+    """Return the output error delta^L = a sum_j y_j - y, for softmax outputs: the Jacobian cancels."""
+    return a * y.sum(axis=0, keepdims=True) - y
 
 
 # ------------------------------------------------------------------------------------------------ the book's algorithm

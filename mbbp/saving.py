@@ -20,27 +20,26 @@ def save(net: Network, path: str | Path) -> None:
     Parameters
     ----------
     net : Network
-        Its activations and cost must be built-in ones: a function of your own is code, which a file of numbers cannot
-        hold.
+        Its activations and cost must be built-in ones: a custom function is code, which a file of numbers cannot hold.
     path : path
         The file, ending .npz.
 
     Raises
     ------
     ValueError
-        If the path does not end .npz, the network has functions of the user's own, or its parameters NaN or inf.
+        If the path does not end .npz, the network has custom functions, or its parameters hold NaN or inf.
     OSError
         If the file cannot be written.
     """
     if Path(path).suffix != ".npz":
-        raise ValueError(f"path: a name ending .npz is wanted, got {str(path)!r}")
+        raise ValueError(f"path: expected a name ending .npz, got {str(path)!r}")
     names = [layer.activation.name for layer in net.layers]
-    own = [layer.activation.name for layer in net.layers if layer.activation.own is not None]
-    own += [net.cost_function.name] if net.cost_function.own is not None else []
-    if own:
-        raise ValueError(f"net: only built-in activations and costs can be saved, it has its own {', '.join(own)}")
+    custom = [layer.activation.name for layer in net.layers if layer.activation.is_custom]
+    custom += [net.cost_function.name] if net.cost_function.is_custom else []
+    if custom:
+        raise ValueError(f"net: expected built-in activations and costs, got custom ones: {', '.join(custom)}")
     if not np.isfinite(net.theta).all():
-        raise ValueError("net: its parameters hold NaN or inf")
+        raise ValueError("net: expected finite parameters, got NaN or inf")
     header = {"format": FORMAT, "sizes": net.sizes, "activation": names, "cost": net.cost_function.name}
     write_aside(path, lambda aside: np.savez(aside, header=np.array(json.dumps(header)), theta=net.theta))
 
@@ -60,7 +59,7 @@ def load(path: str | Path) -> Network:
     ValueError
         If the file is damaged or holds no network.
     """
-    wanted = f"path: {str(path)!r} is damaged, or no network that mbbp.save wrote"
+    damaged = f"path: {str(path)!r} is damaged, or no network that mbbp.save wrote"
     try:
         # NumPy would leave a damaged file open.
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -68,21 +67,24 @@ def load(path: str | Path) -> Network:
     except OSError:
         raise
     except Exception as error:  # a damaged file can break every step of reading it
-        raise ValueError(f"{wanted} ({error})") from error
+        raise ValueError(f"{damaged} ({error})") from error
     if not isinstance(header, dict):
-        raise ValueError(f"{wanted} (its header is no table)")
+        raise ValueError(f"{damaged} (its header is no table)")
     if header.get("format") != FORMAT:
-        raise ValueError(f"path: {str(path)!r} has format {header.get('format')!r}, {FORMAT} is wanted")
+        raise ValueError(
+            f"path: {str(path)!r} has a format that this version cannot read: "
+            f"expected {FORMAT}, got {header.get('format')!r}"
+        )
     try:
         return _build(header, theta)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{wanted} ({error})") from error
+        raise ValueError(f"{damaged} ({error})") from error
 
 
 def _build(header: dict[str, Any], theta: Array) -> Network:
     sizes = as_sizes(header["sizes"])
     if theta.shape != (parameter_count(sizes),):  # before anything of these sizes is made
-        raise ValueError(f"sizes {sizes} want {parameter_count(sizes)} parameters, it has shape {theta.shape}")
+        raise ValueError(f"theta: expected shape ({parameter_count(sizes)},) for sizes {sizes}, got {theta.shape}")
     net = Network(sizes, activation=header["activation"], cost=header["cost"], dtype=theta.dtype)
     if not np.isfinite(theta).all():
         raise ValueError("its parameters hold NaN or inf")

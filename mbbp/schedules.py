@@ -7,12 +7,16 @@ networks, and training that goes on later goes on as if it had never stopped.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mbbp.validation import as_count, as_number
 
-if TYPE_CHECKING:
-    from mbbp.history import History
+
+class Gains(Protocol):
+    """What a schedule asks of a history."""
+
+    def gains(self, monitor: str) -> list[float]:
+        """Return a figure of every epoch so far, as numbers that are the greater the better; -inf for none."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Schedule:
     def __post_init__(self) -> None:
         as_number("initial", self.initial, positive=True)
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
         return self.initial
 
@@ -68,7 +72,7 @@ class Step(Schedule):
         as_count("every", self.every)
         as_number("factor", self.factor, positive=True)
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
         return self.initial * self.factor ** ((epoch - 1) // self.every)
 
@@ -91,7 +95,7 @@ class Exponential(Schedule):
         super().__post_init__()
         as_number("factor", self.factor, positive=True)
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
         return self.initial * self.factor ** (epoch - 1)
 
@@ -118,7 +122,7 @@ class Cosine(Schedule):
         as_count("epochs", self.epochs, least=2)
         as_number("final", self.final)
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
         share = min(1.0, (epoch - 1) / (self.epochs - 1))
         return self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * share))
@@ -135,7 +139,7 @@ class ReduceWhenStuck(Schedule):
     monitor : str
         A column of the history. An accuracy improves upwards, everything else downwards.
     patience : int
-        How many epochs without improvement are waited for.
+        How many epochs in a row may bring no improvement.
     factor : float
         The factor, above 0 and below 1.
     min_delta : float
@@ -157,7 +161,7 @@ class ReduceWhenStuck(Schedule):
         as_number("min_delta", self.min_delta)
         as_number("least", self.least)
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
         reductions, waited = 0, 0
         best = -math.inf
@@ -177,7 +181,7 @@ class ReduceWhenStuck(Schedule):
 class _FunctionOfEpoch(Schedule):
     function: Callable[[int], Any] = float
 
-    def __call__(self, epoch: int, history: "History") -> float:
+    def __call__(self, epoch: int, history: Gains) -> float:
         """Return what the function says for this epoch."""
         return as_number(f"learning_rate of epoch {epoch}", self.function(epoch))
 

@@ -1,6 +1,9 @@
 """How many threads the engine may use."""
 
 import os
+from collections.abc import Callable, Sequence
+from threading import Thread
+from typing import Any
 
 from mbbp.validation import as_count
 
@@ -38,3 +41,42 @@ LEAST_OPERATIONS = 20e6
 def worthwhile_threads(operations: float) -> int:
     """Return how many of the threads that may be used make so many floating-point operations faster."""
     return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS)))
+
+
+def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None] = lambda: None) -> list[Any]:
+    """Run functions side by side, the first one in this thread, and return what each returns.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        They take no argument.
+    give_up : callable
+        Is called as soon as one of them fails, so that the others do not wait for it.
+    """
+    if len(calls) == 1:
+        return [calls[0]()]
+    results: list[Any] = [None] * len(calls)
+    errors: list[BaseException] = []
+
+    def run(index: int) -> None:
+        try:
+            results[index] = calls[index]()
+        except BaseException as error:
+            give_up()
+            errors.append(error)
+
+    others = [Thread(target=run, args=(index,)) for index in range(1, len(calls))]
+    try:
+        for thread in others:
+            thread.start()
+        run(0)
+    except BaseException:
+        give_up()
+        raise
+    finally:
+        for thread in others:
+            if thread.ident is not None:
+                thread.join()
+    if errors:
+        raise errors[0]
+    return results

@@ -1,29 +1,26 @@
-"""Training: epochs of mini-batches, and all that is decided between them."""
+"""Training: epochs of mini-batches, and what is decided between them."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interrupts
-from mbbp.kernels.propagation import Examples
-from mbbp.kernels.updates import Optimizer as CompiledOptimizer
-from mbbp.optimizers import Optimizer, get_optimizer
+from mbbp.kernels.examples import Examples
+from mbbp.kernels.updates import Step
+from mbbp.optimizers import Optimizer, OptimizerState, Rates, get_optimizer
 from mbbp.parameters import Array
 from mbbp.progress import Progress
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
-from mbbp.stepping import Stepper
 from mbbp.stopping import Best, EarlyStopping, as_early_stopping
-from mbbp.validation import are_unit_vectors, as_count, as_example_weights, as_number
+from mbbp.validation import as_count, as_example_weights, as_number
 
-if TYPE_CHECKING:
-    from mbbp.network import Network
-
-Callback = Callable[["Network", Epoch], Any]
 ClassWeights = Mapping[int, float] | Sequence[float] | str | None
 
 SECONDS_BETWEEN_LOOKS = 0.1  # how long the compiled loop runs before the bar moves and Ctrl-C is heard
@@ -37,268 +34,249 @@ class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, no err
     """Raise this in a callback to end the training after the epoch."""
 
 
-@dataclass
-class OptimizerState:
-    """An optimizer with what it remembers of its steps so far."""
+class Trained(Protocol):
+    """What training changes besides the parameters: it goes on there when it is called again."""
 
-    optimizer: Optimizer
-    moments: Array
-    steps: Array
+    history: History
+    rng: np.random.Generator
+    optimizer_state: OptimizerState | None
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """All that `fit` was asked for, checked."""
+class Plan:
+    """All that a training was asked for, checked."""
 
     examples: Examples
     validation: Examples | None
-    is_classification: bool
     epochs: int
     batch_size: int
     schedule: Schedule
     optimizer: Optimizer
     l2: float
-    clip_norm: float | None
+    clip_norm: float
     shuffle: bool
     early_stopping: EarlyStopping | None
-    callbacks: tuple[Callback, ...]
+    notify: Callable[[Epoch], None]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the targets name classes."""
+        return self.examples.labels.size > 0
 
 
-def fit(
-    net: "Network",
+def make_plan(
+    engine: Engine,
     X: ArrayLike,
     y: ArrayLike,
     *,
-    epochs: int = 30,
-    batch_size: int = 10,
-    learning_rate: float | Schedule | Callable[[int], float] | None = None,
-    optimizer: str | Optimizer = "sgd",
-    l2: float = 0.0,
-    weight_decay: float | None = None,
-    clip_norm: float | None = None,
-    shuffle: bool = True,
-    example_weights: ArrayLike | None = None,
-    class_weights: ClassWeights = None,
-    validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-    early_stopping: EarlyStopping | int | None = None,
-    callbacks: Callback | Iterable[Callback] = (),
-    progress: bool | None = None,
-) -> History:
-    """Train the network by mini-batch gradient descent; called again, it goes on where it stopped.
-
-    Ctrl-C ends the training after the running epoch and keeps what was learnt.
-
-    Parameters
-    ----------
-    X : array_like of shape (n_in, n)
-        Training inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
-    y : array_like of shape (n,) or (n_L, n)
-        Labels, or desired outputs.
-    epochs : int
-        How many times to go through the training set.
-    batch_size : int
-        The size of a mini-batch. The last one of an epoch is what is left, and divides by its own size.
-    learning_rate : float, Schedule, or function of the epoch's number (from 1), optional
-        The book's eta. By default the optimizer's own: 0.1 for sgd, 0.02 with momentum, 0.001 for Adam.
-    optimizer : str or Optimizer
-        sgd, momentum, nesterov, adam, adamw. Its state is kept from one call to the next, while it is the same.
-    l2 : float
-        The book's lambda: lambda / 2n times the sum of the squared weights is added to the cost.
-    weight_decay : float, optional
-        Decoupled decay: each step takes the share learning_rate x weight_decay off every weight.
-    clip_norm : float, optional
-        A longer gradient is shortened to this Euclidean norm.
-    shuffle : bool
-        Whether each epoch goes through the examples in an order of its own.
-    example_weights : array_like of shape (n,), optional
-        The factor of each example's cost.
-    class_weights : mapping, sequence or "balanced", optional
-        The factor of each class, on top of that; "balanced" gives every class the same say.
-    validation_data : pair (X, y), optional
-        Examples to score after every epoch.
-    early_stopping : EarlyStopping or int, optional
-        When to stop before the last epoch; a number is the patience on the validation (else training) cost.
-    callbacks : function (net, epoch) or several
-        Called after every epoch with the network and the new row of the history. `StopTraining` ends the training.
-    progress : bool, optional
-        Whether to show a progress bar; by default only on a terminal.
-
-    Returns
-    -------
-    History
-        ``net.history``: a row for every epoch so far, of this call and those before.
+    epochs: int,
+    batch_size: int,
+    learning_rate: float | Schedule | Callable[[int], float] | None,
+    optimizer: str | Optimizer,
+    l2: float,
+    weight_decay: float | None,
+    clip_norm: float | None,
+    shuffle: bool,
+    example_weights: ArrayLike | None,
+    class_weights: ClassWeights,
+    validation_data: tuple[ArrayLike, ArrayLike] | None,
+    early_stopping: EarlyStopping | int | None,
+    notify: Callable[[Epoch], None],
+) -> Plan:
+    """Check all that a training is asked for; see `Network.fit`.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as it should be; nothing has changed then.
-    DivergedError
-        If the cost becomes NaN or inf; the network has the parameters of the last good epoch.
+        If an argument is of the wrong type or shape, out of range, or does not go with another one.
     """
-    examples = net.examples(X, y, "X", "y", example_weights)
-    is_classification = are_unit_vectors(examples.Y)
+    examples = engine.examples(X, y, "X", "y", example_weights)
+    is_classification = examples.labels.size > 0
     if class_weights is not None:
         if not is_classification:
-            raise ValueError("class_weights: only for classification, where y holds labels or unit vectors")
-        examples = examples._replace(weights=_weigh_classes(class_weights, examples))
+            raise ValueError("class_weights: expected y to hold labels or unit vectors, got other targets")
+        weights = _weigh_classes(class_weights, examples, max(engine.sizes[-1], 2), engine.dtype)
+        examples = examples._replace(weights=weights)
     validation = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError("validation_data: a pair (X, y) is wanted")
-        validation = net.examples(*validation_data, "validation_data[0]", "validation_data[1]")
+            raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
+        validation = engine.examples(*validation_data, "validation_data[0]", "validation_data[1]")
     found = get_optimizer(optimizer, weight_decay)
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-    called = tuple(callbacks) if isinstance(callbacks, Iterable) and not callable(callbacks) else (callbacks,)
-    for callback in called:
-        if not callable(callback):
-            raise TypeError(f"callbacks: functions (net, epoch) are wanted, got {callback!r}")
-    n = examples.labels.size
-    chosen = _Plan(
+    return Plan(
         examples=examples,
         validation=validation,
-        is_classification=is_classification,
         epochs=as_count("epochs", epochs),
-        batch_size=min(as_count("batch_size", batch_size), n),
+        batch_size=min(as_count("batch_size", batch_size), examples.n),
         schedule=schedule,
         optimizer=found,
-        l2=as_number("l2", l2) / n,
-        clip_norm=None if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
+        l2=as_number("l2", l2) / examples.n,
+        clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
         shuffle=shuffle,
         early_stopping=stopping,
-        callbacks=called,
+        notify=notify,
     )
-    return _train(net, chosen, progress)
+
+
+def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Return one function or several as a tuple of functions.
+
+    Raises
+    ------
+    TypeError
+        If one is no function.
+    """
+    several = isinstance(callbacks, Iterable) and not callable(callbacks)
+    called = tuple(callbacks) if several else (callbacks,)  # type: ignore[arg-type]
+    for callback in called:
+        if not callable(callback):
+            raise TypeError(f"callbacks: expected functions (net, epoch), got {callback!r}")
+    return called  # type: ignore[return-value]
 
 
 def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
     History.check_column(argument, monitor)
     if monitor.startswith("validation") and not has_validation:
-        raise ValueError(f"{argument}: to monitor {monitor}, validation_data is wanted")
+        raise ValueError(f"{argument}: expected validation_data for the monitor {monitor}, got none")
     if monitor.endswith("accuracy") and not is_classification:
-        raise ValueError(f"{argument}: {monitor} is not recorded, since y holds neither labels nor unit vectors")
+        raise ValueError(
+            f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"
+        )
 
 
-def _weigh_classes(class_weights: ClassWeights, examples: Examples) -> Array:
+def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: int, dtype: np.dtype[Any]) -> Array:
     """Return each example's factor times the weight of its class."""
-    n_outputs = examples.Y.shape[0]
-    labels = examples.Y[0].astype(np.int64) if n_outputs == 1 else examples.Y.argmax(axis=0)
-    n_classes = max(n_outputs, 2)
+    labels = examples.labels
     if isinstance(class_weights, str):
         if class_weights != "balanced":
-            raise ValueError(f"class_weights: 'balanced', or a weight for each class, is wanted, got {class_weights!r}")
+            raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
         counts = np.bincount(labels, minlength=n_classes)
         factors = labels.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
     elif isinstance(class_weights, Mapping):
         factors = np.ones(n_classes)
         for label, factor in class_weights.items():
             if label not in range(n_classes):
-                raise ValueError(f"class_weights: labels from 0 to {n_classes - 1} are wanted, got {label!r}")
+                raise ValueError(f"class_weights: expected labels from 0 to {n_classes - 1}, got {label!r}")
             factors[int(label)] = as_number(f"class_weights[{label}]", factor)
     else:
         factors = as_example_weights("class_weights", class_weights, n_classes, np.dtype(np.float64))
     weights = factors[labels] * (examples.weights if examples.weights.size else 1.0)
-    return as_example_weights("class_weights", weights, labels.size, examples.inputs.dtype)
+    return as_example_weights("class_weights", weights, labels.size, dtype)
 
 
-def _train(net: "Network", chosen: _Plan, progress: bool | None) -> History:
-    loop = _Loop(net, chosen)
-    best = Best(chosen.early_stopping) if chosen.early_stopping is not None else None
-    n = chosen.examples.labels.size
+def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -> History:
+    """Train as planned, and return the history."""
+    epochs = _Epochs(engine, trained, plan)
+    best = Best(plan.early_stopping) if plan.early_stopping is not None else None
     try:
-        with Interrupts() as interrupts, Progress(progress, chosen.epochs, n) as bar:
-            for _ in range(chosen.epochs):
-                row = loop.run_epoch(bar)
-                net.history.append(row)
+        with Interrupts() as interrupts, Progress(progress, plan.epochs, plan.examples.n) as bar:
+            for _ in range(plan.epochs):
+                row = epochs.run(bar)
+                trained.history.append(row)
                 bar.end_epoch(row)
-                stopped = best is not None and best.is_over(net)
-                for callback in chosen.callbacks:
-                    callback(net, row)
+                stopped = best is not None and best.is_over(trained.history, engine.theta)
+                plan.notify(row)
                 if stopped or interrupts.asked:
                     break
     except StopTraining:
         pass
     if best is not None:
-        best.restore(net)
-    return net.history
+        best.restore(engine.theta)
+    return trained.history
 
 
-class _Loop:
+class _Epochs:
     """One epoch after the other, each whole or not at all."""
 
-    def __init__(self, net: "Network", chosen: _Plan) -> None:
-        self.net, self.plan = net, chosen
-        if net.optimizer_state is None or net.optimizer_state.optimizer != chosen.optimizer:
-            net.optimizer_state = OptimizerState(chosen.optimizer, *chosen.optimizer.start(net.theta.size, net.dtype))
-        self.state = net.optimizer_state
-        self.stepper = Stepper(net.model, chosen.examples, chosen.batch_size)
+    def __init__(self, engine: Engine, trained: Trained, plan: Plan) -> None:
+        self.engine, self.trained, self.plan = engine, trained, plan
+        state = trained.optimizer_state
+        if state is None or state.optimizer != plan.optimizer:
+            state = trained.optimizer_state = plan.optimizer.start(engine.theta.size, engine.dtype)
+        self.state = state
+        self.loop = engine.loop(plan.examples, plan.batch_size)
         self.steps_at_once = 16
-        self._compile()
 
-    def _compile(self) -> None:
-        """Run the compiled loop over no example, so that compiling it counts in no epoch's seconds."""
-        nothing = np.zeros(0, np.int64)
-        optimizer = self.plan.optimizer.compiled(0.0, 0.0, None, self.state.moments, self.state.steps)
-        self.stepper.run(nothing, optimizer, np.zeros(4))
-
-    def run_epoch(self, bar: Progress) -> Epoch:
+    def run(self, bar: Progress) -> Epoch:
         """Train for one epoch and return its figures; if that fails, the network is as it was before."""
-        net, chosen = self.net, self.plan
-        number = len(net.history) + 1
-        learning_rate = as_number(f"learning_rate of epoch {number}", chosen.schedule(number, net.history))
-        n = chosen.examples.labels.size
-        rng_before = net.rng.bit_generator.state
-        order = net.rng.permutation(n) if chosen.shuffle else np.arange(n)
-        optimizer = chosen.optimizer.compiled(
-            learning_rate, chosen.l2, chosen.clip_norm, self.state.moments, self.state.steps
-        )
-        before = (net.theta.copy(), self.state.moments.copy(), self.state.steps.copy())
-        totals = np.zeros(4)
-        started = time.perf_counter()
+        trained, plan = self.trained, self.plan
+        number = len(trained.history) + 1
+        learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
+        rng_before = trained.rng.bit_generator.state
+        order = trained.rng.permutation(plan.examples.n) if plan.shuffle else np.arange(plan.examples.n)
+        changed = (self.engine.theta, self.state.moments, self.state.steps)
+        before = [array.copy() for array in changed]
         try:
-            is_finite = self._run_mini_batches(order, optimizer, totals, bar)
-            seconds = time.perf_counter() - started
-            is_finite = is_finite and all(np.isfinite(array).all() for array in (net.theta, self.state.moments))
-            validation: tuple[float, float] | None = None
-            if chosen.validation is not None and is_finite:
-                validation = net.score(chosen.validation)
-                is_finite = bool(np.isfinite(validation[0]))
-            if not is_finite:
-                raise DivergedError(
-                    f"epoch {number}: the cost became NaN or inf at learning rate {learning_rate:g}; the network has "
-                    "the parameters it had before this epoch. Try a smaller learning_rate, a clip_norm, inputs scaled "
-                    "to about 1, or dtype='float64'"
-                )
+            seconds, validation = self._train_and_validate(number, learning_rate, order, bar)
         except BaseException:
-            for array, saved in zip((net.theta, self.state.moments, self.state.steps), before, strict=True):
+            for array, saved in zip(changed, before, strict=True):
                 array[...] = saved
-            net.rng.bit_generator.state = rng_before
+            trained.rng.bit_generator.state = rng_before
             raise
+        totals, n = self.loop.totals, plan.examples.n
         return Epoch(
             epoch=number,
-            training_cost=float(totals[0] / n),
-            training_accuracy=float(totals[1] / n) if chosen.is_classification else None,
-            validation_cost=None if validation is None else validation[0],
-            validation_accuracy=validation[1] if validation is not None and chosen.is_classification else None,
+            training_cost=float(totals.cost / n),
+            training_accuracy=float(totals.correct / n) if plan.is_classification else None,
+            validation_cost=None if validation is None else validation.cost,
+            validation_accuracy=None if validation is None else validation.accuracy,
             learning_rate=learning_rate,
-            gradient_norm=float(totals[2]),
+            gradient_norm=float(totals.gradient_norm),
             seconds=seconds,
             examples_per_second=n / seconds,
         )
 
-    def _run_mini_batches(self, order: Array, optimizer: CompiledOptimizer, totals: Array, bar: Progress) -> bool:
-        """Run the compiled loop over all mini-batches, coming up for air now and then."""
+    def _train_and_validate(
+        self, number: int, learning_rate: float, order: Array, bar: Progress
+    ) -> tuple[float, Score | None]:
+        """Go through all mini-batches, then score the validation data.
+
+        Raises
+        ------
+        DivergedError
+            If a cost or a parameter becomes NaN or inf.
+        """
+        rates = Rates(learning_rate, self.plan.l2, self.plan.clip_norm)
+        # compiled before the clock starts
+        ordinary, measured = self._step(rates), self._step(rates._replace(measures_norm=True))
+        self.loop.reset()
+        began = time.perf_counter()
+        is_finite = self._run_mini_batches(order, ordinary, measured, bar)
+        seconds = time.perf_counter() - began
+        is_finite = is_finite and bool(np.isfinite(self.engine.theta).all() and np.isfinite(self.state.moments).all())
+        validation = None
+        if is_finite and self.plan.validation is not None:
+            validation = self.engine.score(self.plan.validation)
+            is_finite = math.isfinite(validation.cost)
+        if not is_finite:
+            raise DivergedError(
+                f"epoch {number}: the cost became NaN or inf at learning rate {learning_rate:g}; the network has "
+                "the parameters it had before this epoch. Try a smaller learning_rate, a clip_norm, inputs scaled "
+                "to about 1, or dtype='float64'"
+            )
+        return seconds, validation
+
+    def _step(self, rates: Rates) -> Step:
+        return self.plan.optimizer.step(self.engine.theta, self.loop.gradient, self.state, rates)
+
+    def _run_mini_batches(self, order: Array, ordinary: Step, measured: Step, bar: Progress) -> bool:
+        """Run the compiled loop over all mini-batches, piece by piece; the last one's gradient is measured."""
+        batch_size = self.plan.batch_size
+        last = (order.size - 1) // batch_size * batch_size
         start = 0
-        while start < order.size:
-            stop = min(order.size, start + self.steps_at_once * self.plan.batch_size)
+        while start < last:
+            stop = min(last, start + self.steps_at_once * batch_size)
             began = time.perf_counter()
-            if not self.stepper.run(order[start:stop], optimizer, totals, measure_norm=stop == order.size):
+            if not self.loop.run(order[start:stop], ordinary):
                 return False
-            rate = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
-            self.steps_at_once = max(1, min(order.size, int(self.steps_at_once * min(rate, 16.0))))
+            pace = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
+            self.steps_at_once = max(1, min(order.size, int(self.steps_at_once * min(pace, 16.0))))
             bar.advance(stop - start)
             start = stop
-        return True
+        bar.advance(order.size - last)
+        return self.loop.run(order[last:], measured)

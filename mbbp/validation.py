@@ -7,13 +7,13 @@ engine's dtype and layout is passed on without a copy.
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mbbp.kernels.elementwise import all_finite
-from mbbp.kernels.propagation import PIXEL
+from mbbp.kernels.examples import PIXEL
+from mbbp.kernels.finite import ALL_FINE, Checked, check
 from mbbp.parameters import Array
 
 NUMERIC_KINDS = "buif"
@@ -39,11 +39,11 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
         If `dtype` is neither.
     """
     try:
-        found = np.dtype(dtype)  # type: ignore[call-overload]
+        found = None if dtype is None else np.dtype(dtype)  # type: ignore[call-overload]
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):
-        raise ValueError(f"dtype: 'float32' or 'float64' is wanted, got {dtype!r}")
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
     return np.dtype(found)
 
 
@@ -57,13 +57,13 @@ def as_sizes(sizes: Iterable[int]) -> list[int]:
     TypeError
         If they are not whole numbers.
     """
-    wanted = "the number of neurons of at least two layers, each 1 or more, is wanted"
+    expected = "expected the neurons of at least two layers, each 1 or more"
     try:
         numbers = [operator.index(n) for n in sizes]
     except TypeError:
-        raise TypeError(f"sizes: {wanted}, got {sizes!r}") from None
+        raise TypeError(f"sizes: {expected}, got {sizes!r}") from None
     if len(numbers) < 2 or min(numbers) < 1:
-        raise ValueError(f"sizes: {wanted}, got {numbers}")
+        raise ValueError(f"sizes: {expected}, got {numbers}")
     return numbers
 
 
@@ -80,9 +80,9 @@ def as_count(argument: str, value: object, least: int = 1) -> int:
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{argument}: a whole number is wanted, got {value!r}") from None
+        raise TypeError(f"{argument}: expected a whole number, got {value!r}") from None
     if number < least:
-        raise ValueError(f"{argument}: {least} or more is wanted, got {number}")
+        raise ValueError(f"{argument}: expected {least} or more, got {number}")
     return number
 
 
@@ -117,9 +117,9 @@ def as_number(
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{argument}: {interval} is wanted, got {value!r}") from None
+        raise TypeError(f"{argument}: expected {interval}, got {value!r}") from None
     if not (least <= number < below) or (positive and number <= least):
-        raise ValueError(f"{argument}: {interval} is wanted, got {value!r}")
+        raise ValueError(f"{argument}: expected {interval}, got {value!r}")
     return number
 
 
@@ -136,9 +136,9 @@ def as_numeric_array(argument: str, value: ArrayLike) -> Array:
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{argument}: rows of equal length are wanted, got ragged ones") from None
+        raise ValueError(f"{argument}: expected rows of equal length, got rows of different lengths") from None
     if array.dtype.kind not in NUMERIC_KINDS:
-        raise TypeError(f"{argument}: real numbers are wanted, got dtype {array.dtype}")
+        raise TypeError(f"{argument}: expected real numbers, got dtype {array.dtype}")
     return array
 
 
@@ -147,14 +147,20 @@ def _refuse_not_finite(argument: str, array: Array, cast: Array) -> NoReturn:
     value = array[row, column]
     if np.isfinite(value):
         raise ValueError(
-            f"{argument}: row {row}, column {column} is {value}, more than {cast.dtype} holds; "
-            "scale it, or build the network with dtype='float64'"
+            f"{argument}: expected numbers that {cast.dtype} can hold, got {value} in row {row}, column {column}; "
+            "scale them, or build the network with dtype='float64'"
         )
-    raise ValueError(f"{argument}: finite numbers are wanted, got {value} in row {row}, column {column}")
+    raise ValueError(f"{argument}: expected finite numbers, got {value} in row {row}, column {column}")
+
+
+def are_finite(rows: Array) -> bool:
+    """Say whether a contiguous array of float32 or float64 holds no NaN and no inf."""
+    flat = rows.reshape(-1)
+    return bool(check.bind(Checked(flat, flat.size, np.empty(0, np.int64), 0, 0), rows.dtype)() == ALL_FINE)
 
 
 def as_columns(
-    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, are_finite: bool = False
+    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, check_finite: bool = True
 ) -> Array:
     """Return a matrix with one example a column, as the kernels read it.
 
@@ -165,11 +171,11 @@ def as_columns(
     value : array_like of shape (n_rows, m)
         Real numbers, in any order of memory.
     n_rows : int
-        How many rows are wanted.
+        The number of rows that is expected.
     dtype : dtype
         The network's dtype.
-    are_finite : bool
-        Whether to leave it to the caller to look for NaN and inf.
+    check_finite : bool
+        Whether to look for NaN and inf here; if not, the caller does.
 
     Returns
     -------
@@ -187,29 +193,28 @@ def as_columns(
     _check_columns(argument, array, n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
         columns = np.require(array, dtype, ["F", "A"]).view(np.ndarray)
-        if not are_finite and not all_finite(_read_only(columns.T.reshape(-1))):
+        if check_finite and not are_finite(columns.T):
             _refuse_not_finite(argument, array, columns)
     return _read_only(columns)
 
 
 def as_inputs(
-    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, are_finite: bool = False
-) -> tuple[Array, Array]:
-    """Return inputs with one example a row, as the kernels read them: as numbers, or left in bytes.
+    argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, check_finite: bool = True
+) -> Array:
+    """Return inputs with one example a row, as the kernels read them.
 
-    A NumPy array of uint8 holds pixels, as images come: 0 to 255 stand for 0 to 1. Anything else is numbers.
+    A NumPy array of uint8 holds pixels, as images come: 0 to 255 stand for 0 to 1. It stays in bytes, and the numbers
+    are made when a mini-batch is gathered. Anything else is numbers.
 
     Parameters
     ----------
-    argument, value, n_rows, dtype, are_finite
+    argument, value, n_rows, dtype, check_finite
         As for `as_columns`.
 
     Returns
     -------
-    inputs : ndarray of shape (m, n_rows), or (0, n_rows)
-        Of the network's dtype, in C order and read-only; it shares memory with `value` where it can.
-    pixels : ndarray of uint8, of shape (0, n_rows), or (m, n_rows)
-        Likewise.
+    ndarray of shape (m, n_rows)
+        Of the network's dtype or uint8, in C order and read-only. It shares memory with `value` where it can.
 
     Raises
     ------
@@ -217,29 +222,25 @@ def as_inputs(
         As `as_columns` does.
     """
     if not (isinstance(value, np.ndarray) and value.dtype == np.uint8):
-        inputs = as_columns(argument, value, n_rows, dtype, are_finite=are_finite).T
-        return inputs, _read_only(np.empty((0, n_rows), np.uint8))
+        return as_columns(argument, value, n_rows, dtype, check_finite=check_finite).T
     _check_columns(argument, value, n_rows)
-    pixels = np.require(value, requirements=["F", "A"]).view(np.ndarray)
-    return _read_only(np.empty((0, n_rows), dtype)), _read_only(pixels.T)
+    return _read_only(np.require(value, requirements=["F", "A"]).view(np.ndarray).T)
 
 
-def pixel_values(pixels: Array, dtype: np.dtype[Any]) -> Array:
-    """Return the numbers that pixels stand for, as the kernels make them."""
-    return np.multiply(pixels, dtype.type(PIXEL))
+def input_values(inputs: Array, dtype: np.dtype[Any]) -> Array:
+    """Return inputs as the numbers that they stand for, as the kernels make them; always a new array."""
+    return np.multiply(inputs, dtype.type(PIXEL)) if inputs.dtype == np.uint8 else inputs.astype(dtype)
 
 
 def _check_columns(argument: str, array: Array, n_rows: int) -> None:
     if array.ndim != 2:
-        hint = f"; a single example is {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
-        raise ValueError(
-            f"{argument}: a matrix ({n_rows}, m) with one example a column is wanted, got shape {array.shape}{hint}"
-        )
+        hint = f"; for a single example pass {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
+        raise ValueError(f"{argument}: expected shape ({n_rows}, m) with one example a column, got {array.shape}{hint}")
     if array.shape[0] != n_rows:
-        hint = f"; rows of samples are given as {argument}.T" if array.shape[1] == n_rows else ""
-        raise ValueError(f"{argument}: {n_rows} rows are wanted, got shape {array.shape}{hint}")
+        hint = f"; for rows of samples pass {argument}.T" if array.shape[1] == n_rows else ""
+        raise ValueError(f"{argument}: expected shape ({n_rows}, m), got {array.shape}{hint}")
     if array.shape[1] == 0:
-        raise ValueError(f"{argument}: at least one column is wanted, got shape {array.shape}")
+        raise ValueError(f"{argument}: expected at least one column, got shape {array.shape}")
 
 
 def _read_only(array: Array) -> Array:
@@ -263,10 +264,10 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     """
     labels = as_numeric_array(argument, value).reshape(-1)
     largest = max(n_outputs - 1, 1)
-    wanted = f"labels from 0 to {largest} are wanted"
-    hint = "; for regression give a matrix (1, m)" if n_outputs == 1 else ""
+    expected = f"expected labels from 0 to {largest}"
+    hint = "; for a regression pass a matrix (1, m)" if n_outputs == 1 else ""
     if labels.size == 0:
-        raise ValueError(f"{argument}: at least one label is wanted, got none")
+        raise ValueError(f"{argument}: expected at least one label, got none")
     for fault, name in (
         (~np.isfinite(labels), ""),
         (labels != np.floor(labels), "which is not whole, "),
@@ -275,12 +276,27 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     ):
         if fault.any():
             where = int(np.argmax(fault))
-            raise ValueError(f"{argument}: {wanted}, got {labels[where]}, {name}at position {where}{hint}")
+            raise ValueError(f"{argument}: {expected}, got {labels[where]}, {name}at position {where}{hint}")
     return labels.astype(np.int64)
 
 
-def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: np.dtype[Any], against: str) -> Array:
-    """Return desired outputs as a matrix (n_outputs, m); labels (m,) become unit vectors.
+class Targets(NamedTuple):
+    """Desired outputs, one example a row: as numbers, as labels, or as both.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (m, n_L), or (0, n_L) where they are the unit vectors of the labels
+    labels : ndarray of int64, shape (m,), or (0,) where they name no classes
+    """
+
+    rows: Array
+    labels: Array
+
+
+def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: np.dtype[Any], against: str) -> Targets:
+    """Return desired outputs; this is where it is decided whether they name classes.
+
+    They do if they are labels, or a matrix whose columns are unit vectors (for a single output: 0 or 1).
 
     Raises
     ------
@@ -291,14 +307,26 @@ def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: n
     if array.ndim == 1:
         labels = as_labels(argument, array, n_outputs)
         if labels.size == m:
-            return _read_only(unit_vectors(labels, n_outputs, dtype))
+            return Targets(_read_only(np.empty((0, n_outputs), dtype)), _read_only(labels))
         got = f"{labels.size} labels"
     else:
         columns = as_columns(argument, array, n_outputs, dtype)
         if columns.shape[1] == m:
-            return columns
+            return Targets(columns.T, _read_only(labels_of(columns.T)))
         got = f"{columns.shape[1]} columns"
-    raise ValueError(f"{argument}: one target for each of the {m} columns of {against} is wanted, got {got}")
+    raise ValueError(f"{argument}: expected one target for each of the {m} columns of {against}, got {got}")
+
+
+def labels_of(rows: Array) -> Array:
+    """Return the labels that rows of desired outputs name, (m,), or (0,) if they name no classes."""
+    is_one = rows == 1
+    names_classes = bool((is_one | (rows == 0)).all())
+    if names_classes and rows.shape[1] > 1:
+        names_classes = bool((is_one.sum(axis=1) == 1).all())
+    if not names_classes:
+        return np.empty(0, np.int64)
+    labels = is_one[:, 0] if rows.shape[1] == 1 else is_one.argmax(axis=1)
+    return labels.astype(np.int64)
 
 
 def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
@@ -308,20 +336,6 @@ def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
     columns = np.zeros((n_outputs, labels.size), dtype, order="F")
     columns[labels, np.arange(labels.size)] = 1
     return columns
-
-
-def are_unit_vectors(targets: Array) -> bool:
-    """Say whether targets name classes: each column a unit vector, or for one output 0 or 1."""
-    is_one = targets == 1
-    if not (is_one | (targets == 0)).all():
-        return False
-    return targets.shape[0] == 1 or bool((is_one.sum(axis=0) == 1).all())
-
-
-def labels_of(targets: Array) -> Array:
-    """Return the row of the largest target of each column as int64 (m,); of a single one, whether it is over 1/2."""
-    labels = targets[0] > 0.5 if targets.shape[0] == 1 else targets.argmax(axis=0)
-    return _read_only(labels.astype(np.int64, copy=False))
 
 
 def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any]) -> Array:
@@ -338,9 +352,9 @@ def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np
         return _read_only(np.zeros(0, dtype))
     weights = as_numeric_array(argument, value)
     if weights.shape != (m,):
-        raise ValueError(f"{argument}: {m} numbers, one an example, are wanted, got shape {weights.shape}")
+        raise ValueError(f"{argument}: expected {m} numbers, one for each example, got shape {weights.shape}")
     with np.errstate(over="ignore", under="ignore"):
         factors = weights.astype(dtype)
     if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
-        raise ValueError(f"{argument}: finite numbers of at least 0, not all of them 0, are wanted (as {dtype})")
+        raise ValueError(f"{argument}: expected finite numbers of at least 0, not all of them 0 (as {dtype})")
     return _read_only(factors)

@@ -1,4 +1,4 @@
-"""What several of the notebooks draw: networks, matrices, and the look of it all."""
+"""Draw networks and matrices in the notebooks, and set the style of all figures."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#1f77b4", "#d95f02", "#2ca02c", "#d62728", "#9467bd", "#7f7f7f"
-SIGNED, LEVEL = "RdBu_r", "YlGnBu"  # for what is negative or positive, and for what is only more or less
+SIGNED, LEVEL = "RdBu_r", "YlGnBu"  # colour maps: for values of both signs, and for values from 0 up
 NEGATIVE, POSITIVE = "#2166ac", "#b2182b"
 
 
 def use_style():
-    """Set the look of every figure of a notebook."""
+    """Set the style of every figure of a notebook."""
     plt.rcParams.update(
         {
             "figure.dpi": 100,
@@ -31,8 +31,8 @@ def use_style():
 class Matrix(NamedTuple):
     """A matrix to draw as a heat map with its numbers in it.
 
-    A signed map is symmetric about 0 and ends at `limit`, by default the largest entry; a map of levels begins at 0.
-    `numbers` is the format of its entries, or None.
+    With the colour map SIGNED, the colours go from -`limit` to `limit`. With LEVEL, they go from 0 to `limit`. The
+    default of `limit` is the largest entry. `numbers` is the format of the entries, or None to leave them out.
     """
 
     values: np.ndarray
@@ -43,9 +43,10 @@ class Matrix(NamedTuple):
 
 
 def equation(axes, *parts, fontsize=8.5, tall=None):
-    """Draw matrices, and the signs between them that are strings, in a row; return the upper left corner of each part.
+    """Draw a row of matrices and of strings between them. Return the upper left corner of each part.
 
-    All entries are squares of one size. `tall` is how many of them the row is high, by default as the highest matrix.
+    All entries are squares of the same size. `tall` is the height of the row in entries. The default is the height of
+    the highest matrix.
     """
     tall = tall or max(np.shape(part.values)[0] for part in parts if isinstance(part, Matrix))
     corners, x = [], 0.0
@@ -77,18 +78,22 @@ def equation(axes, *parts, fontsize=8.5, tall=None):
 
 
 def frame(axes, corner, first, size):
-    """Draw a frame around some entries of a matrix of `equation`: from entry `first`, `size` rows and columns."""
+    """Draw a frame around entries of a matrix drawn by `equation`.
+
+    `corner` is the corner of the matrix, `first` the first entry (row, column), and `size` the number of rows and
+    columns.
+    """
     where = (corner[0] + first[1], corner[1] + first[0])
     axes.add_patch(Rectangle(where, size[1], size[0], fill=False, edgecolor="black", linewidth=2.5, zorder=5))
 
 
 def network(axes, sizes, edges=None, nodes=None, texts=None, limits=(None, None), cmap=SIGNED, thick=4.0, size=1000):
-    """Draw a network, layer 1 on the left; return the place of each neuron by (layer, neuron).
+    """Draw a network with layer 1 on the left. Return the place of each neuron, with (layer, neuron) as the key.
 
-    `edges[l]` holds a number for each weight into layer l, (n_l, n_{l-1}): red if positive, blue if negative, the
-    thicker the larger; without, they are grey. `nodes[l]` holds a number for each neuron of layer l, its colour, and
-    `texts[l]` what is written in it. `limits` are where the thickness of edges and the colours of nodes end, `size` is
-    that of the nodes.
+    `edges[l]` holds a number for each weight into layer l, (n_l, n_{l-1}). The edge is red for a positive number and
+    blue for a negative one, and a larger number gives a thicker edge. Edges without a number are grey. `nodes[l]` holds
+    a number for each neuron of layer l, which gives its colour. `texts[l]` holds the text in each neuron. `limits` are
+    the numbers for the thickest edge and for the strongest colour of a node. `size` is the size of the nodes.
     """
     edges, nodes, texts = edges or {}, nodes or {}, texts or {}
     places = {(l, j): (l - 1.0, (n - 1) / 2 - j) for l, n in enumerate(sizes, 1) for j in range(n)}
@@ -117,6 +122,6 @@ def network(axes, sizes, edges=None, nodes=None, texts=None, limits=(None, None)
 
 
 def _ink(colour):
-    """Return black or white, whichever can be read on a colour."""
+    """Return black or white, the one that is easier to read on the colour."""
     red, green, blue, _ = colour
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"

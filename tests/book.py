@@ -1,8 +1,9 @@
-"""The book's two programs, written anew: slow, plain, and by another hand than the library.
+"""The book's two programs, written again: slow and plain, and independent of the library.
 
-One example at a time, lists of arrays, NumPy float64, Python's `random.shuffle`: what M. Nielsen's *Neural Networks and
-Deep Learning* describes in chapters 1 to 3. `Book` stands for its network.py, `Book2` for its network2.py. The tests
-compare `mbbp.nielsen` with it, and `benchmarks/nielsen.py` measures against it. It imports nothing of mbbp.
+They take one example at a time, and use lists of arrays, NumPy float64 and Python's `random.shuffle`, as M. Nielsen's
+*Neural Networks and Deep Learning* describes in chapters 1 to 3. `Book` stands for its network.py, `Book2` for its
+network2.py. The tests compare `mbbp.nielsen` with them, and `benchmarks/nielsen.py` measures against them. This file
+imports nothing from mbbp.
 """
 
 import random
@@ -110,7 +111,7 @@ class Book2(Book):
         return mean + 0.5 * (lmbda / len(data)) * sum(np.linalg.norm(w) ** 2 for w in self.weights)
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, lmbda=0.0, evaluation_data=None, *monitored, patience=0):
-        """Monitored are the names of the book's flags without their `monitor_`, in any order."""
+        """`monitored` has the names of the book's flags without `monitor_`, in any order."""
         found = {"evaluation_cost": [], "evaluation_accuracy": [], "training_cost": [], "training_accuracy": []}
         best, stuck, n = 0, 0, len(training_data)
         for number in range(epochs):

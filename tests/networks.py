@@ -18,13 +18,13 @@ examples_to_try = 40 if JIT else 15
 
 
 def lively(rng, n_in, n_out):
-    """Draw parameters with which few relus are dead, and no gradient vanishes."""
+    """Draw parameters for which few relus are dead and no gradient vanishes."""
     return 1.5 * rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), 0.5 + abs(rng.standard_normal((n_out, 1)))
 
 
 @st.composite
 def problems(draw, outputs=OUTPUTS, most_examples=6, layers=(2, 5), widest=6):
-    """Return a float64 network, and inputs and targets that are probabilities."""
+    """Draw a float64 network, with inputs, and with targets that are probabilities."""
     sizes = draw(st.lists(st.integers(1, widest), min_size=layers[0], max_size=layers[1]))
     output, cost = draw(st.sampled_from(outputs))
     activation = [draw(st.sampled_from(HIDDEN)) for _ in sizes[2:]] + [output]
@@ -36,12 +36,33 @@ def problems(draw, outputs=OUTPUTS, most_examples=6, layers=(2, 5), widest=6):
 
 
 def fixed(sizes=(3, 4, 5, 2), activation="tanh", cost="quadratic", m=4, seed=3, **options):
-    """Return the same for the given network."""
+    """Return a network of the given kind, with inputs, and with targets that are probabilities."""
     net = mbbp.Network(sizes, activation, cost, **{"dtype": "float64", "initializer": lively, "rng": seed} | options)
     rng = np.random.default_rng(seed + 1)
     return net, rng.standard_normal((net.sizes[0], m)), rng.dirichlet(np.ones(net.sizes[-1]), m).T
 
 
 def distance(found, exact):
-    """Return the largest difference, relative to the largest entry where that is above 1."""
+    """Return the largest difference. If the largest entry is above 1, the difference is relative to it."""
     return np.abs(np.asarray(found) - exact).max(initial=0) / max(1.0, np.abs(exact).max(initial=0))
+
+
+def healthy(sizes=(8, 6, 5, 3), activation="tanh", cost="quadratic", m=60, **options):
+    """Return a network without findings in its diagnosis, with inputs of the order of 1, and with targets."""
+    net = mbbp.Network(sizes, activation, cost, **{"dtype": "float64", "initializer": "glorot", "rng": 1} | options)
+    rng = np.random.default_rng(2)
+    return net, rng.standard_normal((net.sizes[0], m)), rng.uniform(0.2, 0.8, (net.sizes[-1], m))
+
+
+def kinds(diagnosis):
+    """Return the layers of each finding of a diagnosis, by the kind of the finding."""
+    return {finding.kind: finding.layers for finding in diagnosis.findings}
+
+
+def slopes(net, passed):
+    """Return sigma'(z) of each layer except softmax layers, by the number of the layer."""
+    return {
+        number: net.layers[number - 2].activation.derivative(z)
+        for number, z in passed.z.items()
+        if net.layers[number - 2].activation.name != "softmax"
+    }

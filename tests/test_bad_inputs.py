@@ -34,67 +34,79 @@ def shape(*numbers):
 
 
 BAD_X = {
-    "a row too few": (np.zeros((3, 6)), ValueError, "4 rows are wanted, " + shape(3, 6)),
+    "a row too few": (np.zeros((3, 6)), ValueError, "expected shape (4, m), got (3, 6)"),
     "rows of samples": (
         np.zeros((6, 4)),
         ValueError,
-        "4 rows are wanted, got shape (6, 4); rows of samples are given as X.T",
+        "expected shape (4, m), got (6, 4); for rows of samples pass X.T",
     ),
-    "one example": (np.zeros(4), ValueError, "got shape (4,); a single example is X.reshape(-1, 1)"),
-    "a number": (1.0, ValueError, "a matrix (4, m) with one example a column is wanted, got shape ()"),
-    "three dimensions": (np.zeros((4, 6, 1)), ValueError, shape(4, 6, 1)),
-    "no column": (np.zeros((4, 0)), ValueError, "at least one column is wanted, " + shape(4, 0)),
-    "nan": (with_one(GOOD_X, 2, 5, np.nan), ValueError, "finite numbers are wanted, got nan in row 2, column 5"),
-    "inf": (with_one(GOOD_X, 0, 1, np.inf), ValueError, "finite numbers are wanted, got inf in row 0, column 1"),
-    "-inf": (with_one(GOOD_X, 3, 0, -np.inf), ValueError, "finite numbers are wanted, got -inf in row 3, column 0"),
+    "one example": (np.zeros(4), ValueError, "got (4,); for a single example pass X.reshape(-1, 1)"),
+    "a number": (1.0, ValueError, "expected shape (4, m) with one example a column, got ()"),
+    "three dimensions": (np.zeros((4, 6, 1)), ValueError, "got (4, 6, 1)"),
+    "no column": (np.zeros((4, 0)), ValueError, "expected at least one column, " + shape(4, 0)),
+    "nan": (with_one(GOOD_X, 2, 5, np.nan), ValueError, "expected finite numbers, got nan in row 2, column 5"),
+    "inf": (with_one(GOOD_X, 0, 1, np.inf), ValueError, "expected finite numbers, got inf in row 0, column 1"),
+    "-inf": (with_one(GOOD_X, 3, 0, -np.inf), ValueError, "expected finite numbers, got -inf in row 3, column 0"),
     "nan in float16": (with_one(GOOD_X, 1, 1, np.nan).astype("f2"), ValueError, "got nan in row 1, column 1"),
-    "too large": (with_one(GOOD_X, 1, 4, -1e39), ValueError, "row 1, column 4 is -1e+39, more than float32 holds"),
-    "complex": (GOOD_X + 0j, TypeError, "real numbers are wanted, got dtype complex128"),
-    "objects": (GOOD_X.astype(object), TypeError, "real numbers are wanted, got dtype object"),
-    "strings": (GOOD_X.astype(str), TypeError, "real numbers are wanted, got dtype <U"),
-    "dates": (np.zeros((4, 6), "M8[D]"), TypeError, "real numbers are wanted, got dtype datetime64"),
-    "nothing": (None, TypeError, "real numbers are wanted, got dtype object"),
-    "ragged": ([[1, 2], [3], [4, 5], [6, 7]], ValueError, "rows of equal length are wanted, got ragged ones"),
+    "too large": (
+        with_one(GOOD_X, 1, 4, -1e39),
+        ValueError,
+        "expected numbers that float32 can hold, got -1e+39 in row 1, column 4",
+    ),
+    "complex": (GOOD_X + 0j, TypeError, "expected real numbers, got dtype complex128"),
+    "objects": (GOOD_X.astype(object), TypeError, "expected real numbers, got dtype object"),
+    "strings": (GOOD_X.astype(str), TypeError, "expected real numbers, got dtype <U"),
+    "dates": (np.zeros((4, 6), "M8[D]"), TypeError, "expected real numbers, got dtype datetime64"),
+    "nothing": (None, TypeError, "expected real numbers, got dtype object"),
+    "ragged": (
+        [[1, 2], [3], [4, 5], [6, 7]],
+        ValueError,
+        "expected rows of equal length, got rows of different lengths",
+    ),
 }
 BAD_Y = {
-    "a row too few": (np.zeros((2, 6)), ValueError, "3 rows are wanted, " + shape(2, 6)),
+    "a row too few": (np.zeros((2, 6)), ValueError, "expected shape (3, m), got (2, 6)"),
     "rows of samples": (
         np.zeros((6, 3)),
         ValueError,
-        "3 rows are wanted, got shape (6, 3); rows of samples are given as {}.T",
+        "expected shape (3, m), got (6, 3); for rows of samples pass {}.T",
     ),
     "a column too few": (
         GOOD_Y[:, 1:],
         ValueError,
-        "one target for each of the 6 columns of X is wanted, got 5 columns",
+        "expected one target for each of the 6 columns of X, got 5 columns",
     ),
     "a label too few": (
         [0, 1, 2, 0, 1],
         ValueError,
-        "one target for each of the 6 columns of X is wanted, got 5 labels",
+        "expected one target for each of the 6 columns of X, got 5 labels",
     ),
-    "no label": ([], ValueError, "at least one label is wanted, got none"),
-    "a number": (1.0, ValueError, "a matrix (3, m) with one example a column is wanted, got shape ()"),
-    "nan": (with_one(GOOD_Y, 2, 5, np.nan), ValueError, "finite numbers are wanted, got nan in row 2, column 5"),
-    "inf": (with_one(GOOD_Y, 0, 1, np.inf), ValueError, "finite numbers are wanted, got inf in row 0, column 1"),
-    "too large": (with_one(GOOD_Y, 1, 4, 1e39), ValueError, "row 1, column 4 is 1e+39, more than float32 holds"),
-    "a negative label": ([0, 1, -1, 0, 1, 2], ValueError, "labels from 0 to 2 are wanted, got -1, at position 2"),
-    "too large a label": ([0, 1, 2, 3, 1, 2], ValueError, "labels from 0 to 2 are wanted, got 3, at position 3"),
+    "no label": ([], ValueError, "expected at least one label, got none"),
+    "a number": (1.0, ValueError, "expected shape (3, m) with one example a column, got ()"),
+    "nan": (with_one(GOOD_Y, 2, 5, np.nan), ValueError, "expected finite numbers, got nan in row 2, column 5"),
+    "inf": (with_one(GOOD_Y, 0, 1, np.inf), ValueError, "expected finite numbers, got inf in row 0, column 1"),
+    "too large": (
+        with_one(GOOD_Y, 1, 4, 1e39),
+        ValueError,
+        "expected numbers that float32 can hold, got 1e+39 in row 1, column 4",
+    ),
+    "a negative label": ([0, 1, -1, 0, 1, 2], ValueError, "expected labels from 0 to 2, got -1, at position 2"),
+    "too large a label": ([0, 1, 2, 3, 1, 2], ValueError, "expected labels from 0 to 2, got 3, at position 3"),
     "half a label": (
         [0, 0.5, 2, 0, 1, 2],
         ValueError,
-        "labels from 0 to 2 are wanted, got 0.5, which is not whole, at position 1",
+        "expected labels from 0 to 2, got 0.5, which is not whole, at position 1",
     ),
     "no number for a label": (
         [0, 1, 2, 0, 1, np.nan],
         ValueError,
-        "labels from 0 to 2 are wanted, got nan, at position 5",
+        "expected labels from 0 to 2, got nan, at position 5",
     ),
-    "an infinite label": ([np.inf, 1, 2, 0, 1, 0], ValueError, "labels from 0 to 2 are wanted, got inf, at position 0"),
-    "complex": (GOOD_Y + 0j, TypeError, "real numbers are wanted, got dtype complex128"),
-    "names": (list("abcabc"), TypeError, "real numbers are wanted, got dtype <U1"),
-    "objects": ([0, 1, None, 0, 1, 2], TypeError, "real numbers are wanted, got dtype object"),
-    "ragged": ([[1, 2], [3], [4, 5]], ValueError, "rows of equal length are wanted, got ragged ones"),
+    "an infinite label": ([np.inf, 1, 2, 0, 1, 0], ValueError, "expected labels from 0 to 2, got inf, at position 0"),
+    "complex": (GOOD_Y + 0j, TypeError, "expected real numbers, got dtype complex128"),
+    "names": (list("abcabc"), TypeError, "expected real numbers, got dtype <U1"),
+    "objects": ([0, 1, None, 0, 1, 2], TypeError, "expected real numbers, got dtype object"),
+    "ragged": ([[1, 2], [3], [4, 5]], ValueError, "expected rows of equal length, got rows of different lengths"),
 }
 
 
@@ -142,13 +154,13 @@ def test_targets_that_are_no_probabilities(method, value, output, cost):
     net = mbbp.Network([N_IN, N_OUT], output, cost, rng=0)
     net.gradient(GOOD_X, GOOD_Y)
     name = "y" if method in ("accuracy", "fit") else "Y"
-    message = f"{name}: the {cost} cost takes probabilities from 0 to 1 as targets, got numbers from"
+    message = f"{name}: expected probabilities from 0 to 1 for the {cost} cost, got numbers from"
     refused(net, lambda: ON_EXAMPLES[method](net, GOOD_X, with_one(GOOD_Y, 1, 2, value)), ValueError, message)
 
 
 def test_a_single_output_takes_the_labels_0_and_1():
     net = mbbp.Network([N_IN, 1])
-    with pytest.raises(ValueError, match=r"Y: labels from 0 to 1 are wanted, got 2, .*; for regression give a matrix"):
+    with pytest.raises(ValueError, match=r"Y: expected labels from 0 to 1, got 2, .*; for a regression pass a matrix"):
         net.cost(GOOD_X, [0, 1, 2, 0, 1, 1])
 
 
@@ -158,12 +170,12 @@ def test_float64_holds_what_float32_does_not():
 
 
 BAD_WEIGHTS = {
-    "too few": (np.ones(5), ValueError, "6 numbers, one an example, are wanted, " + shape("5,")),
+    "too few": (np.ones(5), ValueError, "expected 6 numbers, one for each example, " + shape("5,")),
     "a row": (np.ones((1, 6)), ValueError, shape(1, 6)),
     "negative": ([1, 1, -1, 1, 1, 1], ValueError, "finite numbers of at least 0"),
     "nan": ([1, 1, np.nan, 1, 1, 1], ValueError, "finite numbers of at least 0"),
     "all 0": (np.zeros(6), ValueError, "not all of them 0"),
-    "strings": (list("abcdef"), TypeError, "real numbers are wanted, got dtype <U1"),
+    "strings": (list("abcdef"), TypeError, "expected real numbers, got dtype <U1"),
 }
 
 
@@ -179,18 +191,18 @@ BAD_NETWORKS = {
     "one layer": (
         {"sizes": [4]},
         ValueError,
-        "sizes: the number of neurons of at least two layers, each 1 or more, is wanted, got [4]",
+        "sizes: expected the neurons of at least two layers, each 1 or more, got [4]",
     ),
-    "no layer": ({"sizes": []}, ValueError, "sizes: the number of neurons"),
-    "an empty layer": ({"sizes": [4, 0, 3]}, ValueError, "sizes: the number of neurons of at least two layers, each 1"),
-    "a negative size": ({"sizes": [4, -2]}, ValueError, "sizes: the number of neurons of at least two layers, each 1"),
-    "half a neuron": ({"sizes": [4, 2.5]}, TypeError, "sizes: the number of neurons"),
-    "a float": ({"sizes": [4.0, 2.0]}, TypeError, "sizes: the number of neurons"),
-    "a string": ({"sizes": "43"}, TypeError, "sizes: the number of neurons"),
+    "no layer": ({"sizes": []}, ValueError, "sizes: expected the neurons"),
+    "an empty layer": ({"sizes": [4, 0, 3]}, ValueError, "sizes: expected the neurons of at least two layers, each 1"),
+    "a negative size": ({"sizes": [4, -2]}, ValueError, "sizes: expected the neurons of at least two layers, each 1"),
+    "half a neuron": ({"sizes": [4, 2.5]}, TypeError, "sizes: expected the neurons"),
+    "a float": ({"sizes": [4.0, 2.0]}, TypeError, "sizes: expected the neurons"),
+    "a string": ({"sizes": "43"}, TypeError, "sizes: expected the neurons"),
     "a number": (
         {"sizes": 4},
         TypeError,
-        "sizes: the number of neurons of at least two layers, each 1 or more, is wanted, got 4",
+        "sizes: expected the neurons of at least two layers, each 1 or more, got 4",
     ),
     "an activation": ({"activation": "sigmoyd"}, ValueError, f"activation: unknown name 'sigmoyd'; known are {NAMES}"),
     "one of the activations": (
@@ -201,62 +213,62 @@ BAD_NETWORKS = {
     "too few activations": (
         {"activation": ["tanh"]},
         ValueError,
-        "activation: one for all, or one for each of the 2 computing layers, got 1",
+        "activation: expected one for all, or one for each of the 2 computing layers, got 1",
     ),
     "one for the input too": (
         {"activation": ["tanh"] * 3},
         ValueError,
-        "activation: one for all, or one for each of the 2 computing layers, got 3",
+        "activation: expected one for all, or one for each of the 2 computing layers, got 3",
     ),
     "no activation": (
         {"activation": None},
         TypeError,
-        "activation: one for all, or one for each layer, is wanted, got None",
+        "activation: expected one for all, or one for each layer, got None",
     ),
     "a function": (
         {"activation": np.tanh},
         TypeError,
-        "activation: one for all, or one for each layer, is wanted, got",
+        "activation: expected one for all, or one for each layer, got",
     ),
-    "functions": ({"activation": [np.tanh, np.tanh]}, TypeError, "activation: a name or an mbbp.Activation is wanted"),
+    "functions": ({"activation": [np.tanh, np.tanh]}, TypeError, "activation: expected a name or an mbbp.Activation"),
     "softmax everywhere": (
         {"activation": "softmax"},
         ValueError,
-        "activation: softmax is for the output layer only; for hidden layers too, give one for each, as in ['sigmoid'",
+        "activation: expected softmax for the output layer only; give one for each layer, as in ['sigmoid'",
     ),
     "softmax inside": (
         {"activation": ["softmax", "sigmoid"]},
         ValueError,
-        "activation: softmax is for the output layer only",
+        "activation: expected softmax for the output layer only",
     ),
     "a cost": (
         {"cost": "square"},
         ValueError,
         "cost: unknown name 'square'; known are cross_entropy, log_likelihood, quadratic",
     ),
-    "no cost": ({"cost": None}, TypeError, "cost: a name or an mbbp.Cost is wanted, got None"),
+    "no cost": ({"cost": None}, TypeError, "cost: expected a name or an mbbp.Cost, got None"),
     "cross-entropy of tanh": (
         {"activation": "tanh", "cost": "cross_entropy"},
         ValueError,
-        "cost: cross_entropy needs a sigmoid output layer, not tanh: its logarithms want outputs between 0 and 1",
+        "cost: cross_entropy needs a sigmoid output layer, got tanh: its logarithms need outputs between 0 and 1",
     ),
     "log-likelihood of sigmoid": (
         {"cost": "log-likelihood"},
         ValueError,
-        "cost: log_likelihood needs a softmax output layer, not sigmoid: it reads the outputs as the probabilities",
+        "cost: log_likelihood needs a softmax output layer, got sigmoid: it reads the outputs as the probabilities",
     ),
-    "cross-entropy of an own sigmoid": (
+    "cross-entropy of a custom sigmoid": (
         {"activation": mbbp.Activation("sigmoid", abs, abs), "cost": "cross_entropy"},
         ValueError,
-        "cost: cross_entropy needs a sigmoid output layer, not 'sigmoid' of your own",
+        "cost: cross_entropy needs a sigmoid output layer, got a custom 'sigmoid'",
     ),
-    "a dtype": ({"dtype": "float16"}, ValueError, "dtype: 'float32' or 'float64' is wanted, got 'float16'"),
+    "a dtype": ({"dtype": "float16"}, ValueError, "dtype: expected 'float32' or 'float64', got 'float16'"),
     "an unknown dtype": (
         {"dtype": "single-ish"},
         ValueError,
-        "dtype: 'float32' or 'float64' is wanted, got 'single-ish'",
+        "dtype: expected 'float32' or 'float64', got 'single-ish'",
     ),
-    "a foreign byte order": ({"dtype": ">f4"}, ValueError, "dtype: 'float32' or 'float64' is wanted, got '>f4'"),
+    "a foreign byte order": ({"dtype": ">f4"}, ValueError, "dtype: expected 'float32' or 'float64', got '>f4'"),
     "an initializer": (
         {"initializer": "xavier"},
         ValueError,
@@ -265,12 +277,12 @@ BAD_NETWORKS = {
     "no initializer": (
         {"initializer": None},
         TypeError,
-        "initializer: a name or a function (rng, n_in, n_out) is wanted, got None",
+        "initializer: expected a name or a function (rng, n_in, n_out), got None",
     ),
     "an initializer of other shapes": (
         {"initializer": lambda rng, n_in, n_out: (np.zeros((n_in, n_out)), np.zeros((n_out, 1)))},
         ValueError,
-        "W: shape (5, 4) is wanted, got (4, 5)",
+        "W: expected shape (5, 4), got (4, 5)",
     ),
 }
 
@@ -283,8 +295,8 @@ def test_bad_networks(options, error, message):
 
 
 def test_an_unknown_optimizer(net):
-    message = "optimizer: unknown name 'rmsprop'; known are adam, adamw, momentum, nesterov, sgd"
-    refused(net, lambda: net.fit(GOOD_X, GOOD_Y, optimizer="rmsprop"), ValueError, message)
+    message = "optimizer: unknown name 'rprop'; known are adagrad, adam, adamw, momentum, nesterov, rmsprop, sgd"
+    refused(net, lambda: net.fit(GOOD_X, GOOD_Y, optimizer="rprop"), ValueError, message)
 
 
 ASSIGNMENTS = {
@@ -299,13 +311,13 @@ ASSIGNMENTS = {
     "value", [0.0, np.zeros(3), np.zeros((4, 5)), np.zeros((1, 3)), np.zeros((43, 1))], ids=np.shape
 )
 def test_assigning_another_shape(net, name, value):
-    assign, wanted = ASSIGNMENTS[name]
-    refused(net, lambda: assign(net, value), ValueError, f"{name}: shape {wanted} is wanted, got {np.shape(value)}")
+    assign, expected = ASSIGNMENTS[name]
+    refused(net, lambda: assign(net, value), ValueError, f"{name}: expected shape {expected}, got {np.shape(value)}")
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_assigning_what_is_no_real_number(net, name):
-    assign, wanted = ASSIGNMENTS[name]
-    refused(net, lambda: assign(net, np.zeros(wanted, complex)), TypeError, f"{name}: real numbers are wanted")
-    refused(net, lambda: assign(net, np.full(wanted, "a")), TypeError, f"{name}: real numbers are wanted")
-    refused(net, lambda: assign(net, [[1], [1, 2]]), ValueError, f"{name}: rows of equal length are wanted")
+    assign, expected = ASSIGNMENTS[name]
+    refused(net, lambda: assign(net, np.zeros(expected, complex)), TypeError, f"{name}: expected real numbers")
+    refused(net, lambda: assign(net, np.full(expected, "a")), TypeError, f"{name}: expected real numbers")
+    refused(net, lambda: assign(net, [[1], [1, 2]]), ValueError, f"{name}: expected rows of equal length")

@@ -194,11 +194,11 @@ def test_the_network_is_not_changed(method):
     ("options", "error", "message"),
     [
         ({"method": "forward"}, ValueError, "method: unknown name 'forward'; known are central, complex"),
-        ({"max_parameters": 0}, ValueError, "max_parameters: 1 or more is wanted, got 0"),
-        ({"directions": -1}, ValueError, "directions: 0 or more is wanted, got -1"),
-        ({"directions": 1.5}, TypeError, "directions: a whole number is wanted"),
-        ({"X": np.zeros((3, 5))}, ValueError, "X: 4 rows are wanted"),
-        ({"Y": [0, 1]}, ValueError, "Y: one target for each of the 5 columns of X is wanted, got 2 labels"),
+        ({"max_parameters": 0}, ValueError, "max_parameters: expected 1 or more, got 0"),
+        ({"directions": -1}, ValueError, "directions: expected 0 or more, got -1"),
+        ({"directions": 1.5}, TypeError, "directions: expected a whole number"),
+        ({"X": np.zeros((3, 5))}, ValueError, r"X: expected shape \(4, m\)"),
+        ({"Y": [0, 1]}, ValueError, "Y: expected one target for each of the 5 columns of X, got 2 labels"),
     ],
 )
 def test_bad_arguments_are_named(options, error, message):

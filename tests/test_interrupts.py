@@ -1,4 +1,4 @@
-"""Ctrl-C: once to end after the running epoch, twice to end at once."""
+"""Ctrl-C: pressed once, training ends after the running epoch; pressed twice, it ends at once."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def train(net=None, epochs=9, **options):
 
 @pytest.fixture
 def interrupt(monkeypatch):
-    """Return a function that has Ctrl-C pressed so many times in the middle of an epoch, once."""
+    """Return a function that arranges for Ctrl-C to be pressed so many times in the middle of one epoch."""
 
     def arrange(times, epoch=3):
         seen = 0
@@ -41,17 +41,17 @@ def interrupt(monkeypatch):
                     signal.raise_signal(signal.SIGINT)
 
         monkeypatch.setattr(Progress, "advance", advance)
-        monkeypatch.setattr(mbbp.training, "SECONDS_BETWEEN_LOOKS", 1e-12)  # so there is a middle
+        monkeypatch.setattr(mbbp.training, "SECONDS_BETWEEN_LOOKS", 1e-12)  # so that advance is called within an epoch
 
     return arrange
 
 
 @pytest.fixture(autouse=True)
-def own_handler():
-    """Install a handler that no test may leave another one in place of."""
+def restored_handler():
+    """Install a handler, and check after each test that it is installed again."""
 
     def handler(number, frame):
-        raise AssertionError("Ctrl-C was not heard by the training")
+        raise AssertionError("the training did not handle Ctrl-C")
 
     before = signal.signal(signal.SIGINT, handler)
     yield
@@ -59,7 +59,7 @@ def own_handler():
     assert found is handler
 
 
-# ------------------------------------------------------------------------------------------------ in this very process
+# ----------------------------------------------------------------------------------------------------- in this process
 
 
 def test_once_ends_the_training_after_the_running_epoch(interrupt, capsys):
@@ -80,7 +80,7 @@ def test_twice_ends_it_at_once_with_the_last_whole_epoch(interrupt):
     assert figures(net.history) == figures(train(epochs=2).history)
     assert net.theta.tobytes() == train(epochs=2).theta.tobytes()
     assert net.optimizer_state.steps == 2 * N
-    assert train(net, epochs=2).theta.tobytes() == train(epochs=4).theta.tobytes()  # as if it had never stopped
+    assert train(net, epochs=2).theta.tobytes() == train(epochs=4).theta.tobytes()  # as without an interruption
 
 
 def test_in_a_callback_it_ends_the_training_after_that_epoch():
@@ -94,20 +94,20 @@ def test_in_a_callback_it_ends_the_training_after_that_epoch():
     assert net.history["epoch"] == [1, 2]
 
 
-def test_the_best_parameters_come_back_after_it(interrupt):
+def test_the_best_parameters_are_restored_after_it(interrupt):
     interrupt(1)
-    net = train(early_stopping=mbbp.EarlyStopping("epoch", patience=100))  # the first is the best
+    net = train(early_stopping=mbbp.EarlyStopping("epoch", patience=100))  # the first epoch is the best
     assert len(net.history) == 3
     assert net.theta.tobytes() == train(epochs=1).theta.tobytes()
 
 
-def test_an_error_gives_the_handler_back_too():
+def test_an_error_restores_the_handler_too():
     with pytest.raises(ZeroDivisionError):
-        train(callbacks=lambda net, row: 1 / 0)  # own_handler looks
+        train(callbacks=lambda net, row: 1 / 0)  # restored_handler checks
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("reentrant call inside a writer")], ids=repr)
-def test_it_is_heard_where_the_notice_cannot_be_written(error, monkeypatch):
+def test_it_is_handled_where_the_notice_cannot_be_written(error, monkeypatch):
     class Terminal(io.StringIO):
         def write(self, text):
             if error:
@@ -122,7 +122,7 @@ def test_it_is_heard_where_the_notice_cannot_be_written(error, monkeypatch):
     assert (NOTICE in sys.stderr.getvalue()) == (error is None)
 
 
-def test_another_thread_trains_without_hearing_it():
+def test_another_thread_trains_without_handling_it():
     nets = []
     thread = threading.Thread(target=lambda: nets.append(train(epochs=2)))
     thread.start()
@@ -130,7 +130,7 @@ def test_another_thread_trains_without_hearing_it():
     assert nets[0].theta.tobytes() == train(epochs=2).theta.tobytes()
 
 
-# --------------------------------------------------------------------------------------------- in a process of its own
+# -------------------------------------------------------------------------------------------------- in another process
 
 PROGRAM = """
 import json, signal, sys, time
@@ -166,7 +166,7 @@ print(json.dumps({
 
 @pytest.fixture
 def program():
-    """Return a function that starts the program and waits for a line of it."""
+    """Return a function that starts the program and waits until it prints a given line."""
     started = []
 
     def start(argument, line):
@@ -190,7 +190,7 @@ def program():
 
 
 def outcome(process):
-    """Wait for its end and return what it printed last, and its stderr."""
+    """Wait for the process to end, and return the last line that it printed, and its stderr."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return json.loads(out.splitlines()[-1]), err

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp import reference
-from mbbp.network import CHUNK
+from mbbp.engine import CHUNK
 from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
@@ -316,19 +316,19 @@ def test_a_few_columns_take_a_shorter_way_to_the_same_bits(dtype, rng):
 def test_a_few_columns_are_looked_at_too():
     net = mbbp.Network([3, 2], rng=0)
     for bad in (np.nan, np.inf):
-        with pytest.raises(ValueError, match=r"X: finite numbers are wanted, got .* in row 1, column 0"):
+        with pytest.raises(ValueError, match=r"X: expected finite numbers, got .* in row 1, column 0"):
             net.feedforward(np.array([[0.0], [bad], [0.0]], np.float32))
-    with pytest.raises(ValueError, match="X: 3 rows are wanted"):
+    with pytest.raises(ValueError, match=r"X: expected shape \(3, m\)"):
         net.feedforward(np.zeros((2, 1), np.float32))
 
 
 def test_threads_that_ask_at_once_do_not_disturb_each_other(rng):
     net = mbbp.Network([6, 50, 2], rng=0)
     columns = [np.asfortranarray(rng.random((6, 1)).astype(np.float32)) for _ in range(4)]
-    wanted = [net.feedforward(x) for x in columns]
+    expected = [net.feedforward(x) for x in columns]
 
     def ask(i):
-        return all((net.feedforward(columns[i]) == wanted[i]).all() for _ in range(500 if JIT else 5))
+        return all((net.feedforward(columns[i]) == expected[i]).all() for _ in range(500 if JIT else 5))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(ask, range(4)))

@@ -1,4 +1,4 @@
-"""The notebooks run from start to end, show what they promise, and are kept without outputs."""
+"""The notebooks run from start to end, show their figures, and are stored without outputs."""
 
 import os
 import re
@@ -20,7 +20,7 @@ FIGURES = {
     "04-learning-and-why-it-slows-down": 12,
     "05-the-big-picture": 8,
 }
-"""How many figures each has, at least."""
+"""The least number of figures that each notebook shows."""
 
 STRIP = "jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
 all_notebooks = pytest.mark.parametrize("name", FIGURES)
@@ -35,7 +35,7 @@ def prose_of(notebook):
 
 
 def links_in(text):
-    """Return where the links lead that stay within the repository."""
+    """Return the targets of all links to files of the repository."""
     return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
 
 
@@ -44,11 +44,11 @@ def without_code(text):
 
 
 @pytest.mark.skipif(
-    not JIT, reason="they train networks and measure speed: with kernels in plain Python that takes many minutes"
+    not JIT, reason="they train networks and measure speed, which takes many minutes without compiled kernels"
 )
 @all_notebooks
 def test_it_runs_from_start_to_end(name, tmp_path, monkeypatch):
-    # neither a user's kernels, nor settings, nor start-up files
+    # without the user's Jupyter kernels, settings and start-up files
     for variable in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
     paths = [str(FOLDER), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -59,21 +59,21 @@ def test_it_runs_from_start_to_end(name, tmp_path, monkeypatch):
     notebook = read(name)
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(work)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    said_wrong = [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
-    assert not said_wrong, "".join(said_wrong)
+    warnings = [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
+    assert not warnings, "".join(warnings)
     shown = [output.data for output in outputs if output.output_type in ("display_data", "execute_result")]
     not_figures = [data.get("text/plain", data) for data in shown if "image/png" not in data]
-    assert not not_figures, f"a cell leaves the value of its last line: {not_figures}"
+    assert not not_figures, f"a cell shows the value of its last line: {not_figures}"
     assert len(shown) >= FIGURES[name]
-    assert list(work.iterdir()) == [], "files left behind"
+    assert list(work.iterdir()) == [], "a notebook has left files"
 
 
-def test_these_are_all_there_are():
+def test_every_notebook_is_in_this_table():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(FIGURES)
 
 
 @all_notebooks
-def test_it_is_valid_and_kept_without_outputs(name):
+def test_it_is_valid_and_has_no_outputs(name):
     notebook = read(name)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
@@ -87,24 +87,24 @@ def test_it_is_valid_and_kept_without_outputs(name):
 
 
 @all_notebooks
-def test_its_prose_quotes_no_figure(name):
-    """A number that was measured is printed by a cell: typed by hand, it would be out of date some day."""
+def test_its_text_contains_no_measured_number(name):
+    """A cell prints each measured number. A number in the text would be wrong after the next change."""
     for text in prose_of(read(name)):
         bare = without_code(text)
         bare = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", "", bare, flags=re.DOTALL)  # formulas
-        bare = re.sub(r"\]\([^)]*\)", "]", bare)  # where links lead
-        bare = re.sub(r"\(\d\d?\)|\bBP\d\b", "", bare)  # equations of the book
+        bare = re.sub(r"\]\([^)]*\)", "]", bare)  # targets of links
+        bare = re.sub(r"\(\d\d?\)|\bBP\d\b", "", bare)  # numbers of equations
         bare = re.sub(r"\b([Cc]hapter|layer) \d", "", bare)
         assert not re.search(r"\d", bare), bare
 
 
 @all_notebooks
-def test_its_prose_is_in_order(name):
+def test_its_text_has_no_formal_errors(name):
     texts = prose_of(read(name))
     assert re.match(r"# [A-Z]", texts[0])
     for text in texts:
         bare = without_code(text)
-        assert bare.count("$") % 2 == 0, f"a formula that does not end: {text}"
+        assert bare.count("$") % 2 == 0, f"a formula has no end: {text}"
         assert not re.search(r"\b(TODO|FIXME|XXX)\b|\b(\w+) \2\b|[ \t]$", bare, re.MULTILINE), text
         assert max(map(len, text.splitlines())) <= 120, text
         for target in links_in(text):
@@ -112,7 +112,7 @@ def test_its_prose_is_in_order(name):
     assert sum(len(re.findall(r"^# ", without_code(text), re.MULTILINE)) for text in texts) == 1
 
 
-def test_the_readme_links_each_and_says_how_they_are_kept():
+def test_the_readme_links_each_notebook_and_says_how_to_clear_outputs():
     linked = [target for target in links_in(README) if target.startswith("notebooks/")]
     assert linked == [f"notebooks/{name}.ipynb" for name in FIGURES]
     for name in FIGURES:

@@ -11,7 +11,7 @@ from tests.problems import N, continuous, is_weight, labelled, mini_batches, net
 
 BATCH = 5
 EPOCHS = 8  # of five steps
-RATES = {"sgd": 0.5, "momentum": 0.1, "nesterov": 0.1, "adam": 0.02, "adamw": 0.02}
+RATES = {"sgd": 0.5, "momentum": 0.1, "nesterov": 0.1, "adam": 0.02, "adamw": 0.02, "rmsprop": 0.01, "adagrad": 0.1}
 
 
 def sgd(eta, g, state, t):
@@ -34,7 +34,18 @@ def adam(eta, g, state, t, beta1=0.9, beta2=0.999, epsilon=1e-8):
     return -eta * (state["m"] / (1 - beta1**t)) / (np.sqrt(state["v"] / (1 - beta2**t)) + epsilon)
 
 
+def rmsprop(eta, g, state, t, rho=0.99, epsilon=1e-8):
+    state["v"] = rho * state.get("v", 0) + (1 - rho) * g**2
+    return -eta * g / (np.sqrt(state["v"]) + epsilon)
+
+
+def adagrad(eta, g, state, t, epsilon=1e-10):
+    state["v"] = state.get("v", 0) + g**2
+    return -eta * g / (np.sqrt(state["v"]) + epsilon)
+
+
 FORMULAS = {"sgd": sgd, "momentum": momentum, "nesterov": nesterov, "adam": adam, "adamw": adam}
+FORMULAS |= {"rmsprop": rmsprop, "adagrad": adagrad}
 
 
 def expected(net, X, y, formula, eta, l2=0.0, weight_decay=0.0, clip_norm=np.inf, **settings):
@@ -188,18 +199,18 @@ def test_a_name_means_the_optimizer_with_its_defaults(name):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: mbbp.SGD(weight_decay=-1), ValueError, "weight_decay: a finite number of at least 0"),
+        (lambda: mbbp.SGD(weight_decay=-1), ValueError, "weight_decay: expected a finite number of at least 0"),
         (lambda: mbbp.SGD(weight_decay=np.nan), ValueError, "weight_decay"),
-        (lambda: mbbp.Momentum(momentum=1), ValueError, "momentum: .*below 1 is wanted, got 1"),
+        (lambda: mbbp.Momentum(momentum=1), ValueError, "momentum: expected .* below 1, got 1"),
         (lambda: mbbp.Nesterov(momentum=-0.1), ValueError, "momentum"),
         (lambda: mbbp.Momentum(momentum="0.9"), TypeError, "momentum: .*got '0.9'"),
         (lambda: mbbp.Adam(beta1=1.0), ValueError, "beta1"),
         (lambda: mbbp.Adam(beta2=1.5), ValueError, "beta2"),
         (lambda: mbbp.AdamW(beta2=np.nan), ValueError, "beta2"),
-        (lambda: mbbp.Adam(epsilon=0), ValueError, "epsilon: a finite number above 0"),
+        (lambda: mbbp.Adam(epsilon=0), ValueError, "epsilon: expected a finite number above 0"),
         (lambda: get_optimizer("adam", np.inf), ValueError, "weight_decay"),
-        (lambda: get_optimizer("rmsprop"), ValueError, "optimizer: .*'rmsprop'; known are adam, adamw, momentum, nest"),
-        (lambda: get_optimizer(mbbp.Adam), TypeError, "optimizer: a name or an mbbp optimizer"),
+        (lambda: get_optimizer("rprop"), ValueError, "optimizer: .*'rprop'; known are adagrad, adam, adamw, momen"),
+        (lambda: get_optimizer(mbbp.Adam), TypeError, "optimizer: expected a name or an mbbp.Optimizer"),
         (lambda: get_optimizer(None), TypeError, "optimizer: .*got None"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal and nowhere else, unless it is asked for."""
+"""The progress bar: shown on a terminal only, unless the caller asks for it."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from tests.problems import continuous, epoch, labelled, network
 
 @contextlib.contextmanager
 def terminal():
-    """Make stderr a terminal, and give a function that reads what a person has seen there since it last looked."""
+    """Make stderr a terminal, and give a function that reads what was shown there since its last call."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
     os.set_blocking(ours, False)
@@ -47,7 +47,7 @@ def test_a_terminal_shows_epoch_cost_and_accuracy():
     assert re.search(r"\d\d:\d\d < ", seen)
 
 
-def test_the_accuracy_is_the_validations_where_there_is_one():
+def test_the_accuracy_is_that_of_the_validation_data_if_there_are_any():
     with terminal() as read:
         row = fit(validation_data=labelled(n=50, seed=1))[-1]
         seen = read()
@@ -55,7 +55,7 @@ def test_the_accuracy_is_the_validations_where_there_is_one():
     assert "training" not in seen
 
 
-def test_a_regression_shows_its_cost_alone():
+def test_a_regression_shows_its_cost_only():
     with terminal() as read:
         row = network().fit(*continuous(), epochs=1)[0]
         seen = read()
@@ -64,7 +64,7 @@ def test_a_regression_shows_its_cost_alone():
 
 
 @pytest.mark.parametrize("ending", [contextlib.nullcontext(), pytest.raises(KeyboardInterrupt)], ids=["well", "badly"])
-def test_it_is_wiped_when_the_training_ends(ending):
+def test_it_is_cleared_when_the_training_ends(ending):
     def fail(net, row):
         if not isinstance(ending, contextlib.nullcontext):
             raise KeyboardInterrupt
@@ -84,7 +84,7 @@ def test_a_terminal_shows_nothing_if_told_so():
 
 
 @pytest.mark.parametrize("progress", [None, False])
-def test_nothing_is_written_where_stderr_is_no_terminal(progress, capfd):
+def test_nothing_is_written_where_stderr_is_not_a_terminal(progress, capfd):
     fit(progress=progress)
     assert capfd.readouterr() == ("", "")
 

@@ -154,25 +154,25 @@ def test_a_rate_that_makes_no_sense_leaves_the_network_as_it_was(learning_rate, 
     ("make", "error", "message"),
     [
         *[
-            (lambda kind=kind, bad=bad: kind(bad), ValueError, "initial: a finite number above 0")
+            (lambda kind=kind, bad=bad: kind(bad), ValueError, "initial: expected a finite number above 0")
             for kind in (Constant, Step, Exponential, Cosine, ReduceWhenStuck)
             for bad in (0, -1.0, np.nan, np.inf)
         ],
         *[
-            (lambda bad=bad: get_schedule(bad), ValueError, "learning_rate: a finite number above 0")
+            (lambda bad=bad: get_schedule(bad), ValueError, "learning_rate: expected a finite number above 0")
             for bad in (0, -1, np.nan, np.inf)
         ],
         (lambda: get_schedule("fast"), TypeError, "learning_rate: .*got 'fast'"),
         (lambda: get_schedule([0.1, 0.2]), TypeError, "learning_rate"),
-        (lambda: Step(1.0, every=0), ValueError, "every: 1 or more"),
-        (lambda: Step(1.0, every=1.5), TypeError, "every: a whole number"),
-        (lambda: Step(1.0, factor=0), ValueError, "factor: a finite number above 0"),
+        (lambda: Step(1.0, every=0), ValueError, "every: expected 1 or more"),
+        (lambda: Step(1.0, every=1.5), TypeError, "every: expected a whole number"),
+        (lambda: Step(1.0, factor=0), ValueError, "factor: expected a finite number above 0"),
         (lambda: Exponential(1.0, factor=-0.5), ValueError, "factor"),
         (lambda: Exponential(1.0, factor=np.nan), ValueError, "factor"),
-        (lambda: Cosine(1.0, epochs=1), ValueError, "epochs: 2 or more"),
+        (lambda: Cosine(1.0, epochs=1), ValueError, "epochs: expected 2 or more"),
         (lambda: Cosine(1.0, final=-0.1), ValueError, "final"),
         (lambda: ReduceWhenStuck(1.0, patience=0), ValueError, "patience"),
-        (lambda: ReduceWhenStuck(1.0, factor=1), ValueError, "factor: a finite number above 0 and below 1"),
+        (lambda: ReduceWhenStuck(1.0, factor=1), ValueError, "factor: expected a finite number above 0 and below 1"),
         (lambda: ReduceWhenStuck(1.0, factor=0), ValueError, "factor"),
         (lambda: ReduceWhenStuck(1.0, min_delta=-1), ValueError, "min_delta"),
         (lambda: ReduceWhenStuck(1.0, least=np.nan), ValueError, "least"),
@@ -187,7 +187,7 @@ def test_arguments_that_make_no_sense_are_refused(make, error, message):
     ("monitor", "message"),
     [
         ("loss", "learning_rate: unknown name 'loss'; known are .*training_cost"),
-        ("validation_cost", "learning_rate: to monitor validation_cost, validation_data is wanted"),
+        ("validation_cost", "learning_rate: expected validation_data for the monitor validation_cost"),
     ],
 )
 def test_what_is_monitored_must_be_recorded(monitor, message):

@@ -1,7 +1,5 @@
 """Early stopping: when it ends the training, and with which parameters."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,16 +16,16 @@ VALIDATION = (labelled(n=90, seed=1)[0], np.random.default_rng(0).permutation(90
 
 def watch(rule, values):
     """Return how many epochs with these values there would be, and the number of the one whose parameters are kept."""
-    net = SimpleNamespace(history=History(), theta=np.zeros(1))
+    history, theta = History(), np.zeros(1)
     best = Best(rule)
     for number, value in enumerate(values, 1):
-        net.theta = np.array([number])
-        net.history.append(epoch(number, **{rule.monitor: value}))
-        if best.is_over(net):
+        theta[0] = number
+        history.append(epoch(number, **{rule.monitor: value}))
+        if best.is_over(history, theta):
             break
-    epochs = len(net.history)
-    best.restore(net)
-    return epochs, net.theta[0]
+    epochs = len(history)
+    best.restore(theta)
+    return epochs, theta[0]
 
 
 @pytest.mark.parametrize(
@@ -142,11 +140,11 @@ def test_a_number_is_the_patience_on_a_cost(value, has_validation, rule):
     ("make", "error", "message"),
     [
         (lambda: EarlyStopping("loss"), ValueError, "monitor: unknown name 'loss'; known are .*validation_cost"),
-        (lambda: EarlyStopping(patience=0), ValueError, "patience: 1 or more"),
-        (lambda: EarlyStopping(patience=1.5), TypeError, "patience: a whole number"),
-        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta: a finite number of at least 0"),
+        (lambda: EarlyStopping(patience=0), ValueError, "patience: expected 1 or more"),
+        (lambda: EarlyStopping(patience=1.5), TypeError, "patience: expected a whole number"),
+        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta: expected a finite number of at least 0"),
         (lambda: EarlyStopping(min_delta=np.nan), ValueError, "min_delta"),
-        (lambda: as_early_stopping(0, has_validation=True), ValueError, "early_stopping: 1 or more"),
+        (lambda: as_early_stopping(0, has_validation=True), ValueError, "early_stopping: expected 1 or more"),
         (lambda: as_early_stopping(True, has_validation=True), TypeError, "early_stopping: .*got True"),
         (lambda: as_early_stopping("3", has_validation=True), TypeError, "early_stopping: .*got '3'"),
     ],
@@ -157,5 +155,5 @@ def test_values_that_make_no_sense_are_refused(make, error, message):
 
 
 def test_a_regression_has_no_accuracy_to_watch():
-    with pytest.raises(ValueError, match="early_stopping: training_accuracy is not recorded"):
+    with pytest.raises(ValueError, match="early_stopping: expected labels or unit vectors as y"):
         network().fit(*continuous(), early_stopping=EarlyStopping("training_accuracy"))

@@ -1,15 +1,17 @@
 """Several threads give the numbers of one, to the bit."""
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import mbbp
 import mbbp.threads
-from mbbp import stepping
-from mbbp.kernels.team import make_team, share, wait
-from mbbp.kernels.tile import ROWS
+from mbbp import engine
+from mbbp.kernels.gemm.tile import MR
+from mbbp.kernels.lowlevel.records import Int, Integers, kernel, record
+from mbbp.kernels.team import Team, make_team, share, wait
 from tests.conftest import JIT
 
 EXAMPLES = 700 if JIT else 90
@@ -31,7 +33,7 @@ TRAININGS = {
 def threads(monkeypatch):
     """Let even a tiny step be shared."""
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
-    monkeypatch.setattr(stepping, "LEAST_EXAMPLES", 1)
+    monkeypatch.setattr(engine, "LEAST_EXAMPLES", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
 
@@ -79,8 +81,8 @@ def test_a_large_step_is_shared_by_itself_and_gives_the_same():
     assert_same(train(2), train(1))
     mbbp.set_threads(2)
     try:
-        assert stepping.threads_for_step([600, 200, 10], 128) == 2
-        assert stepping.threads_for_step([784, 30, 10], 10) == 1
+        assert engine.threads_for_step([600, 200, 10], 128) == 2
+        assert engine.threads_for_step([784, 30, 10], 10) == 1
     finally:
         mbbp.set_threads(None)
 
@@ -98,30 +100,38 @@ def test_a_cost_that_is_not_finite_stops_all_threads(threads):
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_shares_are_disjoint_and_whole(size):
     for n in [*range(40), 1000]:
-        shares = [share(member, n, ROWS) for member in make_team(size)]
+        shares = [share(member, n, MR) for member in make_team(size)]
         assert [i for start, stop in shares for i in range(start, stop)] == list(range(n))
-        assert all(start % ROWS == 0 or start == n for start, _ in shares)
+        assert all(start % MR == 0 or start == n for start, _ in shares)
+
+
+@record
+class Meeting(NamedTuple):
+    team: Team
+    came: Integers
+    rounds: Int
+
+
+@kernel(Meeting)
+def meet(at):
+    """Come to a barrier again and again; return how often somebody passed it before all had come."""
+    meeting = at[0]
+    team, ahead = meeting.team, 0
+    for number in range(1, meeting.rounds + 1):
+        meeting.came[team.rank] = number
+        wait(team)
+        for other in range(team.size):
+            ahead += meeting.came[other] < number
+        wait(team)
+    return ahead
 
 
 def test_nobody_passes_a_barrier_before_all_have_come():
-    rounds, size = (200, 3) if JIT else (20, 3)
+    rounds, size = (2000, 3) if JIT else (20, 3)
     came = np.zeros(size, np.int64)
-    ahead = []
-
-    def run(member):
-        for number in range(1, rounds + 1):
-            came[member.rank] = number
-            wait(member)
-            if came.min() < number:
-                ahead.append((member.rank, number))
-            wait(member)
-
-    threads = [threading.Thread(target=run, args=(member,)) for member in make_team(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert ahead == []
+    dtype = np.dtype(np.float32)
+    calls = [meet.bind(Meeting(team=place, came=came, rounds=rounds), dtype) for place in make_team(size)]
+    assert mbbp.threads.run_together(calls) == [0] * size
     assert came.tolist() == [rounds] * size
 
 
@@ -131,15 +141,15 @@ def test_threads_that_wait_for_one_that_cannot_come_are_let_go(error, threads, m
     net = mbbp.Network([4, 3, 2], rng=0)
     X, y = np.zeros((4, 64)), np.zeros(64, int)
     net.fit(X, y, epochs=1, batch_size=32, progress=False)
-    before, start, count = threading.active_count(), stepping.Thread.start, []
+    before, start, count = threading.active_count(), threading.Thread.start, []
 
     def fail_at_the_second(thread):
         count.append(thread)
-        if len(count) == 4:  # two for the call over no example
+        if len(count) == 2:
             raise error
         start(thread)
 
-    monkeypatch.setattr(stepping.Thread, "start", fail_at_the_second)
+    monkeypatch.setattr(threading.Thread, "start", fail_at_the_second)
     theta = net.theta.copy()
     with pytest.raises(type(error)):
         net.fit(X, y, epochs=1, batch_size=32, progress=False)
@@ -150,16 +160,12 @@ def test_threads_that_wait_for_one_that_cannot_come_are_let_go(error, threads, m
     net.fit(X, y, epochs=1, batch_size=32, progress=False)
 
 
-def test_what_goes_wrong_in_another_thread_is_raised(threads, monkeypatch):
-    threads(2)
-    net = mbbp.Network([4, 3, 2], rng=0)
-    train = stepping.epoch.train
+def test_what_goes_wrong_in_another_thread_is_raised():
+    given_up = []
 
-    def fail(*arguments):
-        if arguments[-1].rank == 1 and arguments[2].size:
-            raise MemoryError("no more")
-        return train(*arguments)
+    def fail():
+        raise MemoryError("no more")
 
-    monkeypatch.setattr(stepping.epoch, "train", fail)
     with pytest.raises(MemoryError, match="no more"):
-        net.fit(np.zeros((4, 64)), np.zeros(64, int), epochs=1, batch_size=32, progress=False)
+        mbbp.threads.run_together([lambda: 1, fail], lambda: given_up.append(True))
+    assert given_up

@@ -1,4 +1,4 @@
-"""What it costs to begin: importing, and the first training, each in a process of its own."""
+"""The cost of a cold start: the import and the first training, measured in new processes."""
 
 import importlib.util
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from mbbp.bench.table import duration
 
 RUNS = 3
-RUNS_COMPILING = 2  # each takes long, and what it measures is long
+RUNS_COMPILING = 2  # each of these takes long, and the time that it measures is long, so noise matters less
 NETWORK = "[784, 30, 10], 100 examples, m = 10, one epoch"
 
 _CLOCKED = """
@@ -81,7 +81,7 @@ net.fit(rows, labels)
 
 
 def program(name: str) -> str:
-    """Return the Python program that measures the beginning of a library; it prints two numbers of seconds."""
+    """Return the Python program that measures the cold start of a library; it prints two times in seconds."""
     imports, train = _PROGRAMS[name]
     body = "\n".join(f"    {line}" for line in train.strip().splitlines())
     return _CLOCKED.format(imports=imports, train=body)
@@ -90,16 +90,16 @@ def program(name: str) -> str:
 def measure_cold(
     peers: Sequence[str], environment: dict[str, str], tell: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Measure the beginning of this library, with and without its compiled code in the cache, and of the peers.
+    """Measure the cold start of this library, with and without its compiled code in the cache, and of the peers.
 
     Parameters
     ----------
     peers : sequence of str
-        Who else.
+        The other libraries to measure.
     environment : dict
-        Of the processes.
+        The environment variables of the processes.
     tell : callable
-        Is told what is going on.
+        Called with a message about each thing that is being measured.
 
     Returns
     -------
@@ -114,9 +114,9 @@ def measure_cold(
                 starts.append(_run("mbbp", environment | {"NUMBA_CACHE_DIR": empty}))
         found = [_least("mbbp", "empty cache", starts)]
         tell("mbbp: filling a cache")
-        held = environment | {"NUMBA_CACHE_DIR": warm}
-        _run("mbbp", held)
-        found.append(_least("mbbp", "compiled before", _runs("mbbp", held, tell)))
+        cached = environment | {"NUMBA_CACHE_DIR": warm}
+        _run("mbbp", cached)
+        found.append(_least("mbbp", "compiled before", _runs("mbbp", cached, tell)))
     for name in peers:
         if importlib.util.find_spec(name) is None:
             found.append({"engine": name, "refused": "not installed"})
@@ -146,15 +146,15 @@ def _run(name: str, environment: dict[str, str]) -> list[float]:
     return times
 
 
-def _least(engine: str, note: str, runs: list[list[float]]) -> dict[str, Any]:
+def _least(name: str, note: str, runs: list[list[float]]) -> dict[str, Any]:
     names = ("import_seconds", "first_training_seconds")
-    least = {name: min(times) for name, times in zip(names, zip(*runs, strict=True), strict=True)}
-    return {"engine": engine, "note": note, "runs": len(runs), **least}
+    least = {key: min(times) for key, times in zip(names, zip(*runs, strict=True), strict=True)}
+    return {"engine": name, "note": note, "runs": len(runs), **least}
 
 
 def as_text(starts: Sequence[dict[str, Any]]) -> str:
     """Return a table to print."""
-    lines = [f"{NETWORK}; each in a new process, the least of some runs", ""]
+    lines = [f"{NETWORK}; each in a new process, the fastest of several runs", ""]
     lines.append(f"{'':<24}{'import':>10}{'first training':>17}{'together':>12}{'runs':>7}")
     for one in starts:
         if "refused" in one:

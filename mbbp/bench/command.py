@@ -1,6 +1,6 @@
-"""The command ``mbbp bench``: its options, and the order in which things are done.
+"""The command ``mbbp bench``: its options, and the order of its work.
 
-All that takes long to import is imported when the command runs: this module is part of every start of ``mbbp``.
+Modules that take long to import are imported when the command runs, because every ``mbbp`` command imports this one.
 """
 
 import argparse
@@ -14,33 +14,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mbbp.bench.cases import Case
-    from mbbp.bench.engines import Engine
+    from mbbp.bench.implementations import Implementation
     from mbbp.bench.results import CaseResult
 
 SECONDS = 45.0
 PEER_NAMES = ("torch", "jax", "sklearn")
 DESCRIPTION = """
-Compare backpropagation example by example with backpropagation of whole mini-batches, on the same network and the same
-data, in one run. Every engine gathers shuffled mini-batches, goes forward and backward, and updates. First all take the
-same steps from the same parameters; one that ends elsewhere than the book's loop is not timed. Exits 1 if there is such
-a one, or a regression against --compare.
+Compare backpropagation of one example after the other with backpropagation of whole mini-batches, on the same network
+and the same data, in one run. Every implementation gathers shuffled mini-batches, does a forward and a backward pass,
+and updates the parameters. First, all take the same steps from the same parameters; an implementation whose result
+differs from that of the book's loop is not timed. The exit code is 1 if there is such an implementation, or if mbbp is
+slower than --compare allows.
 """
 
-SETTLE = 0.1  # seconds before each turn, until the threads of the one before have stopped spinning
+SETTLE = 0.1  # seconds to wait before each measurement, until the threads of the last one no longer wait for more work
 
 
 def parse_sizes(text: str) -> list[int]:
-    """Return the numbers of neurons in a word like 784,30,10 of the command line."""
+    """Return the numbers in a word of the command line, such as 784,30,10."""
     try:
         return [int(word) for word in text.strip("[]").replace(",", " ").split()]
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"whole numbers with commas, as in 784,30,10, are wanted, got {text!r}"
+            f"expected whole numbers separated by commas, as in 784,30,10, got {text!r}"
         ) from None
 
 
 def add_bench(commands: Any) -> None:
-    """Add the subcommand to those of ``mbbp``."""
+    """Add the subcommand ``bench`` to those of ``mbbp``."""
     bench = commands.add_parser(
         "bench",
         help="compare per-example and matrix-based backpropagation, and other libraries",
@@ -54,41 +55,53 @@ def add_bench(commands: Any) -> None:
         type=parse_sizes,
         nargs="+",
         default=[[784, 30, 10]],
-        help="neurons in each layer, of one or more networks",
+        help="number of neurons in each layer, for one or more networks",
     )
-    work.add_argument("--table", action="store_true", help="nine networks from tiny to large, each with its mini-batch")
-    work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="sizes of mini-batch (1,2,5,10,32,100,256)")
+    work.add_argument(
+        "--table", action="store_true", help="ten networks from tiny to large, each with its own mini-batch size"
+    )
+    work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256)")
     work.add_argument("--dtype", default="float32", help="float32 or float64")
     work.add_argument(
         "--what",
         default="step",
         choices=("step", "gradient", "predict", "epoch"),
-        help="a step of training; the gradient or the outputs of a mini-batch, asked for from Python; "
-        "an epoch by the public interface",
+        help="step: a step of training; gradient or predict: the gradient or the outputs of one mini-batch, computed "
+        "by a call from Python; epoch: an epoch of training by the public interface",
     )
     work.add_argument(
-        "--sweep", choices=("width", "depth", "batch"), help="vary this instead, and say how the time grows"
+        "--sweep", choices=("width", "depth", "batch"), help="vary one of these, and report how the time grows"
     )
-    work.add_argument("--cold", action="store_true", help="measure import and first training instead, in new processes")
+    work.add_argument(
+        "--cold", action="store_true", help="instead measure the import and the first training, in new processes"
+    )
     how = bench.add_argument_group("measuring")
-    how.add_argument("--peers", default="", metavar="NAMES", help=f"also {', '.join(PEER_NAMES)}, or all")
-    how.add_argument("--seconds", type=float, default=SECONDS, help="about how long it may take, but for the peers")
-    how.add_argument("--threads", type=int, default=1, help="threads of every engine, and cores to be pinned to")
-    how.add_argument("--seed", type=int, default=0, help="of the data and the initial parameters")
+    how.add_argument(
+        "--peers", default="", metavar="NAMES", help=f"other libraries to measure: {', '.join(PEER_NAMES)}, or all"
+    )
+    how.add_argument(
+        "--seconds", type=float, default=SECONDS, help="about how long the run may take, without what peers compile"
+    )
+    how.add_argument("--threads", type=int, default=1, help="threads of every implementation, pinned to as many cores")
+    how.add_argument("--seed", type=int, default=0, help="seed of the data and the initial parameters")
     results = bench.add_argument_group("results")
     results.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
-    results.add_argument("--schema", action="store_true", help="print what stands in the JSON, and end")
+    results.add_argument("--schema", action="store_true", help="print a description of the JSON, and exit")
     results.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables (.md)")
-    results.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each engine of each case")
+    results.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each implementation and case")
     results.add_argument("--plot", type=Path, metavar="FILE", help="draw the speed-up or the growth (.png, .svg, .pdf)")
     results.add_argument(
         "--compare",
         type=Path,
         metavar="OLD.json",
-        help="compare mbbp's speed-up over the per-example loop with an earlier run's",
+        help="compare mbbp's speed-up over the per-example loop with that of an earlier run",
     )
     results.add_argument(
-        "--fail-below", type=float, default=0.8, help="with --compare: the share of the old speed-up to be kept"
+        "--fail-below",
+        type=float,
+        default=0.8,
+        metavar="SHARE",
+        help="with --compare: exit with 1 if mbbp has less than this share of the old speed-up",
     )
 
 
@@ -113,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check all that can be checked before anything takes time, and put the options into their final form."""
+    """Check the options before the work begins, and convert them to their final form."""
     from mbbp.bench.record import load_record
     from mbbp.files import PICTURES, check_can_be_written
     from mbbp.threads import available_cores
@@ -123,7 +136,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.batch_size is not None:
         options.batch_size = [as_count("--batch-size", m) for m in options.batch_size]
         if not options.batch_size:
-            raise ValueError("--batch-size: at least one is wanted")
+            raise ValueError("--batch-size: expected at least one whole number, got none")
     options.dtype = as_dtype(options.dtype).name
     options.peers = [name for name in options.peers.split(",") if name]
     if options.peers == ["all"]:
@@ -135,30 +148,34 @@ def _check(options: argparse.Namespace) -> None:
     as_number("--fail-below", options.fail_below, positive=True)
     as_count("--seed", options.seed, least=0)
     if as_count("--threads", options.threads) > available_cores():
-        raise ValueError(f"--threads: there are {available_cores()} cores to run on, got {options.threads}")
+        raise ValueError(
+            f"--threads: expected at most {available_cores()}, one for each core that may be used, "
+            f"got {options.threads}"
+        )
     if options.table and options.sweep:
-        raise ValueError("--table: goes with no --sweep")
+        raise ValueError(f"--table: expected no --sweep, got --sweep {options.sweep}")
     endings = {"json": (".json",), "markdown": (".md",), "csv": (".csv",), "plot": PICTURES}
     for name, allowed in endings.items():
         path = getattr(options, name)
         if path is None:
             continue
         if options.cold and name != "json":
-            raise ValueError(f"--{name}: --cold has only --json")
+            raise ValueError(f"--{name}: expected only --json with --cold, got --{name} {path}")
         check_can_be_written(f"--{name}", path, allowed)
     options.old = None if options.compare is None else load_record(options.compare)
 
 
 def _run_held(command: list[str], environment: dict[str, str]) -> int:
-    """Run the command once more in an environment that holds the threads, and return its exit code.
+    """Run the command again in a process with a limited number of threads, and return its exit code.
 
-    BLAS and its like read their settings when they are loaded, and here that has long happened.
+    BLAS and similar libraries read the number of threads when they are loaded. In this process that has already
+    happened.
     """
     with subprocess.Popen(command, env=environment) as child:
         try:
             code = child.wait()
         except KeyboardInterrupt:
-            # at a terminal the child has heard Ctrl-C too, and says so
+            # on a terminal the child process has received Ctrl-C too, and reports it
             try:
                 code = child.wait(1.0)
             except subprocess.TimeoutExpired:
@@ -179,7 +196,7 @@ def _bench(options: argparse.Namespace, described: dict[str, Any]) -> int:
     roof = Roof(sorted({"float64", options.dtype}))
     with Status() as tell:
         cases, settle = [case for _, case in places], SETTLE if options.threads > 1 else 0.0
-        results = measure(cases, _engines(options), deadline, options.seed, tell, roof, settle=settle)
+        results = measure(cases, _implementations(options), deadline, options.seed, tell, roof, settle=settle)
     for result, (place, _) in zip(results, places, strict=True):
         result.place, result.sweep = place, options.sweep
     growths = growth.growths(results)
@@ -204,12 +221,12 @@ def _write(
     roof: dict[str, float],
 ) -> None:
     from mbbp.bench import plots, record, table
-    from mbbp.files import write_aside
+    from mbbp.files import write_aside, write_text
 
     writers: dict[str, Callable[[Path], Any]] = {
         "json": lambda path: record.write_record(path, made),
-        "markdown": lambda path: _write_text(path, table.as_markdown(results, described, roof)),
-        "csv": lambda path: _write_text(path, table.as_csv(results, roof)),
+        "markdown": lambda path: write_text(path, table.as_markdown(results, described, roof)),
+        "csv": lambda path: write_text(path, table.as_csv(results, roof)),
         "plot": lambda path: write_aside(path, lambda aside: plots.draw(results).savefig(aside, dpi=150)),
     }
     for name, write in writers.items():
@@ -217,12 +234,6 @@ def _write(
         if path is not None:
             write(path)
             print(f"wrote {path}")
-
-
-def _write_text(path: Path, text: str) -> None:
-    from mbbp.files import write_aside
-
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
@@ -239,7 +250,7 @@ def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
 
 
 def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":
-    """Return the cases that were asked for, each with its place along a sweep."""
+    """Return the cases that the options ask for, each with its place along a sweep."""
     from mbbp.bench.cases import BATCH_SIZES, LARGEST, TABLE, Case, batch_cases, sweep_cases
 
     found: list[tuple[int | None, Case]] = []
@@ -256,13 +267,13 @@ def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":
     return list(dict.fromkeys(found))
 
 
-def _engines(options: argparse.Namespace) -> "list[type[Engine]]":
-    from mbbp.bench.engines import ENGINES
+def _implementations(options: argparse.Namespace) -> "list[type[Implementation]]":
+    from mbbp.bench.implementations import IMPLEMENTATIONS
 
-    engines: list[type[Engine]] = list(ENGINES)
+    found: list[type[Implementation]] = list(IMPLEMENTATIONS)
     if options.peers:
         from mbbp.bench.peers import PEERS
 
         for name in dict.fromkeys(options.peers):
-            engines += PEERS[name]
-    return engines
+            found += PEERS[name]
+    return found

@@ -1,4 +1,4 @@
-"""How the time grows along a sweep: as which power of the width, the depth or the size of the mini-batch."""
+"""How the time grows along a sweep: with which power of the width, the depth or the mini-batch size."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from mbbp.bench.results import CaseResult
 
 
 def exponent(places: Sequence[float], times: Sequence[float]) -> float:
-    """Return p of time ~ place^p, by least squares of the logarithms over the upper half of the range.
+    """Return p of time ~ place^p, by a least-squares fit of the logarithms over the upper half of the places.
 
-    For small networks fixed costs hide the growth; the upper half of the points, at least two, is where it shows. NaN
-    if there are fewer.
+    The lower half is left out because in small networks fixed costs hide the growth. At least two points are used. With
+    fewer the result is NaN.
     """
     points = sorted(zip(places, times, strict=True))
     upper = points[-max(2, math.ceil(len(points) / 2)) :]
@@ -24,9 +24,10 @@ def exponent(places: Sequence[float], times: Sequence[float]) -> float:
 
 
 def growths(results: Sequence[CaseResult]) -> list[dict[str, Any]]:
-    """Return the exponent of every engine along every sweep in the results.
+    """Return the exponent of every implementation along every sweep in the results.
 
-    It is that of the fastest rounds: what else a machine does only ever adds time, and not in proportion.
+    It is computed from the fastest rounds, because other work of the machine adds time that does not grow with the
+    place.
     """
     sweeps: dict[tuple[Any, ...], list[CaseResult]] = {}
     for one in results:
@@ -35,10 +36,10 @@ def growths(results: Sequence[CaseResult]) -> list[dict[str, Any]]:
     found = []
     for members in sweeps.values():
         exponents = {}
-        for engine in dict.fromkeys(result.engine for one in members for result in one.results):
-            timed = [(one.place, result.minimum) for one in members if (result := one.of(engine)) is not None]
+        for name in dict.fromkeys(result.implementation for one in members for result in one.results):
+            timed = [(one.place, result.minimum) for one in members if (result := one.of(name)) is not None]
             if len(timed) > 1:
-                exponents[engine] = exponent([place or 0 for place, _ in timed], [us for _, us in timed])
+                exponents[name] = exponent([place or 0 for place, _ in timed], [us for _, us in timed])
         found.append(
             {
                 "sweep": members[0].sweep,
@@ -51,7 +52,7 @@ def growths(results: Sequence[CaseResult]) -> list[dict[str, Any]]:
 
 
 def group(one: CaseResult) -> tuple[Any, ...]:
-    """Return what cases of the same sweep have in common."""
+    """Return a value that is the same for all cases of a sweep, and different for other sweeps."""
     sizes = one.case.sizes
     shape = {"width": (sizes[0], len(sizes), sizes[-1]), "depth": (sizes[0], sizes[1], sizes[-1])}
     return (one.sweep, shape.get(one.sweep or "", sizes), None if one.sweep == "batch" else one.case.batch_size)
@@ -62,5 +63,5 @@ def as_text(found: Sequence[dict[str, Any]]) -> str:
     lines = []
     for one in found:
         lines.append(f"growth from {one['from']} to {one['to']}, over the upper half of the range:")
-        lines += [f"  {engine:<22} time ~ {one['sweep']}^{p:.2f}" for engine, p in one["exponents"].items()]
+        lines += [f"  {name:<22} time ~ {one['sweep']}^{p:.2f}" for name, p in one["exponents"].items()]
     return "\n".join(lines)

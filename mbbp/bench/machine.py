@@ -1,4 +1,4 @@
-"""The machine: holding every engine to the same threads, and saying what it was measured on."""
+"""The machine: giving every implementation the same number of threads, and describing what the run is measured on."""
 
 import contextlib
 import datetime
@@ -18,15 +18,15 @@ PACKAGES = ("mbbp", "numpy", "numba", "llvmlite", "torch", "jax", "jaxlib", "sci
 
 
 def held_environment(threads: int) -> dict[str, str]:
-    """Return the environment in which BLAS, OpenMP, torch, XLA and Numba all run `threads` threads.
+    """Return environment variables with which BLAS, OpenMP, torch, XLA and Numba all run `threads` threads.
 
-    Most of these libraries read it once, when they are loaded: it has to stand before the process starts.
+    Most of these libraries read them once, when they are loaded, so they must be set before the process starts.
     """
     n = str(threads)
     names = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "VECLIB_MAXIMUM", "NUMEXPR")
     held = {f"{name}_NUM_THREADS": n for name in names}
     flags = os.environ.get("XLA_FLAGS", "")
-    # in this order: XLA takes what does not begin with a dash for the name of a file
+    # The order matters: if the flags do not begin with a dash, XLA reads them as the name of a file.
     flags += f" --xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'} intra_op_parallelism_threads={n}"
     return {**os.environ, **held, "XLA_FLAGS": flags.strip(), HELD: n, STARTED: str(time.time())}
 
@@ -37,16 +37,16 @@ def is_held(threads: int) -> bool:
 
 
 def seconds_so_far() -> float:
-    """Return how long ago the process was started in `held_environment`; 0 where it was not, or the clock was set."""
+    """Return how long ago the process was started in `held_environment`; 0 if it was not, or if the clock was set."""
     started = float(os.environ.get(STARTED, "inf"))
     return max(0.0, time.time() - started)
 
 
 def pin(threads: int) -> list[int] | None:
-    """Bind the process to as many cores as it has threads; return them, or None where the system does not allow it."""
+    """Pin the process to as many cores as it has threads. Return the cores, or None if the system does not allow it."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    cores = sorted(os.sched_getaffinity(0))[-threads:]  # the first core is where a system puts its own work
+    cores = sorted(os.sched_getaffinity(0))[-threads:]  # not the first core, which the system itself uses most
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, cores)
         return cores
@@ -54,7 +54,7 @@ def pin(threads: int) -> list[int] | None:
 
 
 def describe(threads: int, cores: list[int] | None, seed: int) -> dict[str, Any]:
-    """Return the machine, the versions and the settings of a run, as they go into its JSON."""
+    """Return the machine, the versions and the settings of a run, in the form of its JSON."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
@@ -79,7 +79,7 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Return the name that the system has for the processor."""
+    """Return the system's name for the processor."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -88,7 +88,7 @@ def _processor() -> str:
 
 
 def _blas() -> dict[str, Any]:
-    """Return NumPy's BLAS, and where threadpoolctl is installed the kernel that it chose for this processor."""
+    """Return NumPy's BLAS, and if threadpoolctl is installed, the kernel that it chose for this processor."""
     import numpy as np
 
     built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]

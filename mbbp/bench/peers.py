@@ -1,6 +1,6 @@
-"""The other libraries, each in the form that is fastest for it, and imported only when it is asked for.
+"""Other libraries, each used in the way that is fastest for it, and imported only when it is measured.
 
-All of them hold a mini-batch as rows, (m, n_in), as is natural there.
+All of them store a mini-batch with one example per row, (m, n_in), as is usual for them.
 """
 
 import importlib.util
@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mbbp.bench.cases import Case, Examples
-from mbbp.bench.engines import LEARNING_RATE, Engine, flatten
+from mbbp.bench.cases import Case, CaseData
+from mbbp.bench.implementations import LEARNING_RATE, Implementation, flatten
 from mbbp.parameters import Array, parameter_views
 from mbbp.threads import get_threads
 
 _numbers = itertools.count()
 
 
-class Peer(Engine):
-    """An engine that is somebody else's library."""
+class Peer(Implementation):
+    """An implementation by another library."""
 
     package: ClassVar[str]
     is_peer = True
@@ -27,7 +27,7 @@ class Peer(Engine):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Say that the library is not installed, or that it fails to be imported."""
+        """Return that the library is not installed or cannot be imported, or None if it can."""
         if importlib.util.find_spec(cls.package) is None:
             return "not installed"
         try:
@@ -37,7 +37,7 @@ class Peer(Engine):
         return None
 
     def by_layer(self, theta: Array) -> list[tuple[Array, Array]]:
-        """Return copies of weights (n_out, n_in) and biases (n_out,) of each layer, in the engine's dtype."""
+        """Return copies of weights (n_out, n_in) and biases (n_out,) of each layer, in the dtype of the case."""
         weights, biases = parameter_views(theta.astype(self.dtype), self.case.sizes)
         return [(np.ascontiguousarray(w), b.ravel().copy()) for w, b in zip(weights, biases, strict=True)]
 
@@ -45,24 +45,25 @@ class Peer(Engine):
 class Torch(Peer):
     """PyTorch, eagerly: autograd, and SGD by one fused call over all parameters.
 
-    ``torch.optim.SGD`` after ``loss.backward`` takes 26 to 40 % longer, plain, fused or foreach, and a cost written out
-    with operators instead of ``mse_loss`` takes 9 to 12 % longer. An update of one parameter after the other loses 2 %.
+    Other ways are slower: ``torch.optim.SGD`` after ``loss.backward`` takes 26 to 40 % longer, whether plain, fused or
+    foreach. A cost written with operators instead of ``mse_loss`` takes 9 to 12 % longer. An update of one parameter
+    after the other takes 2 % longer.
     """
 
     name = "torch"
     package = "torch"
 
-    def __init__(self, case: Case, examples: Examples) -> None:
-        super().__init__(case, examples)
+    def __init__(self, case: Case, data: CaseData) -> None:
+        super().__init__(case, data)
         import torch
 
         self.torch: Any = torch
         torch.set_num_threads(get_threads())
-        rows, targets = examples.rows(self.dtype)
+        rows, targets = data.rows(self.dtype)
         self.X, self.Y = torch.from_numpy(rows), torch.from_numpy(targets)
         self.parameters = [
             torch.from_numpy(part).requires_grad_(self.is_recorded)
-            for pair in self.by_layer(examples.theta)
+            for pair in self.by_layer(data.theta)
             for part in pair
         ]
 
@@ -97,7 +98,7 @@ class Torch(Peer):
 
     def batches(self, order: Array) -> Any:
         """Return the mini-batches of an order, each a tensor."""
-        # torch splits nothing into one empty piece
+        # torch splits an empty tensor into one empty mini-batch
         return self.torch.from_numpy(order).split(self.case.batch_size) if order.size else ()
 
     def steps(self, order: Array) -> None:
@@ -128,8 +129,8 @@ class TorchCompiled(Torch):
     name = "torch, compiled"
     is_recorded = False
 
-    def __init__(self, case: Case, examples: Examples) -> None:
-        super().__init__(case, examples)
+    def __init__(self, case: Case, data: CaseData) -> None:
+        super().__init__(case, data)
         torch = self.torch
         forward, loss = self.forward, self.loss
 
@@ -145,7 +146,7 @@ class TorchCompiled(Torch):
             return forward(parameters, X[batch])
 
         work = {"gradient": gradient, "predict": predict}.get(case.what, step)
-        self._work = torch.compile(_with_code_of_its_own(work), dynamic=False)
+        self._work = torch.compile(_with_separate_code(work), dynamic=False)
 
     def steps(self, order: Array) -> None:
         """Take steps."""
@@ -164,29 +165,29 @@ class TorchCompiled(Torch):
             return self._work(self.parameters, self.X, self.Y, self.torch.from_numpy(columns)).numpy().T
 
 
-def _with_code_of_its_own(function: types.FunctionType | Any) -> Any:
-    """Return a function like it that torch.compile takes for another one.
+def _with_separate_code(function: types.FunctionType | Any) -> Any:
+    """Return a copy of a function that torch.compile treats as another function.
 
-    What torch compiled belongs to the code object. Networks and mini-batches of many cases would share it, be looked
-    through at every call, and soon meet the limit on recompilations.
+    torch stores compiled code by the code object of a function. Many cases would share one code object: torch would
+    search the compiled versions at each call, and soon reach its limit of recompilations.
     """
     code = function.__code__.replace(co_name=f"{function.__name__}_{next(_numbers)}")
     return types.FunctionType(code, function.__globals__, code.co_name, None, function.__closure__)
 
 
 class Jax(Peer):
-    """JAX, with a whole epoch of steps in one ``lax.scan``, gather inside, the parameters donated."""
+    """JAX, with a whole epoch of steps in one ``lax.scan``, the gather inside it, and donated parameters."""
 
     name = "jax"
     package = "jax"
 
-    def __init__(self, case: Case, examples: Examples) -> None:
-        super().__init__(case, examples)
+    def __init__(self, case: Case, data: CaseData) -> None:
+        super().__init__(case, data)
         import jax
 
         self.jax: Any = jax
         jax.config.update("jax_enable_x64", self.dtype == "float64")
-        rows, targets = examples.rows(self.dtype)
+        rows, targets = data.rows(self.dtype)
         self.X, self.Y = jax.device_put(rows), jax.device_put(targets)
 
         def forward(parameters: Any, a: Any) -> Any:
@@ -207,11 +208,11 @@ class Jax(Peer):
         self._train = jax.jit(train, donate_argnums=0)
         self._gradient = jax.jit(lambda parameters, X, Y, batch: jax.grad(loss)(parameters, X[batch], Y[batch]))
         self._predict = jax.jit(lambda parameters, X, batch: forward(parameters, X[batch]))
-        self.reset(examples.theta)
+        self.reset(data.theta)
 
     @property
     def pass_length(self) -> int:
-        """The steps of an epoch: it compiles for each number of steps that one call takes."""
+        """The steps of an epoch, because JAX compiles code for each number of steps in a call."""
         return self.case.steps_per_epoch(self.n) if self.case.what in ("step", "epoch") else 1
 
     def reset(self, theta: Array) -> None:
@@ -229,7 +230,7 @@ class Jax(Peer):
         return flatten([np.asarray(w).T for w, _ in gradient], [np.asarray(b) for _, b in gradient])
 
     def steps(self, order: Array) -> None:
-        """Take steps, a whole pass in a call."""
+        """Take steps, a whole pass in each call."""
         m = self.case.batch_size
         batches = order.astype(np.int32).reshape(-1, m)
         for start in range(0, len(batches), self.pass_length):
@@ -238,7 +239,7 @@ class Jax(Peer):
         self.jax.block_until_ready(self.parameters)
 
     def gradient(self, columns: Array) -> Any:
-        """Return the mean gradient as JAX's arrays, layer by layer."""
+        """Return the mean gradient as JAX arrays, layer by layer."""
         # jax.device_get would take longer than the gradient itself
         return self.jax.block_until_ready(self._gradient(self.parameters, self.X, self.Y, columns))
 
@@ -248,9 +249,9 @@ class Jax(Peer):
 
 
 class Sklearn(Peer):
-    """scikit-learn's MLPClassifier, a pass over many mini-batches in one ``partial_fit``.
+    """scikit-learn's MLPClassifier, with a pass over many mini-batches in each call of ``partial_fit``.
 
-    It has no quadratic cost. Sigmoid outputs come with the cross-entropy, which is a little less work.
+    It has no quadratic cost. For sigmoid outputs it uses the cross-entropy, which is slightly less work.
     """
 
     name = "sklearn"
@@ -259,13 +260,13 @@ class Sklearn(Peer):
     whats = ("step", "predict", "epoch")
     tracks_memory = True
 
-    def __init__(self, case: Case, examples: Examples) -> None:
-        super().__init__(case, examples)
+    def __init__(self, case: Case, data: CaseData) -> None:
+        super().__init__(case, data)
         from sklearn.neural_network import MLPClassifier
 
-        self.rows, targets = examples.rows(self.dtype)
+        self.rows, targets = data.rows(self.dtype)
         n_out = case.sizes[-1]
-        # a matrix of 0 and 1 is what makes several outputs sigmoids
+        # for a matrix of 0 and 1 scikit-learn makes several outputs sigmoids
         self.targets = targets.ravel().astype(np.int64) if n_out == 1 else targets.astype(np.int64)
         self._shuffle = _GivenOrder()
         self.model: Any = MLPClassifier(
@@ -283,11 +284,11 @@ class Sklearn(Peer):
         self._shuffle.order = np.arange(case.batch_size)
         first = slice(0, case.batch_size)
         self.model.partial_fit(self.rows[first], self.targets[first], classes=classes)
-        self.reset(examples.theta)
+        self.reset(data.theta)
 
     @property
     def pass_length(self) -> int:
-        """The steps over which the checks of one call are spread."""
+        """The steps of one call. The checks of a call take less time per step if it has many."""
         if self.case.what == "predict":
             return 1
         whole = self.case.steps_per_epoch(self.n)
@@ -305,7 +306,7 @@ class Sklearn(Peer):
         return flatten([coef.T for coef in self.model.coefs_], self.model.intercepts_)
 
     def steps(self, order: Array) -> None:
-        """Take steps: what is no permutation of the first examples is copied, and then is one."""
+        """Take steps. Examples that are not a permutation of the first ones are copied to a new array."""
         length = self.pass_length * self.case.batch_size
         for start in range(0, order.size, length):
             part = order[start : start + length]
@@ -316,12 +317,12 @@ class Sklearn(Peer):
             self.model.partial_fit(rows, targets)
 
     def gradient(self, columns: Array) -> Any:
-        """Fail: there is no public way to it."""
-        raise NotImplementedError("scikit-learn has no gradient to call")
+        """Raise an error: scikit-learn has no public method for it."""
+        raise NotImplementedError("scikit-learn has no public method for a gradient")
 
     def flat(self, gradient: Any) -> Array:
-        """Fail: there is no gradient."""
-        raise NotImplementedError("scikit-learn has no gradient to call")
+        """Raise an error: there is no gradient."""
+        raise NotImplementedError("scikit-learn has no public method for a gradient")
 
     def predict(self, columns: Array) -> Array:
         """Return the outputs."""
@@ -330,12 +331,12 @@ class Sklearn(Peer):
 
 
 class _GivenOrder(np.random.RandomState):
-    """A random state that shuffles into an order that it was given."""
+    """A random state whose shuffle is a given order."""
 
     order: Array
 
     def shuffle(self, x: Any) -> None:
-        """Put the given order into x."""
+        """Write the given order to x."""
         x[...] = self.order
 
 

@@ -1,4 +1,4 @@
-"""The results as pictures."""
+"""The results as plots."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ AXES = {"width": "neurons in a hidden layer", "depth": "hidden layers", "batch":
 
 
 def draw(results: Sequence[CaseResult]) -> "Figure":
-    """Draw a panel for each network or sweep: the speed-up against the size of the mini-batch, or the swept time.
+    """Draw a panel for each network or sweep: the speed-up against the mini-batch size, or the time along the sweep.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def draw(results: Sequence[CaseResult]) -> "Figure":
         if any(row.us for row in one.results):
             panels.setdefault(_panel(one, results), []).append(one)
     if not panels:
-        raise ValueError("--plot: nothing was timed")
+        raise ValueError("--plot: expected at least one timed result, got none")
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(7.2 * columns, 4.4 * rows), layout="constrained")
@@ -54,11 +54,11 @@ def draw(results: Sequence[CaseResult]) -> "Figure":
 
 
 def _panel(one: CaseResult, results: Sequence[CaseResult]) -> Any:
-    """Return what the cases of one panel share."""
+    """Return a value that is the same for all cases of a panel."""
     if one.sweep is not None:
         return group(one)
     networks = {each.case.sizes for each in results}
-    # many networks with hardly more than a mini-batch each are drawn side by side in one panel
+    # many networks with only one or two mini-batch sizes each are drawn side by side in one panel
     return "networks" if 1 < len(networks) > len(results) / 2 else one.case.sizes
 
 
@@ -67,20 +67,20 @@ def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
 
     first = members[0]
     is_swept = first.sweep is not None
-    names = len({one.case.sizes for one in members}) > 1 and not is_swept
-    xs = {id(one): i if names else one.place or one.case.batch_size for i, one in enumerate(members)}
-    for engine in dict.fromkeys(row.engine for one in members for row in one.results):
-        timed = [(one, row) for one in members if (row := one.of(engine)) is not None]
+    has_names = len({one.case.sizes for one in members}) > 1 and not is_swept
+    xs = {id(one): i if has_names else one.place or one.case.batch_size for i, one in enumerate(members)}
+    for name in dict.fromkeys(row.implementation for one in members for row in one.results):
+        timed = [(one, row) for one in members if (row := one.of(name)) is not None]
         if timed:
             axes.plot(
                 [xs[id(one)] for one, _ in timed],
                 [row.minimum if is_swept else one.speedup(row) for one, row in timed],
-                color=COLOURS.get(engine),
-                label=engine + ("" if timed[0][1].cost == "quadratic" else " (cross-entropy)"),
-                linestyle="" if names else "-",
+                color=COLOURS.get(name),
+                label=name + ("" if timed[0][1].cost == "quadratic" else " (cross-entropy)"),
+                linestyle="" if has_names else "-",
                 marker="o",
-                markersize=4 if engine != "mbbp" else 6,
-                linewidth=1.4 if engine != "mbbp" else 2.2,
+                markersize=4 if name != "mbbp" else 6,
+                linewidth=1.4 if name != "mbbp" else 2.2,
             )
     axes.set_yscale("log")
     what = first.case.what
@@ -88,7 +88,7 @@ def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(_plain)
     axes.yaxis.set_minor_formatter(NullFormatter())
-    if names:
+    if has_names:
         axes.set_xticks(range(len(members)), [one.case.name.replace(", m", "\nm") for one in members])
         axes.tick_params(axis="x", labelrotation=60, labelsize=8)
     else:
@@ -97,12 +97,12 @@ def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
         axes.minorticks_off()
         axes.set_xlabel(AXES[first.sweep or "batch"])
     shape = f"{first.case.name} to {members[-1].case.name}" if is_swept else first.case.name.rsplit(", m", 1)[0]
-    title = f"{what}, {first.case.dtype}" if names else f"{shape}\n{what}, {first.case.dtype}"
+    title = f"{what}, {first.case.dtype}" if has_names else f"{shape}\n{what}, {first.case.dtype}"
     axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _plain(value: float, position: int | None) -> str:
-    """Return a tick of a log axis as a number without a power."""
+    """Return a tick of a log axis as a number without an exponent."""
     return f"{value:,.10g}"

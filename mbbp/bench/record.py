@@ -1,4 +1,4 @@
-"""The JSON of a run: what stands in it, writing it, and reading an earlier one."""
+"""The JSON record of a run: its description, writing it, and reading an earlier one."""
 
 import argparse
 import json
@@ -8,40 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from mbbp.bench.results import CaseResult
-from mbbp.files import write_aside
+from mbbp.files import write_text
 
 VERSION = 1
 
 SCHEMA = """\
-mbbp bench --json writes one object. Times are in the unit that the name says; null is what was not measured.
+mbbp bench --json writes one object. The name of a time says its unit; null means that it was not measured.
 
-schema          1: the version of this description; it changes when a field changes its meaning or goes
+schema          1: the version of this description; it changes when a field is removed or gets another meaning
 machine         date (UTC), processor, cores, cores_allowed, pinned_to (cores, or null where pinning is not possible),
                 threads, system, python, versions (of each package found), seed,
                 blas: name, version, kernel (null without threadpoolctl), threads
-settings        what, dtype, seconds, peers, sweep: as asked for
-roof_gflops     by dtype, the best rate of a matrix product by NumPy's BLAS in the same run
-cases           a list; of each
-  key           what tells the case from all others: "step 784-30-10 m10 float32"
+settings        what, dtype, seconds, peers, sweep: the options of the command
+roof_gflops     for each dtype, the best rate of a matrix product by NumPy's BLAS in the same run
+cases           a list; for each case
+  key           a name that no other case has: "step 784-30-10 m10 float32"
   sizes, batch_size, dtype, what
-  flops         of one unit of work, counted from the sizes: 2 for each multiply-add of a matrix product
-  sweep, place  where along a sweep it stands, or null
-  engines       a list; of each
-    engine, dtype, cost
-    difference  how far its parameters end from the book's loop after the same steps, relative to the largest change;
-                null if not run or not finite
-    refused     null, or why it was not timed; is_wrong: whether because it computes something else
-    us          microseconds for one unit of work, a number a round
-    us_median, us_min, spread (between the quartiles, as a share of the median)
+  flops         floating-point operations of the matrix products in one unit of work: 2 for each multiply-add
+  sweep, place  the kind of sweep and the width, depth or mini-batch size in it, or null
+  engines       a list; for each implementation
+    engine      its name; dtype, cost
+    difference  the largest difference of its parameters from those of the book's loop after the same steps, relative to
+                the largest change; null if not run or not finite
+    refused     null, or why it was not timed; is_wrong: whether that is because of a wrong result
+    us          microseconds for one unit of work, one number for each round
+    us_median, us_min, spread (the distance between the quartiles, as a share of the median)
     examples_per_second, gflops, share_of_roof (of the same dtype)
-    speedup     over the engine "per-example", by the medians
-    first_call_seconds   building and the first call, with what it compiles: in no other figure
-    bytes_per_step       the most memory that a step holds at once beyond what it began with, in NumPy and Python;
-                         null for engines with an allocator of their own
-growth          a list, of each sweep: sweep, from, to, exponents: by engine, p of time ~ place^p for the fastest
-                rounds
+    speedup     relative to the engine "per-example", by the medians
+    first_call_seconds   making it and its first call, including compilation: in no other figure
+    bytes_per_step       the peak memory of a step beyond the memory at its start, in NumPy and Python;
+                         null for a library with another allocator
+growth          a list, for each sweep: sweep, from, to, exponents: for each engine, p of time ~ place^p for the
+                fastest rounds
 cold            with --cold, instead of cases and growth: a list of engine, note, runs, import_seconds and
-                first_training_seconds (each the least of the runs), or of engine and refused
+                first_training_seconds (each the smallest of the runs), or of engine and refused
 """
 
 
@@ -73,9 +73,8 @@ def _head(machine: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a record, or leave what stood there."""
-    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    """Write a record. If that fails, an old file is unchanged."""
+    write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
 
 
 def load_record(path: Path) -> dict[str, Any]:
@@ -84,39 +83,43 @@ def load_record(path: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is no such record, or one of another version.
+        If the file is not such a record, or has another version.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: is no JSON: {error}") from None
+        raise ValueError(f"{path}: expected JSON, got another format ({error})") from None
     if not isinstance(record, dict) or "schema" not in record:
-        raise ValueError(f"{path}: is no record of mbbp bench")
+        raise ValueError(f"{path}: expected a record of mbbp bench, got other JSON")
     if record["schema"] != VERSION:
-        raise ValueError(f"{path}: has schema {record['schema']!r}, this version reads {VERSION}")
+        raise ValueError(f"{path}: expected schema {VERSION}, got {record['schema']!r}")
     if "cold" in record:
-        raise ValueError(f"{path}: is a record of mbbp bench --cold, which cannot be compared")
+        raise ValueError(f"{path}: expected a record with cases, got one of mbbp bench --cold")
     try:
         speedups(record, "mbbp")
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is a damaged record of mbbp bench ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"{path}: expected a record of mbbp bench, got a damaged one ({type(error).__name__}: {error})"
+        ) from None
     return record
 
 
-def speedups(record: dict[str, Any], engine: str) -> dict[str, float | None]:
-    """Return an engine's speed-up over the per-example loop by the key of the case; None where it was not timed.
+def speedups(record: dict[str, Any], implementation: str) -> dict[str, float | None]:
+    """Return an implementation's speed-up over the per-example loop for each case's key; None where it was not timed.
 
     Raises
     ------
-    KeyError, TypeError, AttributeError
-        If the record is not as `SCHEMA` says.
+    KeyError
+        If a field of `SCHEMA` is missing.
+    TypeError, AttributeError
+        If a field has another type than in `SCHEMA`.
     """
     found: dict[str, float | None] = {}
     for case in record["cases"]:
         for row in case["engines"]:
-            if row["engine"] == engine:
+            if row["engine"] == implementation:
                 value = row.get("speedup")
                 if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
                     raise TypeError(f"speedup {value!r}")

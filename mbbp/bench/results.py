@@ -1,4 +1,4 @@
-"""What was measured, and the figures that follow from it."""
+"""The measured times, and the figures that are computed from them."""
 
 import math
 import statistics
@@ -6,33 +6,33 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mbbp.bench.cases import Case
-from mbbp.bench.engines import BookLoop
+from mbbp.bench.implementations import BookLoop
 
 
 @dataclass
 class Result:
-    """What was measured of one engine on one case.
+    """The measurements of one implementation on one case.
 
     Attributes
     ----------
-    engine, dtype, cost : str
-        Who computed, in what, and for which cost.
+    implementation, dtype, cost : str
+        The name of the implementation, its dtype, and the cost that it trains for.
     difference : float or None
-        How far it ends from the book's loop in float64, see `mbbp.bench.agreement`; None where it could not be run.
+        The difference from the book's loop in float64, see `mbbp.bench.agreement`; None if it could not be run.
     refused : str or None
         Why it was not timed.
     is_wrong : bool
-        Whether that is because it computes something else.
+        Whether it was not timed because its result is wrong.
     us : list of float
-        Microseconds for one unit of work, one entry a round.
+        Microseconds for one unit of work, one entry for each round.
     first_call_seconds : float or None
-        The first call, with whatever it compiled.
+        The time of the first call, including compilation.
     bytes_per_step : int or None
-        The most memory that a step held at once, beyond what it began with; None where the engine has an allocator of
-        its own.
+        The peak memory of a step beyond the memory at its start; None if the library has another allocator than Python
+        and NumPy.
     """
 
-    engine: str
+    implementation: str
     dtype: str
     cost: str
     difference: float | None = None
@@ -62,31 +62,31 @@ class Result:
 
     @property
     def uncertainty(self) -> float:
-        """How far the median may still be off, as a share of it: what more rounds make smaller."""
-        # the standard error of a median is 1.25 sigma / sqrt(n), and 1.35 sigma lie between the quartiles
+        """The standard error of the median, as a share of the median. More rounds make it smaller."""
+        # the standard error of a median is 1.25 sigma / sqrt(n), and the quartiles are 1.35 sigma apart
         return 0.93 * self.spread / math.sqrt(max(len(self.us), 1))
 
 
 @dataclass
 class CaseResult:
-    """What was measured of all engines on one case, in one run."""
+    """The measurements of all implementations on one case, in one run."""
 
     case: Case
     results: list[Result]
-    place: int | None = None  # along a sweep
+    place: int | None = None  # the width, depth or mini-batch size in a sweep
     sweep: str | None = None
 
-    def of(self, engine: str) -> Result | None:
-        """Return the result of an engine, if it was timed."""
-        return next((one for one in self.results if one.engine == engine and one.us), None)
+    def of(self, implementation: str) -> Result | None:
+        """Return the result of the implementation with this name, or None if it was not timed."""
+        return next((one for one in self.results if one.implementation == implementation and one.us), None)
 
     def speedup(self, result: Result) -> float:
-        """Return how many times faster than the book's loop it is, by the medians; NaN where that was not timed."""
+        """Return how many times as fast as the book's loop it is, by the medians; NaN if the loop was not timed."""
         book = self.of(BookLoop.name)
         return book.median / result.median if book is not None else math.nan
 
     def gflops(self, result: Result) -> float:
-        """Return 1e9 floating-point operations per second, counted from the sizes."""
+        """Return the rate in 1e9 floating-point operations per second, counted from the sizes."""
         return self.case.flops / result.median / 1e3
 
     def examples_per_second(self, result: Result) -> float:
@@ -94,10 +94,11 @@ class CaseResult:
         return self.case.batch_size / result.median * 1e6
 
     def to_dict(self, roof: dict[str, float]) -> dict[str, Any]:
-        """Return what goes into the JSON, given the best rate of each dtype; see `mbbp.bench.record.SCHEMA`."""
+        """Return the case as it is written to JSON, given the best rate of each dtype; see `bench.record.SCHEMA`."""
         rows = []
         for one in self.results:
-            row = asdict(one)
+            # "engine" is the name that records have for an implementation; old records can be compared with new ones
+            row = {"engine" if name == "implementation" else name: value for name, value in asdict(one).items()}
             if one.us:
                 speedup = self.speedup(one)
                 row |= {
@@ -109,7 +110,7 @@ class CaseResult:
                     "gflops": self.gflops(one),
                     "share_of_roof": self.gflops(one) / roof[one.dtype] if one.dtype in roof else None,
                 }
-            # JSON has no infinity
+            # JSON cannot represent infinity
             if one.difference is not None and not math.isfinite(one.difference):
                 row["difference"] = None
             rows.append(row)

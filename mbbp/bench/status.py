@@ -1,4 +1,4 @@
-"""One line on a terminal that says what is going on; nothing where the output is piped."""
+"""One line on a terminal that shows what is being done. It is not shown where the output goes to a file or a pipe."""
 
 import shutil
 import sys
@@ -6,7 +6,7 @@ from types import TracebackType
 
 
 class Status:
-    """Call it with what is going on; the line is gone at the end."""
+    """Call it with a message to show. The line is cleared at the end."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
@@ -21,8 +21,8 @@ class Status:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def __call__(self, message: str) -> None:
-        """Show this instead of what is shown."""
+        """Show this message in place of the last one."""
         if self._shown:
-            # a line that is broken in two could not be cleared
+            # a message longer than a line of the terminal would be wrapped, and could not be cleared
             width = shutil.get_terminal_size().columns - 1
             print(f"\r\x1b[K{message[:width]}", end="", file=sys.stderr, flush=True)

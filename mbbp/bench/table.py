@@ -9,7 +9,7 @@ from typing import Any
 from mbbp.bench.results import CaseResult, Result
 
 HEADINGS = (
-    "engine",
+    "implementation",
     "median",
     "min",
     "spread",
@@ -22,13 +22,13 @@ HEADINGS = (
     "first call",
 )
 NOTES = """\
-speed-up: over per-example, by the medians; spread: between the quartiles, as a share of the median
-of roof: share of the best matrix product of the same dtype in this run; GFLOP/s counts the matrix products alone
-difference: of the parameters to those of the book's loop in float64 after the same steps, as a share of their change
-first call: building it and calling it once, with what it compiles or finds in a cache; in no other column
-bytes/step: the most that a step holds at once beyond what it began with; - for who has an allocator of its own"""
+speed-up: over per-example, by the medians; spread: distance between the quartiles, as a share of the median
+of roof: share of the best matrix product of the same dtype in this run; GFLOP/s: counts matrix products only
+difference: of the parameters from those of the book's loop in float64 after the same steps, as a share of their change
+first call: making it and calling it once, including compilation or reading from a cache; in no other column
+bytes/step: peak memory of a step beyond the memory at its start; - if the library has another allocator"""
 CROSS_ENTROPY_NOTE = (
-    "* has no quadratic cost: trained for the cross-entropy of sigmoids, and compared with the book's loop for that"
+    "* has no quadratic cost: trained with the cross-entropy, and compared with the book's loop for that cost"
 )
 
 
@@ -49,14 +49,14 @@ def duration(us: float) -> str:
 
 
 def _digits(value: float) -> str:
-    """Return three digits of a number, and no exponent."""
+    """Return a number with three digits and without an exponent."""
     rounded = float(f"{value:.3g}")
     decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 0
     return f"{rounded:,.{decimals}f}"
 
 
 def cells(one: CaseResult, result: Result, roof: dict[str, float]) -> list[str]:
-    """Return what stands in a row, under `HEADINGS`."""
+    """Return the cells of a row, under `HEADINGS`."""
     speedup, gflops = one.speedup(result), one.gflops(result)
     size = result.bytes_per_step
     return [
@@ -75,11 +75,11 @@ def cells(one: CaseResult, result: Result, roof: dict[str, float]) -> list[str]:
 
 
 def _name(result: Result) -> str:
-    return result.engine + ("" if result.cost == "quadratic" else " *")
+    return result.implementation + ("" if result.cost == "quadratic" else " *")
 
 
 def header(machine: dict[str, Any]) -> str:
-    """Return what all was measured on, in lines."""
+    """Return the description of the machine, as lines."""
     threads = machine["threads"]
     cores = machine["pinned_to"]
     pinned = f"pinned to core{'s' if cores and len(cores) > 1 else ''} {', '.join(map(str, cores))}" if cores else ""
@@ -90,7 +90,7 @@ def header(machine: dict[str, Any]) -> str:
             f"{machine['processor']}, {machine['cores']} cores; {machine['system']}",
             f"Python {machine['python']}, {', '.join(f'{k} {v}' for k, v in machine['versions'].items())}",
             f"BLAS {blas['name']} {blas['version']}{kernel}",
-            f"{threads} thread{'s' if threads > 1 else ''} for every engine, "
+            f"{threads} thread{'s' if threads > 1 else ''} for every implementation, "
             f"{pinned or 'NOT pinned: this system does not allow it'}; seed {machine['seed']}; {machine['date']}",
         ]
     )
@@ -144,12 +144,12 @@ def as_markdown(results: Sequence[CaseResult], machine: dict[str, Any], roof: di
 
 
 def _escaped(text: str) -> str:
-    """Return a text that Markdown takes as it is."""
+    """Return a text in which Markdown finds no formatting."""
     return text.replace("|", "/").replace("*", "\\*").replace("<", "&lt;")
 
 
 def as_csv(results: Sequence[CaseResult], roof: dict[str, float]) -> str:
-    """Return a line for each engine of each case, under the names of the JSON."""
+    """Return a line for each implementation of each case, with the field names of the JSON."""
     rows = []
     for one in results:
         case = one.to_dict(roof)

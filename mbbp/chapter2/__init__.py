@@ -1,7 +1,7 @@
 """Chapter 2 of M. Nielsen's *Neural Networks and Deep Learning* as functions: how backpropagation works.
 
-Each equation is a small function that reads as the text does, in plain NumPy float64, with the equation and its number
-in its docstring. Layers are numbered as in the book: 1 is the input, L the output. Neurons are counted from 0.
+Each equation of the book is a small function in plain NumPy, in float64. Its docstring gives the equation and its
+number. Layers are numbered as in the book: layer 1 is the input, layer L is the output. Neurons are counted from 0.
 """
 
 from mbbp.chapter2.advice import Finding

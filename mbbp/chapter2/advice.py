@@ -1,4 +1,4 @@
-"""What stands out in the figures of a network that learns slowly, and what to try."""
+"""Find what makes a network learn slowly in the measures of its layers, and say what to try."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mbbp.activations import Activation
 from mbbp.chapter2.algorithm import Backpropagation
 from mbbp.chapter2.saturation import LayerDiagnosis, saturated, slope
-from mbbp.network import Network
+from mbbp.costs import Cost
 from mbbp.parameters import Array
 
-# Where something begins to stand out: on the digits, fresh sigmoid networks by the default initializer and tanh ones by
-# glorot stay below all of these with up to two hidden layers.
+# The limits for a finding. For the digits, a new network with up to two hidden layers stays within all of them, whether
+# sigmoid with the default initializer or tanh with glorot.
 SATURATED_SHARE = 0.25
 STUCK_SHARE = 0.1
 LOW_SHARE = 0.9
@@ -22,7 +23,7 @@ LARGE_INPUTS = 3.0
 VANISHING = 1 / 100
 EXPLODING = 30.0
 LONG_GRADIENT = 10.0
-SWITCHES = ("relu",)  # their neurons are off for part of the examples by design: only those always off are lost
+SWITCHES = ("relu",)  # sigma'(z) = 0 for some examples is normal for these; only for all examples it is a finding
 
 SIZES = slice(LayerDiagnosis._fields.index("input_size"), None)
 
@@ -34,14 +35,14 @@ OTHER_OUTPUTS = "sigmoid outputs with the cross_entropy cost for classes, identi
 
 
 class Finding(NamedTuple):
-    """Something that slows learning down.
+    """Something that makes a network learn slowly.
 
     Attributes
     ----------
     kind : str
-        large inputs, low inputs, saturated, dead, saturated outputs, vanishing, exploding, or not finite.
+        One of: large inputs, low inputs, saturated, dead, saturated outputs, vanishing, exploding, not finite.
     layers : tuple of int
-        The numbers of the layers where it is so, 2 to L.
+        The numbers of the layers in which it was found, 2 to L.
     what : str
         What was found.
     advice : str
@@ -60,26 +61,34 @@ class Finding(NamedTuple):
 
 
 def find(
-    net: Network, passed: Backpropagation, y: Array, layers: Sequence[LayerDiagnosis], saturated_below: float
+    layers: Sequence[LayerDiagnosis],
+    passed: Backpropagation,
+    y: Array,
+    output: Activation,
+    cost: Cost,
+    saturated_below: float,
 ) -> list[Finding]:
-    """Return what stands out, in the order in which it comes about.
+    """Return the findings, in the order of the passes: first the inputs, last the gradients.
 
     Parameters
     ----------
-    net : Network
-        The network.
-    passed : Backpropagation
-        A backward pass.
-    y : ndarray of shape (n_L, m)
-        Its desired outputs.
     layers : sequence of LayerDiagnosis
-        The figures of every layer.
+        The measures of layers 2 to L.
+    passed : Backpropagation
+        The results of backpropagation from which they were computed.
+    y : ndarray of shape (n_L, m)
+        The desired outputs.
+    output : Activation
+        The activation function of the output layer.
+    cost : Cost
+        The cost of the network.
     saturated_below : float
-        The sigma'(z) below which a neuron counts as saturated.
+        A neuron counts as saturated if |sigma'(z)| is below this threshold.
 
     Returns
     -------
     list of Finding
+        Empty if nothing was found. If a number is not finite, this is the only finding.
     """
     broken = [row for row in layers if not np.isfinite(row[SIZES]).all()]
     if broken:
@@ -90,7 +99,7 @@ def find(
         *_low_inputs(layers),
         *_saturated(layers[:-1]),
         *_dead(layers, m),
-        *_saturated_outputs(net, passed, y, saturated_below),
+        *_saturated_outputs(passed, y, output, cost, saturated_below),
         *_vanishing(layers),
         *_exploding(layers),
     ]
@@ -129,8 +138,8 @@ def _low_inputs(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
         yield _finding(
             "low inputs",
             rows,
-            f"{_most([row.low_inputs for row in rows])} of the activations that come in are near 0, and dC/dw = "
-            "a_in delta_out is small with them",
+            f"{_most([row.low_inputs for row in rows])} of the inputs of a layer are near 0, and so is the gradient "
+            "dC/dw = a_in delta_out of their weights",
             "inputs scaled to mean 0 and variance 1"
             if rows[0].l == 2
             else f"larger initial weights for layer {rows[0].l - 1}, or another activation there",
@@ -143,8 +152,8 @@ def _saturated(hidden: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
         yield _finding(
             "saturated",
             rows,
-            f"{_most([row.saturated for row in rows])} of the neurons, over the examples, have almost no sigma'(z), "
-            "and delta has it as a factor",
+            f"{_most([row.saturated for row in rows])} of the neurons, over the examples, have a sigma'(z) near 0, "
+            "which is a factor of their error delta",
             "smaller initial weights (the default or the glorot initializer), scaled inputs, L2 regularization, relu",
         )
 
@@ -155,24 +164,26 @@ def _dead(layers: Sequence[LayerDiagnosis], m: int) -> Iterator[Finding]:
         yield _finding(
             "dead",
             rows,
-            f"{', '.join(f'{row.stuck} of {row.n_out}' for row in rows)} neurons are off for all {m:,} examples, and "
+            f"{', '.join(f'{row.stuck} of {row.n_out}' for row in rows)} neurons are off for all {m:,} examples, so "
             "their weights get no gradient",
             "leaky_relu; the he initializer, whose biases are 0; a smaller learning rate",
         )
 
 
-def _saturated_outputs(net: Network, passed: Backpropagation, y: Array, below: float) -> Iterator[Finding]:
-    L, output, cost = len(net.sizes), net.layers[-1].activation, net.cost_function
-    if cost.partner is not None:  # the cost cancels sigma'(z^L)
+def _saturated_outputs(
+    passed: Backpropagation, y: Array, output: Activation, cost: Cost, below: float
+) -> Iterator[Finding]:
+    if cost.required_activation is not None:  # the cost cancels sigma'(z^L)
         return
+    L = max(passed.z)
     stuck = saturated(slope(output, passed.z[L], passed.a[L]), below) & (np.abs(passed.a[L] - y) > WRONG_BY)
     share = float(stuck.any(axis=0).mean())
     if share >= WRONG_SHARE:
         yield Finding(
             "saturated outputs",
             (L,),
-            f"{share:.0%} of the examples have an output that is saturated and off by more than {WRONG_BY:g}; with the "
-            f"{cost.name} cost its error has the factor sigma'(z), so that what is most wrong learns least",
+            f"{share:.0%} of the examples have an output that is saturated and wrong by more than {WRONG_BY:g}; with "
+            f"the {cost.name} cost its error has the factor sigma'(z), so the outputs that are most wrong learn least",
             f"{BETTER_COST.get(output.name, OTHER_OUTPUTS)}; smaller initial weights",
         )
 
@@ -186,8 +197,8 @@ def _vanishing(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
         yield _finding(
             "vanishing",
             rows,
-            f"the mean |delta| goes down to {least:.1e}, {share} of the output layer's {last.error:.1e}: early layers "
-            "hardly learn",
+            f"the mean |delta| falls to {least:.1e}, {share} of the output layer's {last.error:.1e}, so the first "
+            "layers hardly learn",
             "relu with the he initializer, or tanh with glorot, in the hidden layers; fewer layers",
         )
 
@@ -199,7 +210,7 @@ def _exploding(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
     what = []
     if grown:
         most = max(row.error for row in grown)
-        what.append(f"the mean |delta| goes up to {most:.1e}, {most / last.error:,.0f} times the output layer's")
+        what.append(f"the mean |delta| grows to {most:.1e}, {most / last.error:,.0f} times the output layer's")
     if long:
         most = max(row.weight_gradient / row.weights for row in long)
         what.append(f"|dC/dW| is up to {most:,.0f} times as long as |W|")
@@ -209,5 +220,5 @@ def _exploding(layers: Sequence[LayerDiagnosis]) -> Iterator[Finding]:
             [row for row in layers if row in grown or row in long],
             "; ".join(what),
             "smaller initial weights (he for relu, glorot for tanh), clip_norm, a smaller learning rate, inputs and "
-            "targets scaled to the order of 1",
+            "targets scaled to about 1",
         )

@@ -1,4 +1,4 @@
-"""The backpropagation algorithm in matrices, for a mini-batch, with every intermediate kept; and a step of SGD."""
+"""The backpropagation algorithm in matrix form, with all its intermediate results, and a step of gradient descent."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from mbbp.validation import as_number
 
 @dataclass(frozen=True, eq=False)
 class Backpropagation:
-    """All that backpropagation computes for a mini-batch; printed, it is the algorithm with its numbers.
+    """All that backpropagation computes for a mini-batch. ``print`` shows each step of the algorithm with its numbers.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Backpropagation:
     nabla_w, nabla_b : dict of int to ndarray
         dC/dW^l and dC/db^l of layers 2 to L, of shapes (n_l, n_{l-1}) and (n_l, 1).
     activations : dict of int to str
-        The name of each layer's sigma.
+        The name of the activation function of layers 2 to L.
     """
 
     cost: float
@@ -57,7 +57,7 @@ class Backpropagation:
         hidden = [_block(f"delta^{l} = ((W^{l + 1})^T delta^{l + 1}) ⊙ sigma'(z^{l})", self.delta[l]) for l in inner]
         lines = [
             repr(self),
-            "1. Input: the examples are the columns of a^1",
+            "1. Input: the columns of a^1 are the examples",
             _block("a^1 = X", self.a[1]),
             "2. Feedforward: for each l = 2, ..., L",
             *(
@@ -71,7 +71,7 @@ class Backpropagation:
             "3. Output error (BP1)",
             _block(f"delta^{L} = grad_a C ⊙ sigma'(z^{L})", self.delta[L]),
             *(["4. Backpropagate the error (BP2): for each l = L - 1, ..., 2", *hidden] if hidden else []),
-            f"{5 if hidden else 4}. Output: the gradient (BP3, BP4), a mean over the mini-batch",
+            f"{5 if hidden else 4}. Output: the gradient (BP3, BP4), which is a mean over the mini-batch",
             *(
                 text
                 for l in range(L, 1, -1)
@@ -90,32 +90,35 @@ def _block(equation: str, array: Array) -> str:
 
 
 def backpropagation(net: Network, X: ArrayLike, Y: ArrayLike) -> Backpropagation:
-    """Run the backpropagation algorithm on a mini-batch, with all of it in matrices, and return every intermediate.
+    """Run the backpropagation algorithm for a mini-batch in matrix form, and return all intermediate results.
 
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
 
     Returns
     -------
     Backpropagation
-        In float64, whatever the network's dtype.
+        In float64, for a network of any dtype.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
 
     Notes
     -----
-    The five steps of "The backpropagation algorithm" in M. Nielsen, *Neural Networks and Deep Learning*, ch. 2, with
-    the matrices of its problem "Fully matrix-based approach to backpropagation over a mini-batch" in the vectors'
-    place. Where the cost cancels sigma'(z^L), as the cross-entropy does, (BP1) is taken with that done by hand.
+    These are the five steps of "The backpropagation algorithm" in M. Nielsen, *Neural Networks and Deep Learning*,
+    ch. 2. The vectors of one example become matrices, as in the problem "Fully matrix-based approach to backpropagation
+    over a mini-batch". With a cost that cancels sigma'(z^L), such as the cross-entropy, (BP1) is used in its simplified
+    form: then delta^L has no factor sigma'(z^L).
 
     Examples
     --------
@@ -131,15 +134,19 @@ def backpropagation(net: Network, X: ArrayLike, Y: ArrayLike) -> Backpropagation
     x, y = examples(net, X, Y)
     W, b = parameters(net)
     sigma, sigma_prime = activation_functions(net)
-    z, a = forward_pass(W, b, sigma, x)
+    passed = forward_pass(W, b, sigma, x)
+    delta = backward_pass(W, sigma_prime, passed.z, network_output_error(net, passed, y))
+    return gather(net, passed, delta, y)
+
+
+def network_output_error(net: Network, passed: Feedforward, y: Array) -> Array:
+    """Return delta^L for the cost of a network, with sigma'(z^L) cancelled in the formula where the cost allows it."""
     L = len(net.sizes)
-    output_error = net.cost_function.delta(net.layers[-1].activation, z[L], a[L], y)
-    delta = backward_pass(W, sigma_prime, z, output_error)
-    return gather(net, Feedforward(z, a), delta, y)
+    return net.cost_function.delta(net.layers[-1].activation, passed.z[L], passed.a[L], y)
 
 
 def backward_pass(W: ByLayer, sigma_prime: Functions, z: ByLayer, output_error: Array) -> ByLayer:
-    """Return the error of every layer from that of the output, by (BP2) for l = L - 1, ..., 2."""
+    """Return the error of every layer from the error of the output layer, by (BP2) for l = L - 1, ..., 2."""
     L = max(W)
     delta = {L: output_error}
     for l in range(L - 1, 1, -1):
@@ -150,7 +157,7 @@ def backward_pass(W: ByLayer, sigma_prime: Functions, z: ByLayer, output_error: 
 def gather(
     net: Network, passed: Feedforward, delta: ByLayer, y: Array, activations: dict[int, str] | None = None
 ) -> Backpropagation:
-    """Return a forward pass and its errors with the gradients that follow from them by (BP3) and (BP4)."""
+    """Compute the gradients from a forward pass and its errors, by (BP3) and (BP4), and return all of them together."""
     z, a = passed
     layers = range(2, len(net.sizes) + 1)
     return Backpropagation(
@@ -170,11 +177,11 @@ class Step(NamedTuple):
     Attributes
     ----------
     W, b : dict of int to ndarray
-        The weights (n_l, n_{l-1}) and biases (n_l, 1) after it, of layers 2 to L.
+        The weights (n_l, n_{l-1}) and biases (n_l, 1) of layers 2 to L after the step.
     theta : ndarray of shape (n_parameters,)
-        The same as one vector: ``net.theta = step.theta`` takes the step.
+        The same as one vector. ``net.theta = step.theta`` changes the network.
     passed : Backpropagation
-        What it came from.
+        The results of backpropagation before the step.
     """
 
     W: ByLayer
@@ -189,13 +196,13 @@ def gradient_descent_step(net: Network, X: ArrayLike, Y: ArrayLike, learning_rat
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
     learning_rate : float
-        The book's eta.
+        The learning rate, eta in the book.
 
     Returns
     -------
@@ -203,13 +210,16 @@ def gradient_descent_step(net: Network, X: ArrayLike, Y: ArrayLike, learning_rat
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X, Y or the learning rate is not made of real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, if a label or target is out of range, or if
+        the learning rate is not positive.
 
     Notes
     -----
-    W^l -> W^l - eta/m sum_x delta^{x,l} (a^{x,l-1})^T and b^l -> b^l - eta/m sum_x delta^{x,l}; M. Nielsen, *Neural
-    Networks and Deep Learning*, ch. 2, the algorithm for a mini-batch, step 3.
+    W^l -> W^l - eta/m sum_x delta^{x,l} (a^{x,l-1})^T and b^l -> b^l - eta/m sum_x delta^{x,l}: this is step 3 of the
+    algorithm for a mini-batch in M. Nielsen, *Neural Networks and Deep Learning*, ch. 2.
 
     Examples
     --------

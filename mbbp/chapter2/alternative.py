@@ -1,7 +1,8 @@
-"""The alternate presentation of the equations: by matrix multiplication alone, with Sigma'(z) = diag(sigma'(z)).
+"""The equations of backpropagation with matrix products only, without the Hadamard product.
 
-Sigma'(z) belongs to one example, so all is for one column. The source is the problem "Alternate presentation of the
-equations of backpropagation" of M. Nielsen, *Neural Networks and Deep Learning*, eqs. (33) to (35).
+The matrix Sigma'(z) = diag(sigma'(z)) replaces it. Each example has a different Sigma'(z), so every function here is
+for one example, a column (n, 1). The source is M. Nielsen, *Neural Networks and Deep Learning*, ch. 2, eqs. (33) to
+(35), in the problem "Alternate presentation of the equations of backpropagation".
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from mbbp.parameters import Array
 
 
 def sigma_prime_matrix(sigma_prime_z: ArrayLike) -> Array:
-    """Return Sigma'(z): the square matrix with sigma'(z_j) on its diagonal, and 0 elsewhere.
+    """Return Sigma'(z): the square matrix with sigma'(z_j) on its diagonal and 0 elsewhere.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def sigma_prime_matrix(sigma_prime_z: ArrayLike) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If it is no column of numbers.
+        If it is not a column of numbers.
 
     Examples
     --------
@@ -42,25 +43,25 @@ def sigma_prime_matrix(sigma_prime_z: ArrayLike) -> Array:
 
 
 def activation_jacobian(activation: Activation, z: ArrayLike) -> Array:
-    """Return the matrix da_i/dz_j of one example: Sigma'(z), and for softmax a_i (1[i = j] - a_j).
+    """Return the matrix da_i/dz_j of one example. It is Sigma'(z), and for softmax it is a_i (1[i = j] - a_j).
 
     Parameters
     ----------
     activation : Activation
-        The layer's.
+        The activation function of a layer.
     z : array_like of shape (n, 1)
-        Its weighted input.
+        The weighted input of this layer.
 
     Returns
     -------
     ndarray of shape (n, n)
-        A softmax moves all its outputs with every input, so its matrix is full, where the others' is diagonal; with it
-        in Sigma'(z^L)'s place, and it is symmetric, eqs. (33) and (35) hold for a softmax too.
+        The matrix is diagonal, except for softmax: there every output depends on every weighted input. The matrix of
+        softmax is symmetric. Eqs. (33) and (35) also hold for softmax if this matrix replaces Sigma'(z^L).
 
     Raises
     ------
     ValueError, TypeError
-        If z is no column of numbers.
+        If z is not a column of numbers.
 
     Examples
     --------
@@ -93,7 +94,7 @@ def output_error_by_matrix(Sigma_prime_z: ArrayLike, grad_a_C: ArrayLike) -> Arr
     Raises
     ------
     ValueError, TypeError
-        If an argument is no matrix of numbers, or their shapes do not fit together.
+        If an argument is not a matrix of numbers, or if the shapes do not fit together.
 
     Notes
     -----
@@ -101,11 +102,11 @@ def output_error_by_matrix(Sigma_prime_z: ArrayLike, grad_a_C: ArrayLike) -> Arr
     """
     gradient = as_matrix("grad_a_C", grad_a_C, None, 1)
     n = gradient.shape[0]
-    return as_matrix("Sigma_prime_z", Sigma_prime_z, n, n, "square, a row for each of grad_a_C") @ gradient
+    return as_matrix("Sigma_prime_z", Sigma_prime_z, n, n, "it must have one row for each row of grad_a_C") @ gradient
 
 
 def backpropagated_error_by_matrix(Sigma_prime_z: ArrayLike, W_next: ArrayLike, delta_next: ArrayLike) -> Array:
-    """Return the error of a layer from that of the next, delta^l = Sigma'(z^l) (W^{l+1})^T delta^{l+1}.
+    """Return the error of a layer from that of the next layer, delta^l = Sigma'(z^l) (W^{l+1})^T delta^{l+1}.
 
     Parameters
     ----------
@@ -123,15 +124,16 @@ def backpropagated_error_by_matrix(Sigma_prime_z: ArrayLike, W_next: ArrayLike, 
     Raises
     ------
     ValueError, TypeError
-        If an argument is no matrix of numbers, or their shapes do not fit together.
+        If an argument is not a matrix of numbers, or if the shapes do not fit together.
 
     Notes
     -----
     M. Nielsen, *Neural Networks and Deep Learning*, eq. (34).
     """
     W = as_matrix("W_next", W_next)
-    slope = as_matrix("Sigma_prime_z", Sigma_prime_z, W.shape[1], W.shape[1], "square, a row for each column of W_next")
-    return slope @ W.T @ as_matrix("delta_next", delta_next, W.shape[0], 1, "a row for each of W_next")
+    n_next, n = W.shape
+    slope = as_matrix("Sigma_prime_z", Sigma_prime_z, n, n, "it must have one row for each column of W_next")
+    return slope @ W.T @ as_matrix("delta_next", delta_next, n_next, 1, "it must have one row for each row of W_next")
 
 
 def error_as_product(
@@ -142,23 +144,24 @@ def error_as_product(
     Parameters
     ----------
     l : int
-        The layer, 2 to L.
+        The number of the layer, 2 to L.
     Sigma_prime : mapping of int to array_like
-        Sigma'(z) of the layers l to L, by their numbers, of shapes (n_l, n_l).
+        Sigma'(z) of layers l to L, of shapes (n_l, n_l). The key is the number of the layer.
     W : mapping of int to array_like
-        The weights of the layers l + 1 to L, by their numbers, of shapes (n_l, n_{l-1}).
+        The weights of layers l + 1 to L, of shapes (n_l, n_{l-1}). The key is the number of the layer.
     grad_a_C : array_like of shape (n_L, 1)
         dC_x/da^L.
 
     Returns
     -------
     ndarray of shape (n_l, 1)
-        Multiplied from the left, a matrix at a time: what backpropagation does from the right, a vector at a time.
+        The product is computed from left to right, and each step multiplies two matrices. Backpropagation computes the
+        same product from right to left, and each step multiplies a matrix and a vector.
 
     Raises
     ------
     ValueError, TypeError
-        If a layer is missing, an argument is no matrix of numbers, or their shapes do not fit together.
+        If a layer is missing, if an argument is not a matrix of numbers, or if the shapes do not fit together.
 
     Notes
     -----
@@ -171,13 +174,16 @@ def error_as_product(
     """
     L = max(Sigma_prime, default=0)
     for argument, given, first in (("Sigma_prime", Sigma_prime, l), ("W", W, l + 1)):
-        missing = [number for number in range(first, max(L, l) + 1) if number not in given]
+        last = max(L, l)
+        missing = [number for number in range(first, last + 1) if number not in given]
         if missing:
-            raise ValueError(f"{argument}: the layers {first} to {max(L, l)} are wanted, got none for {missing[0]}")
+            expected = f"layers {first} to {last}" if first < last else f"layer {first}"
+            raise ValueError(f"{argument}: expected {expected}, got no layer {missing[0]}")
     product = as_matrix(f"Sigma_prime[{l}]", Sigma_prime[l])
     for number in range(l + 1, L + 1):
         slope = as_matrix(f"Sigma_prime[{number}]", Sigma_prime[number])
         n_out, n_in = slope.shape[0], product.shape[1]
-        weights = as_matrix(f"W[{number}]", W[number], n_out, n_in, f"between Sigma'(z^{number - 1}) and its own")
+        why = f"it stands between Sigma_prime[{number - 1}] and Sigma_prime[{number}]"
+        weights = as_matrix(f"W[{number}]", W[number], n_out, n_in, why)
         product = product @ weights.T @ slope
-    return product @ as_matrix("grad_a_C", grad_a_C, product.shape[1], 1, "a row for each output")
+    return product @ as_matrix("grad_a_C", grad_a_C, product.shape[1], 1, "it must have one row for each output")

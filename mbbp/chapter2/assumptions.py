@@ -1,8 +1,10 @@
-"""The two assumptions about the cost: it is a mean over examples, and each term a function of the outputs alone.
+"""The two assumptions about the cost.
 
-Without the first, the gradient of a mini-batch would not be the mean of its examples' gradients; without the second,
-the error could not be brought back from the outputs. For each there is a check, and a cost that breaks it and keeps the
-other.
+The first: the cost is a mean over examples. Without it, the gradient of a mini-batch would not be the mean of the
+gradients of its examples. The second: the cost of an example is a function of the outputs only. Without it, the errors
+of the hidden layers would not follow from the error of the output layer.
+
+For each assumption there is a function that checks it, and a cost that breaks it but satisfies the other.
 """
 
 import copy
@@ -26,20 +28,20 @@ TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 
 @dataclass(frozen=True)
 class AssumptionCheck:
-    """Whether a cost satisfies an assumption of backpropagation; it is true or false as it holds or not.
+    """Whether a cost satisfies an assumption of backpropagation. As a bool, it is the same as `holds`.
 
     Attributes
     ----------
     assumption : str
-        In words.
+        The assumption in words.
     difference : float
-        The largest difference found between two costs that ought to be equal, relative to the larger of them.
+        The largest difference between two costs that the assumption says are equal, relative to the larger of the two.
     costs : tuple of float
-        The two costs.
+        These two costs.
     where : str
-        Where they were found.
+        The examples and networks that have these costs.
     tolerance : float
-        The difference allowed.
+        The largest difference for which the assumption still counts as satisfied.
     holds : bool
         Whether the difference is within the tolerance.
     """
@@ -60,10 +62,10 @@ class AssumptionCheck:
 
     def __str__(self) -> str:
         verdict = "holds" if self.holds else "does NOT hold"
-        wanted, got = self.costs
+        expected, got = self.costs
         return (
             f"{self.assumption}: {verdict}\n"
-            f"   {self.where}: {got:.9g} against {wanted:.9g}, a relative difference of {self.difference:.1e} "
+            f"   {self.where}: {got:.9g} against {expected:.9g}, a relative difference of {self.difference:.1e} "
             f"({self.tolerance:.0e} allowed)"
         )
 
@@ -71,31 +73,37 @@ class AssumptionCheck:
 def is_mean_over_examples(
     cost: str | Cost | CostOfNetwork, net: Network, X: ArrayLike, Y: ArrayLike, tolerance: float | None = None
 ) -> AssumptionCheck:
-    """Check the first assumption: the cost of examples is the mean C = 1/n sum_x C_x of the costs of each.
+    """Check the first assumption: the cost of n examples is the mean of their costs, C = 1/n sum_x C_x.
 
     Parameters
     ----------
     cost : str, Cost, or function (net, X, Y) -> float
-        A cost that a network can have, or any number that depends on a network and examples; `mbbp.reference.cost` and
-        ``mbbp.Network.cost`` are such functions.
+        A cost that a network can have, or any function that returns a number for a network and examples. Such functions
+        are `mbbp.reference.cost` and ``mbbp.Network.cost``.
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X : array_like of shape (n_1, n)
-        Two examples or more, one a column.
+        Two or more examples, one per column.
     Y : array_like of shape (n_L, n) or (n,)
         Desired outputs, or labels.
     tolerance : float, optional
-        The relative difference allowed; by default 1e-9, and 1e-4 for a float32 network.
+        The largest relative difference that is allowed. The default is 1e-9, or 1e-4 for a float32 network.
 
     Returns
     -------
     AssumptionCheck
-        Of all examples, of each half of them, and of each two neighbours.
+        The result for all examples, for each half of them, and for each pair of neighbouring columns.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, if the cost is neither a name, a Cost nor a
+        function, or if the tolerance is not a number.
+    ValueError
+        If X or Y has the wrong shape, if it holds NaN or inf, if a label or target is out of range, or if there are
+        fewer than two examples.
+    ValueError
+        If the name of the cost is unknown, if the cost does not fit the output layer, or if the tolerance is negative.
 
     Notes
     -----
@@ -115,14 +123,15 @@ def is_mean_over_examples(
     function, allowed = _as_function(cost, net), _as_tolerance(tolerance, net)
     n = x.shape[1]
     if n < 2:
-        raise ValueError(f"X: two examples or more, one a column, are wanted, got shape {x.shape}")
+        raise ValueError(f"X: expected two or more examples, one per column, got shape {x.shape}")
     each = [function(net, x[:, i : i + 1], y[:, i : i + 1]) for i in range(n)]
-    stretches = dict.fromkeys([(0, n), (0, n // 2), (n // 2, n), *((i, i + 2) for i in range(n - 1))])
+    ranges = dict.fromkeys([(0, n), (0, n // 2), (n // 2, n), *((i, i + 2) for i in range(n - 1))])
     found = []
-    for start, stop in stretches:
+    for start, stop in ranges:
         mean = sum(each[start:stop]) / (stop - start)
         together = function(net, x[:, start:stop], y[:, start:stop])
-        found.append((mean, together, f"examples {start} to {stop - 1}, their cost against the mean of their costs"))
+        where = f"examples {start} to {stop - 1}, the cost of all against the mean of the costs of each"
+        found.append((mean, together, where))
     return _worst("C = 1/n sum_x C_x", found, allowed)
 
 
@@ -134,25 +143,26 @@ def is_function_of_outputs(
     tolerance: float | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> AssumptionCheck:
-    """Check the second assumption: the cost C_x of an example depends on the outputs a^L alone.
+    """Check the second assumption: the cost C_x of an example depends on the outputs a^L only.
 
-    For each example there is a second network that has the same outputs from another input by other weights and biases
-    through other hidden activations. The desired output y is the same: it is fixed, and nothing that a network learns.
+    For each example the function makes a second network and a second input. The weights, biases and hidden activations
+    differ, but the outputs are the same. So the two costs must be equal. The desired output y is the same for both: it
+    is given, and the network does not learn it.
 
     Parameters
     ----------
     cost : str, Cost, or function (net, X, Y) -> float
         As in `is_mean_over_examples`.
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X : array_like of shape (n_1, n)
-        Examples, one a column.
+        Examples, one per column.
     Y : array_like of shape (n_L, n) or (n,)
         Desired outputs, or labels.
     tolerance : float, optional
-        The relative difference allowed; by default 1e-9, and 1e-4 for a float32 network.
+        The largest relative difference that is allowed. The default is 1e-9, or 1e-4 for a float32 network.
     rng : int or Generator, optional
-        For the second networks.
+        The seed or the generator for the second networks and inputs.
 
     Returns
     -------
@@ -160,8 +170,13 @@ def is_function_of_outputs(
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, if the cost is neither a name, a Cost nor a
+        function, or if the tolerance is not a number.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
+    ValueError
+        If the name of the cost is unknown, if the cost does not fit the output layer, or if the tolerance is negative.
 
     Notes
     -----
@@ -192,28 +207,33 @@ def is_function_of_outputs(
 
 
 def worst_example_cost(net: Network, X: ArrayLike, Y: ArrayLike) -> float:
-    """Return the largest quadratic cost of any example: it breaks the first assumption and keeps the second.
+    """Return the largest quadratic cost of any example. This cost breaks the first assumption, but not the second.
 
-    Its gradient is the gradient of one example, and no mean.
+    Its gradient is the gradient of one example, not a mean over examples.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
     """
     return float(_quadratic_costs(net, X, Y).max())
 
 
 def sparse_activation_cost(net: Network, X: ArrayLike, Y: ArrayLike) -> float:
-    """Return the mean of 1/2 |y - a^L|^2 + 1/2 sum_l |a^l|^2 over the hidden layers l: it breaks the second assumption.
+    """Return the mean of 1/2 |y - a^L|^2 + 1/2 sum_l |a^l|^2, with the second sum over the hidden layers l.
 
-    It asks for hidden activations near 0. The first assumption it keeps. For this cost dC/da^l of a hidden layer has a
-    part that comes from no layer after it, which (BP2) leaves out.
+    This cost breaks the second assumption, but not the first. It is small if the hidden activations are near 0. Here a
+    hidden activation changes the cost in two ways: through the layers after it, and directly. (BP2) includes only the
+    first way.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
     """
     a = feedforward_by_matrix(net, X).a
     hidden = sum((0.5 * (a[l] ** 2).sum(axis=0) for l in range(2, len(net.sizes))), np.zeros(a[1].shape[1]))
@@ -245,23 +265,23 @@ def _as_tolerance(tolerance: float | None, net: Network) -> float:
 
 
 def _make_alike(net: Network, other: Network, x: Array, rng: np.random.Generator) -> Array:
-    """Give `other` parameters, and return an input, with which its outputs are those of `net` for x."""
+    """Change the parameters of `other`, and return an input for which its outputs are those of `net` for x."""
     other.theta = rng.standard_normal(net.theta.size)
     other_x = rng.standard_normal(x.shape)
     L = len(net.sizes)
-    wanted, got = (feedforward_by_matrix(one, given).z[L] for one, given in ((net, x), (other, other_x)))
+    expected, got = (feedforward_by_matrix(one, given).z[L] for one, given in ((net, x), (other, other_x)))
     last = other.layers[-1]
-    last.b = last.b + (wanted - got)
+    last.b = last.b + (expected - got)
     return other_x
 
 
 def _worst(assumption: str, found: list[tuple[float, float, str]], tolerance: float) -> AssumptionCheck:
-    """Return the check with the pair of costs that differ most; where NaN or inf comes in, nothing agrees with it."""
+    """Return the check for the pair of costs that differ most. NaN or inf is never equal to another cost."""
 
     def difference(first: float, second: float) -> float:
         largest = max(abs(first), abs(second))
         share = abs(first - second) / (largest or 1.0)
         return np.inf if np.isnan(share) else share
 
-    wanted, got, where = max(found, key=lambda pair: difference(pair[0], pair[1]))
-    return AssumptionCheck(assumption, difference(wanted, got), (wanted, got), where, tolerance)
+    expected, got, where = max(found, key=lambda pair: difference(pair[0], pair[1]))
+    return AssumptionCheck(assumption, difference(expected, got), (expected, got), where, tolerance)

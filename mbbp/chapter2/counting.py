@@ -1,7 +1,7 @@
-"""In what sense backpropagation is a fast algorithm: passes through the network counted and timed, against differences.
+"""In what sense backpropagation is a fast algorithm: count the passes through the network, and measure the time.
 
-A numeric derivative for every parameter takes a forward pass or two for each; backpropagation takes one forward and one
-backward pass for all of them. Here both are made by the same plain NumPy, so that their times can be compared.
+A gradient by differences takes one or two forward passes for each parameter. Backpropagation takes one forward pass and
+one backward pass for all parameters together. Here both use the same plain NumPy, so their times can be compared.
 """
 
 import time
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation
-from mbbp.chapter2.algorithm import backward_pass, gather
+from mbbp.chapter2.algorithm import backward_pass, gather, network_output_error
 from mbbp.chapter2.feedforward import Feedforward, forward_pass
 from mbbp.chapter2.numbering import activation_functions, examples, parameters
 from mbbp.costs import Cost
@@ -21,20 +21,20 @@ from mbbp.parameters import Array, parameter_views
 from mbbp.validation import as_count, as_number
 
 SERIES = tuple([8, width, 4] for width in (4, 8, 16, 32, 64))
-REPEATS, ENOUGH_SECONDS = 5, 0.05  # what is short is timed again, and the fastest run taken: the others were disturbed
+REPEATS, ENOUGH_SECONDS = 5, 0.05  # short runs are repeated, and the shortest time counts: it is the least disturbed
 
 
 class CountedGradient(NamedTuple):
-    """A gradient, and what it took.
+    """A gradient, with the passes and the time that it took.
 
     Attributes
     ----------
     theta : ndarray of shape (n_parameters,)
         dC/dtheta, in the order of ``net.theta``.
     forward_passes, backward_passes : int
-        How often the mini-batch went through the network, in each direction.
+        How many times the mini-batch passed through the network in each direction.
     seconds : float
-        How long it took.
+        The time that it took.
     """
 
     theta: Array
@@ -44,24 +44,24 @@ class CountedGradient(NamedTuple):
 
 
 class PassCount(NamedTuple):
-    """A row of the comparison: one way to a gradient, for one network.
+    """A row of the comparison: one method to compute a gradient, for one network.
 
     Attributes
     ----------
     sizes : tuple of int
-        The network's.
+        The number of neurons in each layer of the network.
     n_parameters : int
-        Its weights and biases.
+        The number of its weights and biases.
     method : str
         backpropagation, one-sided or central.
     forward_passes, backward_passes : int
-        How often the mini-batch went through the network, in each direction.
+        How many times the mini-batch passed through the network in each direction.
     seconds : float
-        How long it took.
+        The time that it took.
     times_backpropagation : float
-        How many times as long as backpropagation took.
+        The time divided by the time of backpropagation.
     relative_difference : float
-        The largest difference from backpropagation's gradient, relative to the largest derivative in it.
+        The largest difference from the gradient of backpropagation, relative to the largest derivative in it.
     """
 
     sizes: tuple[int, ...]
@@ -75,12 +75,12 @@ class PassCount(NamedTuple):
 
 
 def gradient_by_backpropagation(net: Network, X: ArrayLike, Y: ArrayLike) -> CountedGradient:
-    """Return the gradient by backpropagation: one forward and one backward pass, for any number of parameters.
+    """Return the gradient by backpropagation. It takes one forward and one backward pass for any number of parameters.
 
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X, Y : array_like of shapes (n_1, m), (n_L, m) or (m,)
         A mini-batch.
 
@@ -90,8 +90,10 @@ def gradient_by_backpropagation(net: Network, X: ArrayLike, Y: ArrayLike) -> Cou
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
 
     Examples
     --------
@@ -100,23 +102,24 @@ def gradient_by_backpropagation(net: Network, X: ArrayLike, Y: ArrayLike) -> Cou
     >>> gradient_by_backpropagation(net, np.eye(2), [0, 1])[1:3]
     (1, 1)
     """
-    passes = _Passes(net, X, Y)
-    return passes.timed(passes.gradient)
+    return _timed(_Passes(net, X, Y), _Passes.gradient)
 
 
 def gradient_by_one_sided_differences(
     net: Network, X: ArrayLike, Y: ArrayLike, epsilon: float = 1e-8
 ) -> CountedGradient:
-    """Return the gradient by dC/dw_j ≈ (C(w + epsilon e_j) - C(w)) / epsilon: n + 1 forward passes for n parameters.
+    """Return the gradient by dC/dw_j ≈ (C(w + epsilon e_j) - C(w)) / epsilon.
+
+    For n parameters this takes n + 1 forward passes.
 
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X, Y : array_like of shapes (n_1, m), (n_L, m) or (m,)
         A mini-batch.
     epsilon : float
-        The step. The error is of the order of epsilon from the cut-off and of 1e-16 / epsilon from rounding.
+        The step. The truncation error is of the order of epsilon, the rounding error of the order of 1e-16 / epsilon.
 
     Returns
     -------
@@ -124,13 +127,16 @@ def gradient_by_one_sided_differences(
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If `net` is not a network, or if X, Y or epsilon is not made of real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, if a label or target is out of range, or if
+        epsilon is not positive.
 
     Notes
     -----
-    M. Nielsen, *Neural Networks and Deep Learning*, eq. (46); biases are taken alike. A million weights take a million
-    and one forward passes.
+    M. Nielsen, *Neural Networks and Deep Learning*, eq. (46). Biases are changed in the same way as weights. So a
+    million parameters take a million and one forward passes.
 
     Examples
     --------
@@ -140,26 +146,22 @@ def gradient_by_one_sided_differences(
     (14, 0)
     """
     step = as_number("epsilon", epsilon, positive=True)
-    passes = _Passes(net, X, Y)
-
-    def differences(theta: Array) -> Array:
-        here = passes.cost(theta)
-        return np.array([(passes.cost(theta, j, step) - here) / step for j in range(theta.size)])
-
-    return passes.timed(lambda: differences(passes.theta))
+    return _timed(_Passes(net, X, Y), lambda passes: passes.one_sided_differences(step))
 
 
 def gradient_by_central_differences(net: Network, X: ArrayLike, Y: ArrayLike, epsilon: float = 1e-6) -> CountedGradient:
-    """Return the gradient by dC/dw_j ≈ (C(w + epsilon e_j) - C(w - epsilon e_j)) / 2 epsilon: 2 n forward passes.
+    """Return the gradient by dC/dw_j ≈ (C(w + epsilon e_j) - C(w - epsilon e_j)) / 2 epsilon.
+
+    For n parameters this takes 2 n forward passes.
 
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X, Y : array_like of shapes (n_1, m), (n_L, m) or (m,)
         A mini-batch.
     epsilon : float
-        The step. The error is of the order of epsilon^2 from the cut-off and of 1e-16 / epsilon from rounding.
+        The step. The truncation error is of the order of epsilon^2, the rounding error of the order of 1e-16 / epsilon.
 
     Returns
     -------
@@ -167,8 +169,11 @@ def gradient_by_central_differences(net: Network, X: ArrayLike, Y: ArrayLike, ep
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If `net` is not a network, or if X, Y or epsilon is not made of real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, if a label or target is out of range, or if
+        epsilon is not positive.
 
     Examples
     --------
@@ -178,16 +183,10 @@ def gradient_by_central_differences(net: Network, X: ArrayLike, Y: ArrayLike, ep
     (26, 0)
     """
     step = as_number("epsilon", epsilon, positive=True)
-    passes = _Passes(net, X, Y)
-
-    def differences(theta: Array) -> Array:
-        rises = [passes.cost(theta, j, step) - passes.cost(theta, j, -step) for j in range(theta.size)]
-        return np.array(rises) / (2 * step)
-
-    return passes.timed(lambda: differences(passes.theta))
+    return _timed(_Passes(net, X, Y), lambda passes: passes.central_differences(step))
 
 
-WAYS: dict[str, Callable[[Network, ArrayLike, ArrayLike], CountedGradient]] = {
+METHODS: dict[str, Callable[[Network, ArrayLike, ArrayLike], CountedGradient]] = {
     "backpropagation": gradient_by_backpropagation,
     "one-sided": gradient_by_one_sided_differences,
     "central": gradient_by_central_differences,
@@ -195,11 +194,11 @@ WAYS: dict[str, Callable[[Network, ArrayLike, ArrayLike], CountedGradient]] = {
 
 
 def _fastest(
-    way: Callable[[Network, ArrayLike, ArrayLike], CountedGradient], net: Network, X: ArrayLike, Y: ArrayLike
+    method: Callable[[Network, ArrayLike, ArrayLike], CountedGradient], net: Network, X: ArrayLike, Y: ArrayLike
 ) -> CountedGradient:
-    runs = [way(net, X, Y)]
+    runs = [method(net, X, Y)]
     while len(runs) < REPEATS and sum(run.seconds for run in runs) < ENOUGH_SECONDS:
-        runs.append(way(net, X, Y))
+        runs.append(method(net, X, Y))
     return min(runs, key=lambda run: run.seconds)
 
 
@@ -211,28 +210,32 @@ def count_passes(
     cost: str | Cost = "quadratic",
     rng: int = 0,
 ) -> list[PassCount]:
-    """Compare backpropagation with differences, parameter by parameter, for a series of networks.
+    """Compare backpropagation with the gradient by differences, for a series of networks.
 
     Parameters
     ----------
     sizes : iterable of sequences of int
-        The networks, by the number of neurons in each layer.
+        The number of neurons in each layer, for each network.
     m : int
-        How many random examples the mini-batch has.
+        The number of random examples in the mini-batch.
     activation, cost
-        As `mbbp.Network` takes them.
+        The same as for `mbbp.Network`.
     rng : int
-        For the parameters and the examples.
+        The seed of the parameters and the examples.
 
     Returns
     -------
     list of PassCount
-        Three rows for each network. A table of them is ``print(pass_table(rows))``, or ``pandas.DataFrame(rows)``.
+        Three rows for each network. ``print(pass_table(rows))`` prints them as a table, and ``pandas.DataFrame(rows)``
+        is a data frame of them.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If a size or m is not a whole number, or if an activation or the cost has the wrong type.
+    ValueError
+        If a network has fewer than two layers or a layer without neurons, if m is less than 1, if a name is unknown, or
+        if the cost does not fit the output layer.
 
     Examples
     --------
@@ -246,21 +249,21 @@ def count_passes(
         generator = np.random.default_rng(rng)
         X = generator.standard_normal((net.sizes[0], as_count("m", m)))
         y = generator.integers(0, max(net.sizes[-1], 2), m)
-        runs = {method: _fastest(way, net, X, y) for method, way in WAYS.items()}
+        runs = {name: _fastest(method, net, X, y) for name, method in METHODS.items()}
         exact = runs["backpropagation"]
         largest = float(np.abs(exact.theta).max()) or 1.0
         rows += [
             PassCount(
                 tuple(net.sizes),
                 net.theta.size,
-                method,
+                name,
                 run.forward_passes,
                 run.backward_passes,
                 run.seconds,
                 run.seconds / exact.seconds,
                 float(np.abs(run.theta - exact.theta).max()) / largest,
             )
-            for method, run in runs.items()
+            for name, run in runs.items()
         ]
     return rows
 
@@ -281,7 +284,7 @@ def pass_table(rows: Sequence[PassCount]) -> str:
 
 
 class _Passes:
-    """The cost and the gradient of a network on a mini-batch, with every pass through it counted."""
+    """The cost and the gradient of a network for a mini-batch. It counts every pass through the network."""
 
     def __init__(self, net: Network, X: ArrayLike, Y: ArrayLike) -> None:
         self.x, self.y = examples(net, X, Y)
@@ -289,13 +292,6 @@ class _Passes:
         self.sigma, self.sigma_prime = activation_functions(net)
         self.theta = np.array(net.theta, np.float64)
         self.forward_passes = self.backward_passes = 0
-
-    def timed(self, run: Callable[[], Array]) -> CountedGradient:
-        """Return what `run` returns, with the passes and the time it took."""
-        started = time.perf_counter()
-        theta = run()
-        seconds = time.perf_counter() - started
-        return CountedGradient(theta, self.forward_passes, self.backward_passes, seconds)
 
     def forward(self, W: dict[int, Array], b: dict[int, Array]) -> Feedforward:
         self.forward_passes += 1
@@ -306,16 +302,30 @@ class _Passes:
         moved = theta.copy()
         moved[j] += step
         weights, biases = parameter_views(moved, self.net.sizes)
-        z, a = self.forward(dict(enumerate(weights, 2)), dict(enumerate(biases, 2)))
-        L = len(self.net.sizes)
-        mean: Any = self.net.cost_function.function(z[L], a[L], self.y).mean()
+        passed = self.forward(dict(enumerate(weights, 2)), dict(enumerate(biases, 2)))
+        mean: Any = self.net.cost_function.function(passed.z[len(self.net.sizes)], passed.output, self.y).mean()
         return float(mean)
 
     def gradient(self) -> Array:
-        """Return the gradient by a forward and a backward pass."""
+        """Return the gradient by one forward and one backward pass."""
         W, b = parameters(self.net)
-        z, a = self.forward(W, b)
-        L = len(self.net.sizes)
+        passed = self.forward(W, b)
         self.backward_passes += 1
-        last = self.net.cost_function.delta(self.net.layers[-1].activation, z[L], a[L], self.y)
-        return gather(self.net, Feedforward(z, a), backward_pass(W, self.sigma_prime, z, last), self.y).theta
+        delta = backward_pass(W, self.sigma_prime, passed.z, network_output_error(self.net, passed, self.y))
+        return gather(self.net, passed, delta, self.y).theta
+
+    def one_sided_differences(self, step: float) -> Array:
+        here = self.cost(self.theta)
+        return np.array([(self.cost(self.theta, j, step) - here) / step for j in range(self.theta.size)])
+
+    def central_differences(self, step: float) -> Array:
+        changes = [self.cost(self.theta, j, step) - self.cost(self.theta, j, -step) for j in range(self.theta.size)]
+        return np.array(changes) / (2 * step)
+
+
+def _timed(passes: _Passes, run: Callable[[_Passes], Array]) -> CountedGradient:
+    """Return the gradient from `run`, with the passes and the time that it took."""
+    started = time.perf_counter()
+    theta = run(passes)
+    seconds = time.perf_counter() - started
+    return CountedGradient(theta, passes.forward_passes, passes.backward_passes, seconds)

@@ -1,4 +1,4 @@
-"""The report on a network that learns slowly: its figures by layer, what stands out, and what to try."""
+"""A report on why a network learns slowly: the measures of each layer, the findings, and what to try."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from mbbp.chapter2.advice import Finding, find
 from mbbp.chapter2.algorithm import backpropagation
 from mbbp.chapter2.numbering import examples
+from mbbp.chapter2.picture import draw
 from mbbp.chapter2.saturation import LOW_BELOW, SATURATED_BELOW, LayerDiagnosis, diagnose_layer
 from mbbp.files import write_aside
 from mbbp.network import Network
@@ -26,20 +27,20 @@ HEADING = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a network learns slowly on a mini-batch, by layer. Printed, it is a table, and what to try.
+    """A report on why a network learns slowly. ``print`` shows the measures of each layer, the findings and the advice.
 
     Attributes
     ----------
     layers : list of LayerDiagnosis
-        The figures of layers 2 to L; ``pandas.DataFrame(diagnosis.layers)`` is a frame of them.
+        The measures of layers 2 to L. ``pandas.DataFrame(diagnosis.layers)`` is a data frame of them.
     findings : list of Finding
-        What stands out, and what to try.
+        What makes the network learn slowly, and what to try.
     m : int
-        How many examples there were.
+        The number of examples.
     cost : float
-        Their mean cost.
+        The mean cost of the examples.
     saturated_below, low_below : float
-        The thresholds.
+        The thresholds, as in `diagnose`.
     """
 
     layers: list[LayerDiagnosis]
@@ -54,10 +55,10 @@ class Diagnosis:
         lines += [_line(row) for row in self.layers]
         lines += [
             "",
-            f"saturated: |sigma'(z)| < {self.saturated_below:g}, of neurons and examples; stuck: neurons saturated for "
-            "all examples",
-            f"low in: |a| < {self.low_below:g}, of what comes in; slow: weights from a low input or to a saturated "
-            "neuron",
+            f"saturated: neurons with |sigma'(z)| < {self.saturated_below:g}, over all examples; stuck: neurons "
+            "saturated for every example",
+            f"low in: inputs with |a| < {self.low_below:g}, over all examples; slow: weights with a low input or a "
+            "saturated neuron",
             "|dC/dW|, |dC/db|, |W|, |b|: norms; |delta|: the mean over neurons and examples",
             "",
         ]
@@ -66,12 +67,12 @@ class Diagnosis:
         return "\n".join([*lines, "what stands out:", *(str(finding) for finding in self.findings)])
 
     def plot(self, path: str | Path | None = None) -> "Figure":
-        """Draw what slows each layer down, and the size of its gradient.
+        """Draw what makes each layer learn slowly, and the size of its gradient.
 
         Parameters
         ----------
         path : path, optional
-            Where to save the figure; the ending says the format (.png, .svg, .pdf).
+            Where to save the figure. The ending gives the format (.png, .svg, .pdf).
 
         Returns
         -------
@@ -83,12 +84,12 @@ class Diagnosis:
             If matplotlib is not installed.
         ValueError
             If the path has no ending.
+        OSError
+            If the file cannot be written.
         """
         if path is not None and not Path(path).suffix:
-            raise ValueError(f"path: a name with an ending that says the format (.png, .svg, .pdf), got {str(path)!r}")
-        from mbbp.chapter2.picture import draw
-
-        figure = draw(self)
+            raise ValueError(f"path: expected a name that ends in its format (.png, .svg, .pdf), got {str(path)!r}")
+        figure = draw(self.layers)
         if path is not None:
             write_aside(path, lambda aside: figure.savefig(aside, dpi=150))
         return figure
@@ -110,36 +111,39 @@ def diagnose(
     saturated_below: float = SATURATED_BELOW,
     low_below: float = LOW_BELOW,
 ) -> Diagnosis:
-    """Say why a network learns slowly: saturated neurons, low inputs, and gradients that vanish or explode, by layer.
+    """Report for each layer why a network learns slowly: saturated neurons, low inputs, small or large gradients.
 
     Parameters
     ----------
     net : Network
-        The network, fresh or trained; it is not changed.
+        The network, before or after training. It is not changed.
     X : array_like of shape (n_in, m)
-        Inputs, one example a column: some hundreds show what there is to see.
+        Inputs, one example per column. Some hundred examples are enough.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
     saturated_below : float
-        A neuron is saturated where |sigma'(z)| is below this.
+        A neuron counts as saturated if |sigma'(z)| is below this threshold.
     low_below : float
-        An activation is low where |a| is below this.
+        An activation counts as low if |a| is below this threshold.
 
     Returns
     -------
     Diagnosis
-        Printed, it is a table, and what to try.
+        ``print`` shows it as a table with advice.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, or if a threshold is not a number.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, if a label or target is out of range, or if
+        a threshold is not positive.
 
     Notes
     -----
-    By dC/dw = a_in delta_out (BP4) a weight learns slowly if its input is low or, by the factor sigma'(z) in (BP1) and
-    (BP2), its neuron saturated; M. Nielsen, *Neural Networks and Deep Learning*, ch. 2, and for gradients that vanish
-    and explode ch. 5. In float64, by plain NumPy.
+    By (BP4) dC/dw = a_in delta_out, so a weight learns slowly if its input is low. By (BP1) and (BP2) delta_out has the
+    factor sigma'(z), so a weight learns slowly if its neuron is saturated; M. Nielsen, *Neural Networks and Deep
+    Learning*, ch. 2. Vanishing and exploding gradients are in ch. 5. The computation is in float64, in plain NumPy.
 
     Examples
     --------
@@ -153,7 +157,8 @@ def diagnose(
     below = as_number("saturated_below", saturated_below, positive=True)
     low = as_number("low_below", low_below, positive=True)
     _, y = examples(net, X, Y)
-    with np.errstate(all="ignore"):  # numbers that are not finite are a finding
+    with np.errstate(all="ignore"):  # numbers that are not finite are reported as a finding
         passed = backpropagation(net, X, Y)
         layers = [diagnose_layer(net, passed, l, below, low) for l in passed.z]
-    return Diagnosis(layers, find(net, passed, y, layers, below), y.shape[1], passed.cost, below, low)
+    findings = find(layers, passed, y, net.layers[-1].activation, net.cost_function, below)
+    return Diagnosis(layers, findings, y.shape[1], passed.cost, below, low)

@@ -1,9 +1,9 @@
-"""The Hadamard product and the four fundamental equations of backpropagation, each a function.
+"""The Hadamard product and the four fundamental equations of backpropagation. Each one is a function.
 
-The arrays are of one example, (n, 1), or of a mini-batch with an example a column, (n, m). The equations hold for
-numbers and for symbols: the arrays may hold objects that can be added and multiplied, such as SymPy's.
+An array of one example has shape (n, 1). An array of a mini-batch has shape (n, m), with one example per column. An
+array may hold numbers, or objects that can be added and multiplied, such as the symbols of SymPy.
 
-The sources are M. Nielsen, *Neural Networks and Deep Learning*, eqs. (28) and (BP1) to (BP4).
+The equations are (28) and (BP1) to (BP4) of M. Nielsen, *Neural Networks and Deep Learning*.
 """
 
 from numpy.typing import ArrayLike
@@ -17,19 +17,19 @@ def hadamard(s: ArrayLike, t: ArrayLike) -> Array:
 
     Parameters
     ----------
-    s, t : array_like of one shape
-        What to multiply, element by element.
+    s, t : array_like of the same shape
+        The arrays to multiply, element by element.
 
     Returns
     -------
-    ndarray of that shape
+    ndarray of this shape
 
     Raises
     ------
     ValueError
-        If their shapes differ.
+        If s and t have different shapes.
     TypeError
-        If they do not hold numbers.
+        If s or t does not hold numbers.
 
     Notes
     -----
@@ -42,7 +42,7 @@ def hadamard(s: ArrayLike, t: ArrayLike) -> Array:
     """
     left, right = as_array("s", s), as_array("t", t)
     if left.shape != right.shape:
-        raise ValueError(f"t: the shape of s, {left.shape}, is wanted, got {right.shape}")
+        raise ValueError(f"t: expected shape {left.shape}, got {right.shape}; s and t must have the same shape")
     return left * right
 
 
@@ -52,7 +52,7 @@ def output_error(grad_a_C: ArrayLike, sigma_prime_z: ArrayLike) -> Array:
     Parameters
     ----------
     grad_a_C : array_like of shape (n_L, m)
-        How fast the cost of each example changes with its outputs, dC_x/da^L.
+        dC_x/da^L: how fast the cost of each example changes with its outputs.
     sigma_prime_z : array_like of shape (n_L, m)
         sigma'(z^L).
 
@@ -63,7 +63,7 @@ def output_error(grad_a_C: ArrayLike, sigma_prime_z: ArrayLike) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If an argument is no matrix of numbers, or their shapes differ.
+        If an argument is not a matrix of numbers, or if the shapes differ.
 
     Notes
     -----
@@ -81,19 +81,19 @@ def output_error(grad_a_C: ArrayLike, sigma_prime_z: ArrayLike) -> Array:
     """
     gradient = as_matrix("grad_a_C", grad_a_C)
     n, m = gradient.shape
-    slope = as_matrix("sigma_prime_z", sigma_prime_z, n, m, "as grad_a_C has it")
+    slope = as_matrix("sigma_prime_z", sigma_prime_z, n, m, "it must have the shape of grad_a_C")
     return hadamard(gradient, slope)
 
 
 def backpropagated_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime_z: ArrayLike) -> Array:
-    """Return the error of a layer from that of the next, delta^l = ((W^{l+1})^T delta^{l+1}) ⊙ sigma'(z^l) (BP2).
+    """Return the error of a layer from that of the next layer, delta^l = ((W^{l+1})^T delta^{l+1}) ⊙ sigma'(z^l) (BP2).
 
     Parameters
     ----------
     W_next : array_like of shape (n_{l+1}, n_l)
-        The weights that lead from the layer to the next one, W^{l+1}.
+        W^{l+1}: the weights from the layer to the next layer.
     delta_next : array_like of shape (n_{l+1}, m)
-        The error of the next layer, delta^{l+1}.
+        delta^{l+1}: the error of the next layer.
     sigma_prime_z : array_like of shape (n_l, m)
         sigma'(z^l).
 
@@ -104,11 +104,11 @@ def backpropagated_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime_z
     Raises
     ------
     ValueError, TypeError
-        If an argument is no matrix of numbers, or their shapes do not fit together.
+        If an argument is not a matrix of numbers, or if the shapes do not fit together.
 
     Notes
     -----
-    M. Nielsen, *Neural Networks and Deep Learning*, eq. (BP2); in components (45).
+    M. Nielsen, *Neural Networks and Deep Learning*, eq. (BP2); eq. (45) is the same in components.
 
     Examples
     --------
@@ -118,19 +118,19 @@ def backpropagated_error(W_next: ArrayLike, delta_next: ArrayLike, sigma_prime_z
            [0.   ]])
     """
     W = as_matrix("W_next", W_next)
-    delta = as_matrix("delta_next", delta_next, W.shape[0], None, "a row for each row of W_next")
+    delta = as_matrix("delta_next", delta_next, W.shape[0], None, "it must have one row for each row of W_next")
     slope = as_matrix(
         "sigma_prime_z",
         sigma_prime_z,
         W.shape[1],
         delta.shape[1],
-        "a row for each column of W_next, a column for each of delta_next",
+        "it must have one row for each column of W_next and one column for each column of delta_next",
     )
     return hadamard(W.T @ delta, slope)
 
 
 def bias_gradient(delta: ArrayLike) -> Array:
-    """Return dC/db^l: for one example delta^l itself (BP3), for a mini-batch the mean of its columns.
+    """Return dC/db^l: the error delta^l of one example (BP3), or the mean of the columns for a mini-batch.
 
     Parameters
     ----------
@@ -144,12 +144,12 @@ def bias_gradient(delta: ArrayLike) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If it is no matrix of numbers with a column or more.
+        If delta is not a matrix of numbers with at least one column.
 
     Notes
     -----
-    M. Nielsen, *Neural Networks and Deep Learning*, eqs. (BP3) and (31); the mean is the first assumption on the cost,
-    C = 1/m sum_x C_x.
+    M. Nielsen, *Neural Networks and Deep Learning*, eqs. (BP3) and (31). The mean follows from the first assumption
+    about the cost, C = 1/m sum_x C_x.
 
     Examples
     --------
@@ -166,9 +166,9 @@ def weight_gradient(delta: ArrayLike, a_in: ArrayLike) -> Array:
     Parameters
     ----------
     delta : array_like of shape (n_l, m)
-        The error of the layer that the weights lead into, delta_out.
+        delta_out: the error of the layer into which the weights lead.
     a_in : array_like of shape (n_{l-1}, m)
-        The activations that the weights come from, a^{l-1}.
+        a^{l-1}: the activations of the layer from which the weights come.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def weight_gradient(delta: ArrayLike, a_in: ArrayLike) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If an argument is no matrix of numbers, or they have not one column for each example.
+        If an argument is not a matrix of numbers, if the numbers of columns differ, or if there is no column.
 
     Notes
     -----
@@ -190,14 +190,14 @@ def weight_gradient(delta: ArrayLike, a_in: ArrayLike) -> Array:
            [2. , 0. , 1. ]])
     """
     error = as_matrix("delta", delta)
-    a = as_matrix("a_in", a_in, None, error.shape[1], "a column for each of delta")
+    a = as_matrix("a_in", a_in, None, error.shape[1], "it must have one column for each column of delta")
     return error @ a.T / _examples(error)
 
 
 def _examples(delta: Array) -> int:
     m = delta.shape[1]
     if m == 0:
-        raise ValueError(f"delta: at least one column is wanted, got shape {delta.shape}")
+        raise ValueError(f"delta: expected at least one column, got shape {delta.shape}")
     return m
 
 

@@ -1,4 +1,4 @@
-"""The two exercises: backpropagation with a single modified neuron, and with linear neurons throughout."""
+"""The two exercises of chapter 2: backpropagation with a single modified neuron, and with linear neurons only."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation, get_activation
-from mbbp.chapter2.algorithm import Backpropagation, backward_pass, gather
+from mbbp.chapter2.algorithm import Backpropagation, backward_pass, gather, network_output_error
 from mbbp.chapter2.equations import output_error
 from mbbp.chapter2.feedforward import Feedforward, forward_pass
 from mbbp.chapter2.numbering import activation_functions, as_layer, as_neuron, examples, is_softmax, parameters
@@ -17,23 +17,24 @@ from mbbp.parameters import Array
 def backpropagation_with_modified_neuron(
     net: Network, X: ArrayLike, Y: ArrayLike, l: int, j: int, f: str | Activation
 ) -> Backpropagation:
-    """Run backpropagation where neuron j of layer l puts out f(sum_k w_jk a_k + b_j), and all others what they did.
+    """Run backpropagation for a network in which the output of neuron j of layer l is f(sum_k w_jk a_k + b_j).
 
-    The algorithm changes in two places only: feedforward has f(z^l_j) in sigma(z^l_j)'s place, and the error of that
-    neuron f'(z^l_j) in sigma'(z^l_j)'s, in (BP1) if it is an output neuron, in (BP2) if it is a hidden one.
+    All other neurons stay the same. The algorithm changes in two places only. In the forward pass f(z^l_j) replaces
+    sigma(z^l_j). In the error of this neuron f'(z^l_j) replaces sigma'(z^l_j): in (BP1) for an output neuron, in (BP2)
+    for a hidden neuron.
 
     Parameters
     ----------
     net : Network
-        The network; it is not changed.
+        The network. It is not changed.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
     l, j : int
-        The neuron: its layer's number from 2 to L, and its own from 0.
+        The neuron: l is the number of its layer, from 2 to L, and j is its index in the layer, from 0.
     f : str or Activation
-        What it has instead of sigma.
+        The activation function of this neuron.
 
     Returns
     -------
@@ -41,9 +42,17 @@ def backpropagation_with_modified_neuron(
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be, f is softmax, which is no function of one neuron, or the neuron is an
-        output of a softmax or of a cost that needs all outputs to be of one kind.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, if l or j is not a whole number, or if f is
+        neither a name nor an Activation.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
+    ValueError
+        If there is no such neuron, if no activation has the name f, or if f is softmax, which is not a function of one
+        weighted input.
+    ValueError
+        If the neuron is an output neuron and the network has softmax outputs or a cost that requires one activation
+        function for all outputs.
 
     Notes
     -----
@@ -58,35 +67,36 @@ def backpropagation_with_modified_neuron(
     True
     """
     x, y = examples(net, X, Y)
-    layer = as_layer("l", l, net)
-    neuron = as_neuron("j", j, layer, net)
-    own = get_activation("f", f)
-    if is_softmax(own):
-        raise ValueError("f: softmax is no function of one neuron's weighted input")
+    layer = as_layer("l", l, net.sizes)
+    neuron = as_neuron("j", j, layer, net.sizes)
+    modified = get_activation("f", f)
+    if is_softmax(modified):
+        raise ValueError("f: expected a function of one weighted input, got softmax; it needs those of all neurons")
     L = len(net.sizes)
-    if layer == L and (is_softmax(net.layers[-1].activation) or net.cost_function.partner is not None):
+    if layer == L and (is_softmax(net.layers[-1].activation) or net.cost_function.required_activation is not None):
         raise ValueError(
-            f"l: with {net.layers[-1].activation.name} outputs and the {net.cost_function.name} cost, a hidden layer "
-            f"(2 to {L - 1}) is wanted, got the output layer {layer}: its neurons must be all of one kind"
+            f"l: expected a hidden layer (2 to {L - 1}), got the output layer {layer}; with "
+            f"{net.layers[-1].activation.name} outputs and the {net.cost_function.name} cost, all output neurons must "
+            "have the same activation"
         )
     W, b = parameters(net)
     sigma, sigma_prime = activation_functions(net)
-    sigma[layer] = _but_for(sigma[layer], neuron, own.function)
-    sigma_prime[layer] = _but_for(sigma_prime[layer], neuron, own.derivative)
-    z, a = forward_pass(W, b, sigma, x)
+    sigma[layer] = _with_one_modified(sigma[layer], neuron, modified.function)
+    sigma_prime[layer] = _with_one_modified(sigma_prime[layer], neuron, modified.derivative)
+    passed = forward_pass(W, b, sigma, x)
     if layer == L:
-        last = output_error(net.cost_function.gradient(a[L], y), sigma_prime[L](z[L]))
+        last = output_error(net.cost_function.gradient(passed.output, y), sigma_prime[L](passed.z[L]))
     else:
-        last = net.cost_function.delta(net.layers[-1].activation, z[L], a[L], y)
+        last = network_output_error(net, passed, y)
     names = {number: net.layers[number - 2].activation.name for number in range(2, L + 1)}
-    names[layer] += f", but for neuron {neuron}, {own.name}"
-    return gather(net, Feedforward(z, a), backward_pass(W, sigma_prime, z, last), y, names)
+    names[layer] += f", but {modified.name} for neuron {neuron}"
+    return gather(net, passed, backward_pass(W, sigma_prime, passed.z, last), y, names)
 
 
-def _but_for(
+def _with_one_modified(
     function: Callable[[Array], Array], neuron: int, other: Callable[[Array], Array]
 ) -> Callable[[Array], Array]:
-    """Return a function of a layer that is another one in a single row."""
+    """Return a function of a layer's weighted inputs: `other` in the row of one neuron, `function` in all others."""
 
     def apply(z: Array) -> Array:
         out = np.array(function(z))
@@ -97,17 +107,17 @@ def _but_for(
 
 
 def backpropagation_with_linear_neurons(net: Network, X: ArrayLike, Y: ArrayLike) -> Backpropagation:
-    """Run backpropagation with sigma(z) = z throughout, whatever activations the network has.
+    """Run backpropagation with sigma(z) = z in every layer. The activation functions of the network are not used.
 
-    Then sigma' = 1, and the algorithm is: a^l = z^l = W^l a^{l-1} + b^l; delta^L = grad_a C;
-    delta^l = (W^{l+1})^T delta^{l+1}. The error is carried back by the weights alone, and nothing saturates.
+    Then sigma'(z) = 1, and the algorithm is: a^l = z^l = W^l a^{l-1} + b^l, delta^L = grad_a C, and
+    delta^l = (W^{l+1})^T delta^{l+1}. The error goes back through the weights only, and no neuron can saturate.
 
     Parameters
     ----------
     net : Network
-        Its sizes, parameters and cost are used; it is not changed.
+        The network, of which only the sizes, the parameters and the cost are used. It is not changed.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
 
@@ -117,8 +127,12 @@ def backpropagation_with_linear_neurons(net: Network, X: ArrayLike, Y: ArrayLike
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be, or the cost does not take linear outputs, as cross-entropy does not.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
+    ValueError
+        If the cost does not accept linear outputs. The cross-entropy, for example, does not.
 
     Notes
     -----
@@ -134,8 +148,8 @@ def backpropagation_with_linear_neurons(net: Network, X: ArrayLike, Y: ArrayLike
     """
     x, y = examples(net, X, Y)
     cost = net.cost_function
-    if cost.partner is not None:
-        raise ValueError(f"net: a cost that takes linear outputs, as quadratic does, is wanted, got {cost.name}")
+    if cost.required_activation is not None:
+        raise ValueError(f"net: expected a cost that accepts linear outputs, such as quadratic, got {cost.name}")
     W, b = parameters(net)
     L = len(net.sizes)
     a = {1: x}

@@ -1,4 +1,4 @@
-"""The warm-up: the output of a network, neuron by neuron, layer by layer, and for a whole mini-batch at once."""
+"""The output of a network, computed in three ways: neuron by neuron, layer by layer, and for a whole mini-batch."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from mbbp.parameters import Array
 
 
 class Feedforward(NamedTuple):
-    """What a forward pass computes.
+    """The result of a forward pass.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class Feedforward(NamedTuple):
 
     @property
     def output(self) -> Array:
-        """The activations a^L of the last layer."""
+        """a^L, the activations of the last layer."""
         return self.a[max(self.a)]
 
 
 def feedforward_by_index(net: Network, X: ArrayLike) -> Feedforward:
-    """Compute a^l_j = sigma(sum_k w^l_jk a^{l-1}_k + b^l_j) neuron by neuron, with a loop for each index.
+    """Compute a^l_j = sigma(sum_k w^l_jk a^{l-1}_k + b^l_j) neuron by neuron, with one loop for each index.
 
     Parameters
     ----------
@@ -43,16 +43,19 @@ def feedforward_by_index(net: Network, X: ArrayLike) -> Feedforward:
     Returns
     -------
     Feedforward
-        Its arrays are columns (n_l, 1).
+        Its arrays are columns of shape (n_l, 1).
 
     Raises
     ------
-    ValueError, TypeError
-        If X has the wrong shape, more than one column, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X does not hold real numbers.
+    ValueError
+        If X has the wrong shape or more than one column, or if it holds NaN or inf.
 
     Notes
     -----
-    M. Nielsen, *Neural Networks and Deep Learning*, eq. (23); sigma takes the layer's z as a vector, eq. (24).
+    M. Nielsen, *Neural Networks and Deep Learning*, eq. (23). Here sigma is applied to the vector z of a layer, as in
+    eq. (24).
 
     Examples
     --------
@@ -61,8 +64,7 @@ def feedforward_by_index(net: Network, X: ArrayLike) -> Feedforward:
     >>> feedforward_by_index(net, [[1.0], [0.0]]).output.shape
     (1, 1)
     """
-    x = inputs(net, X)
-    check_single("X", x)
+    x = _single_input(net, X)
     W, b = parameters(net)
     sigma, _ = activation_functions(net)
     z: ByLayer = {}
@@ -90,46 +92,48 @@ def feedforward_by_vector(net: Network, X: ArrayLike) -> Feedforward:
     Returns
     -------
     Feedforward
-        Its arrays are columns (n_l, 1).
+        Its arrays are columns of shape (n_l, 1).
 
     Raises
     ------
-    ValueError, TypeError
-        If X has the wrong shape, more than one column, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X does not hold real numbers.
+    ValueError
+        If X has the wrong shape or more than one column, or if it holds NaN or inf.
 
     Notes
     -----
     M. Nielsen, *Neural Networks and Deep Learning*, eq. (25).
     """
-    x = inputs(net, X)
-    check_single("X", x)
-    return forward_pass(*parameters(net), activation_functions(net)[0], x)
+    return network_forward_pass(net, _single_input(net, X))
 
 
 def feedforward_by_matrix(net: Network, X: ArrayLike) -> Feedforward:
-    """Compute A^l = sigma(W^l A^{l-1} + b^l) for a mini-batch, whose examples are the columns of A^1 = X.
+    """Compute A^l = sigma(W^l A^{l-1} + b^l) for a mini-batch. The examples are the columns of A^1 = X.
 
     Parameters
     ----------
     net : Network
         The network.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
 
     Returns
     -------
     Feedforward
-        Its arrays are matrices (n_l, m); the one column b^l is added to each of theirs.
+        Its arrays are matrices (n_l, m). The column b^l is added to each column of W^l A^{l-1}.
 
     Raises
     ------
-    ValueError, TypeError
-        If X has the wrong shape, no column, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X does not hold real numbers.
+    ValueError
+        If X has the wrong shape or no column, or if it holds NaN or inf.
 
     Notes
     -----
-    The same eq. (25), for X = [x_1 x_2 ... x_m]: the problem "Fully matrix-based approach to backpropagation over a
-    mini-batch" of M. Nielsen, *Neural Networks and Deep Learning*, ch. 2.
+    This is eq. (25) for X = [x_1 x_2 ... x_m]; M. Nielsen, *Neural Networks and Deep Learning*, ch. 2, problem "Fully
+    matrix-based approach to backpropagation over a mini-batch".
 
     Examples
     --------
@@ -139,12 +143,23 @@ def feedforward_by_matrix(net: Network, X: ArrayLike) -> Feedforward:
     >>> a[1].shape, z[2].shape, a[3].shape
     ((2, 5), (3, 5), (1, 5))
     """
+    return network_forward_pass(net, inputs(net, X))
+
+
+def _single_input(net: Network, X: ArrayLike) -> Array:
+    """Return the input of one example as a float64 column (n_1, 1)."""
     x = inputs(net, X)
+    check_single("X", x)
+    return x
+
+
+def network_forward_pass(net: Network, x: Array) -> Feedforward:
+    """Return the forward pass of a network for checked inputs in float64."""
     return forward_pass(*parameters(net), activation_functions(net)[0], x)
 
 
 def forward_pass(W: ByLayer, b: ByLayer, sigma: Functions, x: Array) -> Feedforward:
-    """Return z^l = W^l a^{l-1} + b^l and a^l = sigma^l(z^l) of every layer, for parameters and functions by layer."""
+    """Return z^l = W^l a^{l-1} + b^l and a^l = sigma^l(z^l) of every layer, 2 to L."""
     z: ByLayer = {}
     a = {1: x}
     for l in sorted(W):

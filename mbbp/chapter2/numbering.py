@@ -1,9 +1,10 @@
-"""A network in the book's numbers: layer 1 is the input, layer L the output, and W[l] and b[l] lead into layer l.
+"""A network with layers numbered as in the book, and the checks that all functions of the chapter share.
 
-Everything of this chapter is float64 in plain NumPy, whatever the network's dtype: nothing here imports a kernel.
+Layer 1 is the input, layer L is the output. W[l] and b[l] are the weights and biases that lead into layer l. All arrays
+are float64, for a network of any dtype. No file of this package imports a kernel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,32 +13,32 @@ from numpy.typing import ArrayLike
 from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_count, parameter_views
-from mbbp.validation import as_count, as_inputs, pixel_values
+from mbbp.validation import as_count, as_inputs, input_values, unit_vectors
 
 ByLayer = dict[int, Array]
 Functions = dict[int, Callable[[Array], Array]]
 
 
 def as_network(net: Any) -> Network:
-    """Return a network, checked to be one.
+    """Check that `net` is a network, and return it.
 
     Raises
     ------
     TypeError
-        If it is something else.
+        If it is not.
     """
     if not isinstance(net, Network):
-        raise TypeError(f"net: an mbbp.Network is wanted, got {net!r}")
+        raise TypeError(f"net: expected an mbbp.Network, got {net!r}")
     return net
 
 
 def parameters(net: Network) -> tuple[ByLayer, ByLayer]:
-    """Return the weights and biases by the number of the layer that they lead into, 2 to L.
+    """Return the weights and biases of a network. The key of each is the number of the layer they lead into, 2 to L.
 
     Returns
     -------
     W, b : dict of int to ndarray
-        Shapes (n_l, n_{l-1}) and (n_l, 1). They are copies.
+        Copies in float64, of shapes (n_l, n_{l-1}) and (n_l, 1).
 
     Examples
     --------
@@ -51,7 +52,7 @@ def parameters(net: Network) -> tuple[ByLayer, ByLayer]:
 
 
 def flat(W: ByLayer, b: ByLayer) -> Array:
-    """Return weights and biases, or what has their shapes, as one vector in the order of ``net.theta``."""
+    """Return weights and biases, or other arrays of these shapes, as one vector in the order of ``net.theta``."""
     sizes = [W[2].shape[1]] + [W[l].shape[0] for l in sorted(W)]
     theta = np.empty(parameter_count(sizes))
     for l, (weights, biases) in enumerate(zip(*parameter_views(theta, sizes), strict=True), 2):
@@ -60,80 +61,89 @@ def flat(W: ByLayer, b: ByLayer) -> Array:
 
 
 def activation_functions(net: Network) -> tuple[Functions, Functions]:
-    """Return sigma and sigma' by the number of the layer, 2 to L."""
+    """Return sigma and sigma' of each layer. The key is the number of the layer, 2 to L."""
     numbered = dict(enumerate((layer.activation for layer in net.layers), 2))
     sigma = {l: activation.function for l, activation in numbered.items()}
     return sigma, {l: activation.derivative for l, activation in numbered.items()}
 
 
 def is_softmax(activation: Activation) -> bool:
-    """Say whether the activation is the built-in softmax, whose outputs hang together."""
+    """Return whether the activation is the built-in softmax, in which each output depends on all weighted inputs."""
     return activation == ACTIVATIONS["softmax"]
 
 
 def inputs(net: Network, X: ArrayLike) -> Array:
-    """Return inputs as a float64 matrix (n_1, m), rounded to the network's dtype as the engine rounds them.
+    """Return inputs as a float64 matrix (n_1, m). The values are first rounded to the network's dtype, as in training.
 
     Raises
     ------
-    ValueError, TypeError
-        If X has the wrong shape, no column, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X does not hold real numbers.
+    ValueError
+        If X has the wrong shape or no column, or if it holds NaN or inf.
     """
-    numbers, pixels = as_inputs("X", X, as_network(net).sizes[0], net.dtype)
-    return (pixel_values(pixels, net.dtype) if len(pixels) else numbers).T.astype(np.float64)
+    inputs = as_inputs("X", X, as_network(net).sizes[0], net.dtype)
+    return input_values(inputs, net.dtype).T.astype(np.float64)
 
 
 def examples(net: Network, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
-    """Return inputs (n_1, m) and desired outputs (n_L, m) as float64; labels (m,) become unit vectors.
+    """Return inputs (n_1, m) and desired outputs (n_L, m) in float64. Labels (m,) become unit vectors.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+    TypeError
+        If `net` is not a network, or if X or Y does not hold real numbers.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
     """
-    checked = as_network(net).examples(X, Y)
-    return checked.X.astype(np.float64), checked.Y.astype(np.float64)
+    checked = as_network(net).engine.examples(X, Y)
+    double = np.dtype(np.float64)
+    targets = checked.targets.T if len(checked.targets) else unit_vectors(checked.labels, net.sizes[-1], double)
+    return input_values(checked.inputs, net.dtype).T.astype(double), targets.astype(double)
 
 
 def check_single(argument: str, columns: Array) -> None:
-    """Check that there is one example and no more, where an equation is about one.
+    """Check that there is only one example, for an equation of one example.
 
     Raises
     ------
     ValueError
-        If there are more.
+        If there are more examples.
     """
-    if columns.shape[1] != 1:
-        raise ValueError(
-            f"{argument}: a single example, of shape ({columns.shape[0]}, 1), is wanted, got {columns.shape[1]} columns"
-        )
+    n, m = columns.shape
+    if m != 1:
+        raise ValueError(f"{argument}: expected shape ({n}, 1), got ({n}, {m}); give one example at a time")
 
 
-def as_layer(argument: str, value: object, net: Network) -> int:
+def as_layer(argument: str, value: object, sizes: Sequence[int]) -> int:
     """Return the number of a computing layer, 2 to L.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is not a whole number, or no computing layer has it.
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is not from 2 to L.
     """
-    l, L = as_count(argument, value, least=2), len(net.sizes)
+    l, L = as_count(argument, value, least=2), len(sizes)
     if l > L:
-        raise ValueError(f"{argument}: a layer from 2 to {L} is wanted, got {l}")
+        raise ValueError(f"{argument}: expected a layer from 2 to {L}, got {l}")
     return l
 
 
-def as_neuron(argument: str, value: object, l: int, net: Network) -> int:
+def as_neuron(argument: str, value: object, l: int, sizes: Sequence[int]) -> int:
     """Return the index of a neuron of layer l, from 0.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is not a whole number, or the layer has no such neuron.
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If the layer has no such neuron.
     """
-    neuron = as_count(argument, value, least=0)
-    if neuron >= net.sizes[l - 1]:
+    neuron, n = as_count(argument, value, least=0), sizes[l - 1]
+    if neuron >= n:
         raise ValueError(
-            f"{argument}: layer {l} has neurons 0 to {net.sizes[l - 1] - 1}, got {neuron} (they are counted from 0)"
+            f"{argument}: expected a neuron from 0 to {n - 1} of layer {l}, got {neuron}; neurons are counted from 0"
         )
     return neuron

@@ -1,7 +1,8 @@
-"""The big picture: the gradient as a sum over all paths through the network, of the products of the rates along each.
+"""The big picture: the gradient of a weight as a sum over all paths from this weight to the cost.
 
-A rate dC/da, da/da or da/dw says how fast what stands at one end of a connection changes with what stands at the other.
-Backpropagation is a way to keep account of all these paths without following any.
+Each connection on a path has a rate: da/dw, da/da or dC/da. It says how fast the value at the end of the connection
+changes with the value at its beginning. The rate of a path is the product of the rates of its connections.
+Backpropagation computes the sum over all paths without following each path.
 """
 
 import math
@@ -12,17 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.chapter2.alternative import activation_jacobian
-from mbbp.chapter2.feedforward import forward_pass
-from mbbp.chapter2.numbering import (
-    activation_functions,
-    as_layer,
-    as_neuron,
-    check_single,
-    examples,
-    flat,
-    is_softmax,
-    parameters,
-)
+from mbbp.chapter2.feedforward import network_forward_pass
+from mbbp.chapter2.numbering import as_layer, as_neuron, check_single, examples, flat, is_softmax, parameters
 from mbbp.network import Network
 from mbbp.parameters import Array, Gradient, parameter_views
 from mbbp.validation import as_count, as_sizes
@@ -32,20 +24,21 @@ MAX_PATHS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class WeightPaths:
-    """The paths from one weight to the cost of one example; printed, a table of them, the largest first.
+    """The paths from one weight to the cost of one example. ``print`` shows them in a table, the largest first.
 
     Attributes
     ----------
     l, j, k : int
-        The weight w^l_jk: into layer l, 2 to L, from neuron k of the layer before to neuron j, both from 0.
+        The weight w^l_jk, which leads from neuron k of layer l - 1 to neuron j of layer l. Here l is from 2 to L, and
+        neurons are counted from 0.
     neurons : ndarray of int, shape (n_paths, L - l + 1)
-        The neurons that each path goes through, in layers l, l + 1, ..., L.
+        The neuron in each of the layers l, l + 1, ..., L through which a path goes.
     rates : ndarray of shape (n_paths, L - l + 2)
-        The rates along each path: da^l_j/dw^l_jk, da^{l+1}_q/da^l_j, ..., da^L_m/da^{L-1}_n, dC/da^L_m.
+        The rates of the connections of each path: da^l_j/dw^l_jk, da^{l+1}_q/da^l_j, ..., da^L_m/da^{L-1}_n, dC/da^L_m.
     products : ndarray of shape (n_paths,)
-        The rate of each whole path.
+        The rate of each path.
     total : float
-        Their sum, dC/dw^l_jk.
+        The sum of the rates of all paths, dC/dw^l_jk.
     """
 
     l: int
@@ -56,12 +49,12 @@ class WeightPaths:
 
     @property
     def products(self) -> Array:
-        """The rate of each whole path, (n_paths,)."""
+        """The rate of each path, of shape (n_paths,)."""
         return self.rates.prod(axis=1)
 
     @property
     def total(self) -> float:
-        """The sum over all paths, dC/dw^l_jk."""
+        """The sum of the rates of all paths, dC/dw^l_jk."""
         return float(self.products.sum())
 
     def __len__(self) -> int:
@@ -90,17 +83,19 @@ def count_paths(sizes: Sequence[int], l: int) -> int:
     sizes : sequence of int
         The number of neurons in each layer, the input layer first.
     l : int
-        The layer's number, 2 to L.
+        The number of the layer, 2 to L.
 
     Returns
     -------
     int
-        For a weight of the output layer 1.
+        For a weight of the output layer this is 1.
 
     Raises
     ------
-    ValueError, TypeError
-        If the sizes are not those of a network, or there is no computing layer l.
+    TypeError
+        If a size or l is not a whole number.
+    ValueError
+        If there are fewer than two layers or a layer without neurons, or if l is not from 2 to L.
 
     Examples
     --------
@@ -108,9 +103,7 @@ def count_paths(sizes: Sequence[int], l: int) -> int:
     (300, 1)
     """
     numbers = as_sizes(sizes)
-    if not 2 <= as_count("l", l) <= len(numbers):
-        raise ValueError(f"l: a layer from 2 to {len(numbers)} is wanted, got {l}")
-    return math.prod(numbers[l:])
+    return math.prod(numbers[as_layer("l", l, numbers) :])
 
 
 def count_all_paths(sizes: Sequence[int]) -> int:
@@ -118,12 +111,14 @@ def count_all_paths(sizes: Sequence[int]) -> int:
 
     Raises
     ------
-    ValueError, TypeError
-        If the sizes are not those of a network.
+    TypeError
+        If a size is not a whole number.
+    ValueError
+        If there are fewer than two layers or a layer without neurons.
 
     Examples
     --------
-    >>> count_all_paths([2, 3, 1])  # 9 parameters of the hidden layer, 4 of the output, a path each
+    >>> count_all_paths([2, 3, 1])  # one path from each of 9 parameters of the hidden layer and 4 of the output layer
     13
     >>> count_all_paths([784, 30, 30, 10])
     7074610
@@ -135,7 +130,7 @@ def count_all_paths(sizes: Sequence[int]) -> int:
 def weight_paths(
     net: Network, X: ArrayLike, Y: ArrayLike, l: int, j: int, k: int, max_paths: int = MAX_PATHS
 ) -> WeightPaths:
-    """Return every path from a weight w^l_jk to the cost of an example, with the rates along it.
+    """Return every path from a weight w^l_jk to the cost of an example, with the rates of its connections.
 
     Parameters
     ----------
@@ -146,9 +141,10 @@ def weight_paths(
     Y : array_like of shape (n_L, 1) or (1,)
         Its desired output, or its label.
     l, j, k : int
-        The weight: into layer l, 2 to L, from neuron k of the layer before to neuron j, both from 0.
+        The weight, which leads from neuron k of layer l - 1 to neuron j of layer l. Here l is from 2 to L, and neurons
+        are counted from 0.
     max_paths : int
-        More are refused.
+        The largest number of paths that is allowed.
 
     Returns
     -------
@@ -156,15 +152,21 @@ def weight_paths(
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be, there are too many paths, or dC/da^L is infinite, as that of the
-        cross-entropy is for an output of 0 or 1.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, or if l, j, k or max_paths is not a whole
+        number.
+    ValueError
+        If X or Y has the wrong shape, if it holds NaN or inf, if a label or target is out of range, or if there is no
+        such weight.
+    ValueError
+        If there are more than max_paths paths, or if dC/da^L is infinite. With the cross-entropy it is infinite for an
+        output of 0 or 1.
 
     Notes
     -----
     dC/dw^l_jk = sum_{mnp...q} dC/da^L_m da^L_m/da^{L-1}_n da^{L-1}_n/da^{L-2}_p ... da^{l+1}_q/da^l_j da^l_j/dw^l_jk;
-    M. Nielsen, *Neural Networks and Deep Learning*, eq. (53). A weight into a softmax moves all its outputs, not only
-    a^L_j, so there the last layer's weights have n_L paths, where the formula has one.
+    M. Nielsen, *Neural Networks and Deep Learning*, eq. (53). With softmax, a weight of the last layer changes all
+    outputs, not only a^L_j. So it has n_L paths there, and not one as in the formula.
 
     Examples
     --------
@@ -179,8 +181,8 @@ def weight_paths(
     """
     x, y = examples(net, X, Y)
     check_single("X", x)
-    layer = as_layer("l", l, net)
-    neuron, source = as_neuron("j", j, layer, net), as_neuron("k", k, layer - 1, net)
+    layer = as_layer("l", l, net.sizes)
+    neuron, source = as_neuron("j", j, layer, net.sizes), as_neuron("k", k, layer - 1, net.sizes)
     n_paths = _starts(net, layer, neuron).size * count_paths(net.sizes, layer)
     _refuse_too_many(n_paths, max_paths, f"w^{layer}[{neuron}, {source}] of a network {net.sizes}")
     rates = _Rates(net, x, y)
@@ -195,28 +197,32 @@ def gradient_by_paths(net: Network, X: ArrayLike, Y: ArrayLike, max_paths: int =
     Parameters
     ----------
     net : Network
-        The network: a small one.
+        The network. It should be small.
     X : array_like of shape (n_1, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
     max_paths : int
-        More, over all parameters and examples, are refused.
+        The largest number of paths that is allowed, over all parameters and examples.
 
     Returns
     -------
     Gradient
-        In float64, with all in the order of ``net.gradient``'s.
+        In float64, in the same order as the result of ``net.gradient``.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be, there are too many paths, or dC/da^L is infinite.
+    TypeError
+        If `net` is not a network, if X or Y does not hold real numbers, or if max_paths is not a whole number.
+    ValueError
+        If X or Y has the wrong shape or no column, if it holds NaN or inf, or if a label or target is out of range.
+    ValueError
+        If there are more than max_paths paths, or if dC/da^L is infinite.
 
     Notes
     -----
-    M. Nielsen, *Neural Networks and Deep Learning*, eq. (53) for every weight; a path from a bias begins with
-    da^l_j/db^l_j.
+    This is M. Nielsen, *Neural Networks and Deep Learning*, eq. (53), for every weight. A path from a bias begins with
+    da^l_j/db^l_j instead.
 
     Examples
     --------
@@ -231,7 +237,7 @@ def gradient_by_paths(net: Network, X: ArrayLike, Y: ArrayLike, max_paths: int =
     numbers = range(2, len(net.sizes) + 1)
     per_neuron = {l: _starts(net, l, 0).size * count_paths(net.sizes, l) for l in numbers}
     n_paths = m * sum((net.sizes[l - 2] + 1) * net.sizes[l - 1] * per_neuron[l] for l in numbers)
-    _refuse_too_many(n_paths, max_paths, f"all parameters of a network {net.sizes}, over {m} examples")
+    _refuse_too_many(n_paths, max_paths, f"all parameters of a network {net.sizes} and {m} examples")
     W, b = parameters(net)
     nabla_w, nabla_b = ({l: np.zeros_like(array) for l, array in given.items()} for given in (W, b))
     cost = 0.0
@@ -251,11 +257,11 @@ def gradient_by_paths(net: Network, X: ArrayLike, Y: ArrayLike, max_paths: int =
 
 
 class _Rates:
-    """The rates of one example: da^l_i/dz^l_j of each layer, da^l/da^{l-1}, and dC/da^L."""
+    """The rates of one example: da^l_i/dz^l_j and da^l/da^{l-1} of each layer, and dC/da^L."""
 
     def __init__(self, net: Network, x: Array, y: Array) -> None:
-        W, b = parameters(net)
-        z, self.a = forward_pass(W, b, activation_functions(net)[0], x)
+        W, _ = parameters(net)
+        z, self.a = network_forward_pass(net, x)
         self.net = net
         L = len(net.sizes)
         self.of_weighted_input = {l: activation_jacobian(net.layers[l - 2].activation, z[l]) for l in z}
@@ -264,13 +270,13 @@ class _Rates:
             self.of_cost = net.cost_function.gradient(self.a[L], y)[:, 0]
         if not np.isfinite(self.of_cost).all():
             raise ValueError(
-                f"X: outputs at which the {net.cost_function.name} cost has a finite slope dC/da^L are wanted, got "
-                f"{self.a[L][~np.isfinite(self.of_cost), 0][0]:g}: the output is saturated to rounding"
+                f"X: expected outputs at which the {net.cost_function.name} cost has a finite dC/da^L, got "
+                f"{self.a[L][~np.isfinite(self.of_cost), 0][0]:g}; this output is so saturated that it is rounded"
             )
         self.cost = float(net.cost_function.function(z[L], self.a[L], y)[0])
 
     def onward(self, l: int, j: int) -> tuple[Array, Array]:
-        """Return the neurons of every path from z^l_j to the cost, and the rates after the first."""
+        """Return the neurons of every path from z^l_j to the cost, and all rates after the first."""
         L = len(self.net.sizes)
         choices = [_starts(self.net, l, j)] + [np.arange(n) for n in self.net.sizes[l:]]
         neurons = np.stack(np.meshgrid(*choices, indexing="ij"), axis=-1).reshape(-1, len(choices))
@@ -281,13 +287,13 @@ class _Rates:
 
 
 def _starts(net: Network, l: int, j: int) -> Array:
-    """Return the neurons of layer l whose activations z^l_j moves: itself, and all of a softmax."""
+    """Return the neurons of layer l whose activation depends on z^l_j: neuron j, or all neurons of a softmax."""
     return np.arange(net.sizes[-1]) if is_softmax(net.layers[l - 2].activation) else np.array([j])
 
 
 def _refuse_too_many(n_paths: int, max_paths: int, what: str) -> None:
     if n_paths > as_count("max_paths", max_paths):
         raise ValueError(
-            f"max_paths: {what}, has {n_paths:,} paths to the cost, more than the {max_paths:,} allowed; "
-            "backpropagation is how to do without following them"
+            f"max_paths: expected {what} to have at most {max_paths:,} paths to the cost, got {n_paths:,}; "
+            "backpropagation does not follow single paths"
         )

@@ -1,4 +1,4 @@
-"""A diagnosis as a picture."""
+"""Draw the measures of a diagnosis."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,6 @@ from mbbp.chapter2.saturation import LayerDiagnosis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from mbbp.chapter2.diagnosis import Diagnosis
 
 SHARES = (
     ("saturated", "neurons saturated", "#d95f02"),
@@ -23,8 +21,17 @@ LINES = (
 )
 
 
-def draw(diagnosis: "Diagnosis") -> "Figure":
-    """Draw the shares that slow each layer down, and beside them the sizes of its gradient and weights.
+def draw(rows: Sequence[LayerDiagnosis]) -> "Figure":
+    """Draw the shares that make each layer learn slowly, and beside them the sizes of its gradient and weights.
+
+    Parameters
+    ----------
+    rows : sequence of LayerDiagnosis
+        The measures of layers 2 to L.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------
@@ -35,7 +42,6 @@ def draw(diagnosis: "Diagnosis") -> "Figure":
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
-    rows = diagnosis.layers
     figure = Figure(figsize=(10.4, 4.2), layout="constrained")
     shares, sizes = figure.subplots(1, 2)
     width = 0.8 / len(SHARES)

@@ -1,7 +1,7 @@
-"""Why neurons learn slowly, in numbers: a weight does where its input is of low activation, or its neuron saturated.
+"""Measure why weights learn slowly: their input has a low activation, or their neuron is saturated.
 
-By (BP4) dC/dw = a_in delta_out: the rate is small where a_in is; and by (BP1) and (BP2) delta_out has the factor
-sigma'(z), which is small where the neuron is saturated.
+By (BP4) dC/dw = a_in delta_out. This is small if a_in is small, which is a low activation. By (BP1) and (BP2) delta_out
+has the factor sigma'(z), which is small if the neuron is saturated.
 """
 
 from typing import NamedTuple
@@ -22,14 +22,14 @@ LOW_BELOW = 0.1
 
 
 def saturated(sigma_prime_z: ArrayLike, below: float = SATURATED_BELOW) -> Array:
-    """Say which neurons are saturated: |sigma'(z)| < `below`.
+    """Return which neurons are saturated: those with |sigma'(z)| < `below`.
 
     Parameters
     ----------
     sigma_prime_z : array_like of shape (n, m)
         sigma'(z) of a layer.
     below : float
-        The threshold. 0.01 is where a sigmoid is within 0.0101 of 0 or 1, and a tanh within 0.005 of -1 or 1.
+        The threshold. At 0.01 a sigmoid is within 0.0101 of 0 or 1, and a tanh is within 0.005 of -1 or 1.
 
     Returns
     -------
@@ -37,8 +37,10 @@ def saturated(sigma_prime_z: ArrayLike, below: float = SATURATED_BELOW) -> Array
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If an argument does not hold numbers.
+    ValueError
+        If the first argument is not a matrix, or if `below` is not positive.
 
     Notes
     -----
@@ -53,12 +55,12 @@ def saturated(sigma_prime_z: ArrayLike, below: float = SATURATED_BELOW) -> Array
 
 
 def low_activation(a_in: ArrayLike, below: float = LOW_BELOW) -> Array:
-    """Say which activations are low, so that the weights that lead on from them learn slowly: |a| < `below`.
+    """Return which activations are low: those with |a| < `below`. The weights that begin there learn slowly.
 
     Parameters
     ----------
     a_in : array_like of shape (n, m)
-        The activations that come into a layer.
+        The activations that are the inputs of a layer.
     below : float
         The threshold.
 
@@ -68,8 +70,10 @@ def low_activation(a_in: ArrayLike, below: float = LOW_BELOW) -> Array:
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be.
+    TypeError
+        If an argument does not hold numbers.
+    ValueError
+        If the first argument is not a matrix, or if `below` is not positive.
 
     Notes
     -----
@@ -84,14 +88,14 @@ def low_activation(a_in: ArrayLike, below: float = LOW_BELOW) -> Array:
 
 
 def slow_share(is_saturated: ArrayLike, is_low: ArrayLike) -> float:
-    """Return the share of weights, over the examples, that lead from a low activation or to a saturated neuron.
+    """Return the share of weights, over all examples, that have a low input or a saturated neuron.
 
     Parameters
     ----------
     is_saturated : array_like of bool, shape (n_l, m)
-        From `saturated`, of the layer.
+        The result of `saturated` for the neurons of the layer.
     is_low : array_like of bool, shape (n_{l-1}, m)
-        From `low_activation`, of what comes into it.
+        The result of `low_activation` for the inputs of the layer.
 
     Returns
     -------
@@ -99,46 +103,50 @@ def slow_share(is_saturated: ArrayLike, is_low: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is no matrix, or they have not one column for each example.
+    TypeError
+        If an argument does not hold numbers or bools.
+    ValueError
+        If an argument is not a matrix, or if the numbers of columns differ.
 
     Examples
     --------
-    Of two by two weights, the two to a saturated neuron and one more from a low activation:
+    There are four weights. Two lead to a saturated neuron, and one more has a low input:
 
     >>> slow_share([[True], [False]], [[True], [False]])
     0.75
     """
     neurons = as_matrix("is_saturated", is_saturated)
-    sources = as_matrix("is_low", is_low, None, neurons.shape[1], "a column for each of is_saturated")
+    sources = as_matrix(
+        "is_low", is_low, None, neurons.shape[1], "it must have one column for each column of is_saturated"
+    )
     return float(1.0 - ((1.0 - neurons.mean(axis=0)) * (1.0 - sources.mean(axis=0))).mean())
 
 
 class LayerDiagnosis(NamedTuple):
-    """What slows a layer down, and how fast it learns.
+    """What makes a layer learn slowly, and how large its gradient is.
 
     Attributes
     ----------
     l : int
-        The layer's number, 2 to L: ``net.layers[l - 2]``.
+        The number of the layer, 2 to L. The layer is ``net.layers[l - 2]``.
     activation : str
-        The name of its sigma.
+        The name of its activation function.
     n_in, n_out : int
-        Its inputs and neurons.
+        The number of its inputs and of its neurons.
     saturated : float
-        The share of its neurons, over the examples, that are saturated.
+        The share of its neurons, over all examples, that are saturated.
     stuck : int
         How many of its neurons are saturated for every example.
     low_inputs : float
-        The share of the activations that come in, over the examples, that are low.
+        The share of its inputs, over all examples, that are low.
     slow_weights : float
-        The share of its weights, over the examples, that have a low input or a saturated neuron.
+        The share of its weights, over all examples, that have a low input or a saturated neuron.
     input_size : float
-        The root mean square of the activations that come in.
+        The root mean square of its inputs.
     weight_gradient, bias_gradient : float
         The norms |dC/dW| and |dC/db|.
     error : float
-        The mean |delta| over neurons and examples.
+        The mean |delta| over all neurons and examples.
     weights, biases : float
         The norms |W| and |b|.
     """
@@ -162,7 +170,7 @@ class LayerDiagnosis(NamedTuple):
 def diagnose_layer(
     net: Network, passed: Backpropagation, l: int, saturated_below: float, low_below: float
 ) -> LayerDiagnosis:
-    """Return the figures of one layer from a backward pass."""
+    """Return the measures of layer l, computed from the results of backpropagation."""
     layer = net.layers[l - 2]
     is_saturated = saturated(slope(layer.activation, passed.z[l], passed.a[l]), saturated_below)
     is_low = low_activation(passed.a[l - 1], low_below)
@@ -185,5 +193,5 @@ def diagnose_layer(
 
 
 def slope(activation: Activation, z: Array, a: Array) -> Array:
-    """Return sigma'(z); for softmax, which has a matrix in its place, its diagonal a (1 - a)."""
+    """Return sigma'(z). For softmax, whose derivative is a matrix, return the diagonal of this matrix, a (1 - a)."""
     return a * (1.0 - a) if is_softmax(activation) else activation.derivative(z)

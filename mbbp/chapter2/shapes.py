@@ -1,11 +1,14 @@
-"""The shapes that an equation asks for. NumPy would broadcast where the book would see a slip."""
+"""Check the shapes of what an equation takes.
+
+Without these checks NumPy would broadcast arrays of different shapes, where the book allows only one shape.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.parameters import Array
 
-KINDS = "buifcO"  # objects too: the equations hold for symbols, as a proof needs
+KINDS = "buifcO"  # O stands for objects: the equations also take symbols, which the proofs need
 
 
 def as_array(argument: str, value: ArrayLike) -> Array:
@@ -14,31 +17,31 @@ def as_array(argument: str, value: ArrayLike) -> Array:
     Raises
     ------
     TypeError
-        If it holds neither.
+        If it holds neither numbers nor objects.
     ValueError
-        If its rows are not of one length.
+        If its rows have different lengths.
     """
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{argument}: rows of equal length are wanted, got ragged ones") from None
+        raise ValueError(f"{argument}: expected rows of equal length, got rows of different lengths") from None
     if array.dtype.kind not in KINDS:
-        raise TypeError(f"{argument}: numbers are wanted, got dtype {array.dtype}")
+        raise TypeError(f"{argument}: expected numbers, got dtype {array.dtype}")
     return array
 
 
 def as_matrix(argument: str, value: ArrayLike, n: int | None = None, m: int | None = None, why: str = "") -> Array:
-    """Return a matrix of n rows and m columns; None stands for any number.
+    """Return a matrix of n rows and m columns. None allows any number.
 
     Raises
     ------
     TypeError
-        If it does not hold numbers.
+        If it does not hold numbers or objects.
     ValueError
-        If it has another shape; `why` says where the wanted one comes from.
+        If it has another shape. Then `why` is the hint in the message: it says what gives the expected shape.
     """
     array = as_array(argument, value)
     if array.ndim != 2 or n not in (None, array.shape[0]) or m not in (None, array.shape[1]):
-        wanted = f"({'n' if n is None else n}, {'m' if m is None else m})"
-        raise ValueError(f"{argument}: a matrix {wanted} is wanted{why and f', {why}'}, got shape {array.shape}")
+        expected = f"({'n' if n is None else n}, {'m' if m is None else m})"
+        raise ValueError(f"{argument}: expected shape {expected}, got {array.shape}{why and f'; {why}'}")
     return array

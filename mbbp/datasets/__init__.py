@@ -1,8 +1,8 @@
-"""Data sets as the engine wants them: one example per column, labels 0..K-1.
+"""Data sets in the form that a network takes: one example per column, labels 0..K-1.
 
-`load_digits` works anywhere, offline. `load_mnist` reads the four IDX files, or fetches them once. `load_csv`
-and `load_npz` read your own tables, in which, as everywhere else, a row is a sample. `load` takes a name or a
-path. Every one of them returns a `Dataset`.
+`load_digits` needs no file: its images are part of the package. `load_mnist` reads the four IDX files of MNIST, and can
+download them. `load_csv` and `load_npz` read your own tables, in which each row is a sample. `load` takes a name or a
+path and calls one of these four. All five return a `Dataset`.
 """
 
 from mbbp.datasets.catalogue import load

@@ -1,4 +1,4 @@
-"""Data sets by name, or by the path of a file."""
+"""Load a data set by its name or by the path of its file."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _BY_SUFFIX: dict[str, Callable[..., Dataset]] = {".csv": load_csv, ".npz": load_
 
 
 def load(name_or_path: str | os.PathLike[str], **kwargs: Any) -> Dataset:
-    """Load a data set by its name or from a file.
+    """Load a data set by its name or by the path of its file.
 
     Parameters
     ----------
     name_or_path : str or path-like
         "digits", "mnist", or a path that ends in ``.csv`` or ``.npz``.
     **kwargs
-        For `load_digits`, `load_mnist`, `load_csv` or `load_npz`, whichever it is.
+        Passed on to `load_digits`, `load_mnist`, `load_csv` or `load_npz`.
 
     Returns
     -------
     Dataset
-        Examples in columns.
+        One example per column.
 
     Raises
     ------
     ValueError
-        If it is neither a known name nor such a path; and whatever the loader raises.
+        If `name_or_path` is neither a known name nor a path with a known ending. The loader can raise more errors.
 
     Examples
     --------
@@ -48,5 +48,5 @@ def load(name_or_path: str | os.PathLike[str], **kwargs: Any) -> Dataset:
     suffix = Path(name).suffix.lower()
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix](name, **kwargs)
-    known = ", ".join(map(repr, _BY_NAME))
-    raise ValueError(f"no data set {name!r}: known are {known}, and paths that end in .csv or .npz")
+    known, endings = ", ".join(map(repr, _BY_NAME)), " or ".join(_BY_SUFFIX)
+    raise ValueError(f"name_or_path: expected {known} or a path that ends in {endings}, got {name!r}")

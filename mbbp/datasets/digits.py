@@ -1,4 +1,4 @@
-"""The 8 x 8 digits, embedded: the data set that needs no file and no network."""
+"""The digits of 8 x 8 pixels, which are part of the package: no other file and no internet connection is needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mbbp.datasets.dataset import Dataset, checked_dtype
+from mbbp.datasets.dataset import Dataset
+from mbbp.validation import as_dtype
 
 DIGITS = tuple("0123456789")
 
@@ -15,8 +16,8 @@ DIGITS = tuple("0123456789")
 def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     """Load 1,797 handwritten digits of 8 x 8 pixels.
 
-    They are E. Alpaydin and C. Kaynak's *Optical Recognition of Handwritten Digits* (UCI, 1998), under
-    CC BY 4.0: see ``digits.LICENSE.txt`` beside this file. The split is fixed: every fifth image is for testing.
+    The data are *Optical Recognition of Handwritten Digits* by E. Alpaydin and C. Kaynak (UCI, 1998). The licence is
+    CC BY 4.0; see ``digits.LICENSE.txt`` beside this file. The split is fixed: every fifth image is a test example.
 
     Parameters
     ----------
@@ -26,12 +27,13 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     Returns
     -------
     Dataset
-        `x_train` (64, 1437) and `x_test` (64, 360), ink from 0 to 1; `y_train` and `y_test` the digits.
+        `x_train` (64, 1437) and `x_test` (64, 360) hold pixels from 0 (no ink) to 1; `y_train` and `y_test` hold the
+        digits.
 
     Raises
     ------
     ValueError
-        If `dtype` is neither.
+        If `dtype` is neither float32 nor float64.
 
     Examples
     --------
@@ -39,10 +41,10 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     >>> data.x_train.shape, data.y_train[:4].tolist()
     ((64, 1437), [1, 2, 3, 4])
     """
-    dtype = checked_dtype(dtype)
+    dtype = as_dtype(dtype)
     with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as archive:
         images, labels = archive["images"], archive["labels"].astype(np.int64)
-    # A pixel counts the ink in a 4 x 4 block of the original bitmap: 0 to 16.
+    # A pixel is the number of black points in a 4 x 4 block of the original bitmap: 0 to 16.
     rows = np.divide(images, 16, dtype=dtype)
     is_test = np.arange(len(rows)) % 5 == 0
     return Dataset(

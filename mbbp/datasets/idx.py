@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST: a magic number, the dimensions, then the bytes."""
+"""Read IDX, the file format of MNIST: a magic number, then the dimensions, then the data."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : path-like
-        The file, plain or gzip-compressed. Its first bytes tell which, not its name: browsers and mirrors
-        are known to uncompress a file and leave it its ``.gz``.
+        The file, plain or compressed by gzip. The first bytes decide which it is, not the name: some browsers and
+        mirrors uncompress a file but keep the ending ``.gz``.
 
     Returns
     -------
     ndarray of uint8
-        In the shape the file announces: (60000, 28, 28) for MNIST's training images.
+        An array of the shape that is in the file's header: (60000, 28, 28) for the training images of MNIST.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no IDX file of unsigned bytes, is shorter or longer than its header says, or is a gzip file
-        that does not uncompress.
+        If the file is not an IDX file of unsigned bytes, if its length is not what its header says, or if it is a
+        corrupt gzip file.
 
     Examples
     --------
@@ -55,31 +55,46 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def uncompressed(path: Path) -> bytes:
-    """Return the bytes of a file, plain or gzip-compressed."""
+    """Return the content of a file that is plain or compressed by gzip.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is a corrupt gzip file.
+    """
     content = path.read_bytes()
     if not content.startswith(_GZIP_MAGIC):
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: a corrupt gzip file: {error}") from error
+        raise ValueError(f"{path}: expected a valid gzip file, got a corrupt one; {error}") from error
 
 
 def decode_idx(content: bytes, path: Path) -> NDArray[np.uint8]:
-    """Return the array in `content` as a read-only view; `path` is for the error messages."""
+    """Return the array in `content` as a read-only view. Error messages name `path`.
+
+    Raises
+    ------
+    ValueError
+        If `content` is not IDX of unsigned bytes, or if its length is not what its header says.
+    """
     magic = content[:4]
     if len(magic) < 4 or magic[:3] != bytes([0, 0, _UNSIGNED_BYTE]) or magic[3] == 0:
         raise ValueError(
-            f"{path}: wrong magic number: got 0x{magic.hex()}, wanted 0x000008 and the number of dimensions"
+            f"{path}: expected the magic number 0x000008 and a number of dimensions, got 0x{magic.hex()}; "
+            "this is no IDX file of unsigned bytes"
         )
     n_dims = magic[3]
     start = 4 + 4 * n_dims
     if len(content) < start:
-        raise ValueError(f"{path}: truncated: got a header of {len(content)} bytes, wanted {start}")
+        raise ValueError(f"{path}: expected a header of {start} bytes, got {len(content)}; the file is truncated")
     shape: tuple[Any, ...] = struct.unpack(f">{n_dims}I", content[4:start])
-    got, wanted = len(content) - start, math.prod(shape)
-    if got != wanted:
-        fault = "truncated" if got < wanted else "trailing bytes"
+    got, expected = len(content) - start, math.prod(shape)
+    if got != expected:
+        fault = "the file is truncated" if got < expected else "the file has extra bytes at its end"
         dims = " x ".join(map(str, shape))
-        raise ValueError(f"{path}: {fault}: got {got} bytes of data, wanted {dims} = {wanted}")
+        raise ValueError(f"{path}: expected {dims} = {expected} bytes of data, got {got}; {fault}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

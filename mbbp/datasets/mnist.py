@@ -1,4 +1,4 @@
-"""MNIST: find its four files, or fetch them once, and check that they are what they should be."""
+"""Load MNIST: find its four files, or download them once, and check their content by its hash."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mbbp.datasets.dataset import Dataset, checked_dtype
+from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.digits import DIGITS
 from mbbp.datasets.idx import decode_idx, uncompressed
+from mbbp.validation import as_dtype
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 
-# Of the uncompressed bytes: mirrors compress the same files differently.
+# These are hashes of the uncompressed content, because mirrors compress the same file differently.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -29,37 +30,41 @@ SHA256 = {
 def load_mnist(
     folder: str | os.PathLike[str] | None = None, dtype: DTypeLike = "float32", download: bool = True
 ) -> Dataset:
-    """Load MNIST: 60,000 handwritten digits to train with and 10,000 to test, of 28 x 28 pixels.
+    """Load MNIST: 60,000 handwritten digits for training and 10,000 for testing, of 28 x 28 pixels.
 
-    The four IDX files, plain or ``.gz``, are looked for in one place: in `folder`, if given; else in the
-    folder that the environment variable ``MBBP_DATA`` names, or its subfolder ``mnist``; else in the cache
-    (``$XDG_CACHE_HOME/mbbp/mnist``, or the platform's own place for caches). Only into the cache is anything
-    downloaded, and standard error then says what, from where and to where.
+    The function looks for the four IDX files, plain or ``.gz``, in only one place:
 
-    The classic 50,000 + 10,000 is ``data, validation = load_mnist().split(10_000)``.
+    - in `folder`, if it is given;
+    - or else in the folder of the environment variable ``MBBP_DATA`` and in its subfolder ``mnist``, if that is set;
+    - or else in the cache: ``$XDG_CACHE_HOME/mbbp/mnist``, or the platform's usual folder for caches.
+
+    Files are downloaded only into the cache. For each, a line on standard error gives the address and the folder.
+
+    ``data, validation = load_mnist().split(10_000)`` gives the usual 50,000 training and 10,000 validation examples.
 
     Parameters
     ----------
     folder : path-like, optional
-        Where the files are.
+        The folder that holds the files.
     dtype : {"float32", "float64"}
         The type of the inputs.
     download : bool
-        Whether files that the cache lacks may be downloaded; this needs ``pip install mbbp[mnist]``.
+        Whether to download files that are missing in the cache. This needs ``pip install mbbp[mnist]``.
 
     Returns
     -------
     Dataset
-        `x_train` (784, 60000) and `x_test` (784, 10000), ink from 0 to 1; `y_train` and `y_test` the digits.
+        `x_train` (784, 60000) and `x_test` (784, 10000) hold pixels from 0 (no ink) to 1; `y_train` and `y_test` hold
+        the digits.
 
     Raises
     ------
     FileNotFoundError
-        If a file is missing and may not be downloaded.
+        If a file is missing and must not be downloaded.
     ValueError
-        If a file is not the one it should be, by its format or its SHA-256; if `dtype` is unknown.
+        If a file has the wrong format or the wrong SHA-256, or if `dtype` is neither float32 nor float64.
     ModuleNotFoundError
-        If a download is needed, and pooch is not installed.
+        If a download is needed and pooch is not installed.
     OSError
         If a download fails.
 
@@ -69,7 +74,7 @@ def load_mnist(
     >>> data.x_train.shape  # doctest: +SKIP
     (784, 60000)
     """
-    dtype = checked_dtype(dtype)
+    dtype = as_dtype(dtype)
     x_train, y_train, x_test, y_test = mnist_bytes(folder, download)
     return Dataset(
         name="mnist",
@@ -82,27 +87,27 @@ def load_mnist(
 
 
 def mnist_bytes(folder: str | os.PathLike[str] | None = None, download: bool = True) -> list[NDArray[np.uint8]]:
-    """Return what stands in the four files, found as `load_mnist` finds them.
+    """Return the content of the four files. `load_mnist` says where they are looked for.
 
     Returns
     -------
     x_train, y_train, x_test, y_test : ndarray of uint8
-        Of shapes (60000, 28, 28), (60000,), (10000, 28, 28), (10000,), ink from 0 to 255.
+        Of shapes (60000, 28, 28), (60000,), (10000, 28, 28) and (10000,). Pixels are from 0 (no ink) to 255.
 
     Raises
     ------
     FileNotFoundError, ValueError, ModuleNotFoundError, OSError
-        As `load_mnist` does.
+        In the same cases as `load_mnist`.
     """
     cache, hint = None, ""
     if folder is not None:
         folders = [Path(folder).expanduser()]
     elif environment := os.environ.get("MBBP_DATA"):
         root = Path(environment).expanduser()
-        folders, hint = [root, root / "mnist"], "; MBBP_DATA says to look there"
+        folders, hint = [root, root / "mnist"], "; the folder is given by MBBP_DATA"
     else:
         cache = _cache_folder()
-        folders, hint = [cache], "; download=True would fetch it"
+        folders, hint = [cache], "; download=True downloads it"
 
     parts = []
     for name in SHA256:
@@ -110,7 +115,7 @@ def mnist_bytes(folder: str | os.PathLike[str] | None = None, download: bool = T
         if path is None:
             if cache is None or not download:
                 places = " or ".join(map(str, folders))
-                raise FileNotFoundError(f"MNIST: neither {name} nor {name}.gz is in {places}{hint}")
+                raise FileNotFoundError(f"MNIST: expected {name} or {name}.gz in {places}, got neither{hint}")
             path = _download(name, cache)
         parts.append(_read_verified(path, name))
     return parts
@@ -127,10 +132,10 @@ def _find(name: str, folders: list[Path]) -> Path | None:
 
 def _read_verified(path: Path, name: str) -> NDArray[np.uint8]:
     content = uncompressed(path)
-    array = decode_idx(content, path)  # first: what it finds wrong says more than a hash does
+    array = decode_idx(content, path)  # before the hash, because its error messages say more about what is wrong
     got = hashlib.sha256(content).hexdigest()
     if got != SHA256[name]:
-        raise ValueError(f"{path}: wrong SHA-256 (uncompressed): got {got}, wanted {SHA256[name]}")
+        raise ValueError(f"{path}: expected uncompressed content with SHA-256 {SHA256[name]}, got {got}")
     return array
 
 
@@ -152,20 +157,22 @@ def _download(name: str, cache: Path) -> Path:
         import pooch
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"MNIST's {file} is not in {cache}, and to download it pooch is needed: pip install mbbp[mnist]"
+            f"download: needs pooch, because {file} is not in {cache}; pip install 'mbbp[mnist]'"
         ) from error
     print(f"mbbp: downloading {file} from {URL} to {cache}", file=sys.stderr)
     cache.mkdir(parents=True, exist_ok=True)
-    # The cache never holds a file that is incomplete or wrong, whoever else is writing to it.
+    # The file is moved into the cache only when it is complete and checked: another process may read the cache now.
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         fresh = Path(scratch, file)
         try:
-            # Not as a stream: on an error status pooch would leave the connection open.
+            # With stream=True, pooch would leave the connection open after an error status.
             pooch.HTTPDownloader(stream=False)(URL + file, str(fresh), None)
         except OSError as error:
-            raise OSError(f"cannot download {URL + file}: {error}") from error
+            raise OSError(f"{URL + file}: expected to download a file, got an error; {error}") from error
         try:
             _read_verified(fresh, name)
         except ValueError as error:
-            raise ValueError(f"what {URL} sent is not MNIST, and was discarded: {error}") from error
+            raise ValueError(
+                f"{URL + file}: expected a file of MNIST, got another one, now deleted; {error}"
+            ) from error
         return fresh.replace(cache / file)

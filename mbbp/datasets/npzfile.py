@@ -1,4 +1,4 @@
-"""A user's own arrays, from an .npz file."""
+"""Load a data set from the arrays of an .npz file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mbbp.datasets.dataset import Array, Dataset, checked_dtype
+from mbbp.datasets.dataset import Array, Dataset
 from mbbp.datasets.prepare import (
     LabelError,
     Rng,
@@ -22,6 +22,7 @@ from mbbp.datasets.prepare import (
     number_classes,
     split_rows,
 )
+from mbbp.validation import as_dtype
 
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")
 
@@ -36,44 +37,46 @@ def load_npz(
     regression: bool = False,
     standardize: bool = False,
 ) -> Dataset:
-    """Load a data set from an ``.npz`` file, in which a row is a sample.
+    """Load a data set from an ``.npz`` file in which each row of an array is a sample.
 
-    The file has either an array ``X`` (samples, features) and the array of labels that `label` names, which
-    are shuffled and split here; or, as Keras has them, ``x_train``, ``y_train``, ``x_test`` and ``y_test``,
-    which stay as they are split, in their order. Images are flattened: (n, 28, 28) becomes (784, n). Features
-    are not rescaled unless `standardize` says so.
+    There are two layouts. In the first, the file has an array ``X`` (samples, features) and an array of labels, whose
+    name is `label`. These samples are shuffled and split into training and test examples. In the second, which Keras
+    uses, the file has ``x_train``, ``y_train``, ``x_test`` and ``y_test``. These keep their split and their order.
+
+    Images are flattened: (n, 28, 28) becomes (784, n). Features are rescaled only with ``standardize=True``.
 
     Parameters
     ----------
     path : path-like
-        The file; it is only read. Arrays of Python objects (pickles) are refused.
+        The file. It is not changed. Arrays of Python objects (pickles) are refused.
     label : str
-        The name of the array of labels that goes with ``X``.
+        The name of the array that holds the labels for ``X``.
     test_fraction : float
-        How much of ``X`` to hold out, in [0, 1); at least one sample, unless it is 0: then `x_test` and
-        `y_test` are None.
+        The fraction of ``X`` that becomes test examples, in [0, 1). If it is 0, `x_test` and `y_test` are None. If not,
+        there is at least one test example and one training example.
     rng : int, Generator or None
-        The seed of the shuffle.
+        The seed or the generator for the shuffle.
     dtype : {"float32", "float64"}
         The type of the inputs.
     regression : bool
-        True for real targets, (1, n); otherwise labels are whole numbers or text, and become 0..K-1 in their
-        sorted order.
+        If True, the labels are real numbers and become targets of shape (1, n). If False, they are whole numbers or
+        text, and become 0..K-1 in sorted order.
     standardize : bool
-        Give each feature mean 0 and variance 1 by the training part's statistics; constant ones become 0.
+        If True, each feature is shifted and scaled to mean 0 and variance 1 over the training examples. A constant
+        feature becomes 0.
 
     Returns
     -------
     Dataset
-        Examples in columns, named after the file.
+        One example per column. Its name is that of the file, without the ending.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file or an array in it is not as described, a number is not finite, or an argument is out of
-        range.
+        If the file is not a valid .npz file, if it has neither layout, if a shape or a dtype does not fit, if a number
+        is NaN or inf, or if an argument is out of range.
 
     Examples
     --------
@@ -86,7 +89,7 @@ def load_npz(
     >>> folder.cleanup()
     """
     path = Path(path)
-    checked = checked_dtype(dtype)
+    checked = as_dtype(dtype)
     check_fraction(test_fraction)
     arrays = _read(path, ("X", label))
     if "X" in arrays:
@@ -99,80 +102,83 @@ def load_npz(
         x_train, x_test = (columns(part, checked) for part in rows)
         if len(x_train) != len(x_test):
             raise ValueError(
-                f"{path}: 'x_train' has {len(x_train)} features and 'x_test' {len(x_test)}: wanted as many"
+                f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
             )
         data = Dataset(path.stem, x_train, y_train, x_test, y_test, classes)
     return inplace_standardize(data) if standardize else data
 
 
 def _read(path: Path, pair: tuple[str, str]) -> dict[str, Array]:
-    """Return the arrays of the first layout, the pair or the ready split, that is complete in the file."""
+    """Return the arrays of the first layout that is complete in the file: `pair`, or the four arrays of a split."""
     with path.open("rb") as file:
-        # NumPy would take a single .npy for an answer, and offer to unpickle anything else.
+        # np.load would also accept a single .npy file. For any other file, its error message would suggest pickle.
         if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path}: not an .npz file (a zip archive of arrays)")
+            raise ValueError(f"{path}: expected an .npz file (a zip archive of arrays), got another format")
         file.seek(0)
         try:
             with np.load(file, allow_pickle=False) as archive:
                 for names in (pair, _SPLIT):
                     if all(name in archive for name in names):
                         return {name: _member(path, archive, name) for name in names}
-                there = ", ".join(archive.files) or "nothing"
+                found = ", ".join(archive.files) or "no array"
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            raise ValueError(f"{path}: a corrupt .npz file: {error}") from error
-    raise ValueError(f"{path}: holds {there}; wanted {' and '.join(pair)}, or {', '.join(_SPLIT)}")
+            raise ValueError(f"{path}: expected a valid .npz file, got a corrupt one; {error}") from error
+    raise ValueError(f"{path}: expected arrays {' and '.join(pair)}, or {', '.join(_SPLIT)}, got {found}")
 
 
 def _member(path: Path, archive: Mapping[str, Any], name: str) -> Array:
     try:
         member = archive[name]
     except ValueError as error:
-        raise ValueError(f"{path}: array {name!r} cannot be read: {error}") from error
+        raise ValueError(f"{path}, {name!r}: expected an array that can be read, got an error; {error}") from error
     if not isinstance(member, np.ndarray):
-        raise ValueError(f"{path}: {name!r} is not an array in NumPy's .npy format")
+        raise ValueError(f"{path}, {name!r}: expected an array in NumPy's .npy format, got other data")
     return member
 
 
 def _part(
     path: Path, arrays: dict[str, Array], xs: list[str], ys: list[str], dtype: np.dtype[Any], regression: bool
 ) -> tuple[list[Array], list[Array], tuple[str, ...] | None]:
-    """Check and convert the arrays; parts that go together share one numbering of their classes."""
+    """Check and convert the arrays. All arrays of labels in `ys` share the same numbering of the classes."""
     rows = [_rows(path, x, arrays[x], dtype) for x in xs]
     flat = [_one_per_sample(path, y, arrays[y], x, len(part)) for x, y, part in zip(xs, ys, rows, strict=True)]
     if regression:
         return rows, [_numbers(path, y, t, dtype)[np.newaxis] for y, t in zip(ys, flat, strict=True)], None
     for y, labels in zip(ys, flat, strict=True):
         if labels.dtype.kind not in "biufU":
-            raise ValueError(f"{path}: {y!r} is {labels.dtype}: wanted whole numbers or text")
+            raise ValueError(f"{path}, {y!r}: expected whole numbers or text, got {labels.dtype}")
+    both = " and ".join(map(repr, ys))
     if len({labels.dtype.kind == "U" for labels in flat}) > 1:
-        raise ValueError(f"{path}: one of {' and '.join(map(repr, ys))} is text and the other numbers")
+        raise ValueError(f"{path}, {both}: expected only numbers or only text, got an array of each kind")
     distinct, index = np.unique(np.concatenate(flat), return_inverse=True)
     try:
         classes, numbers = number_classes(distinct.tolist())
     except LabelError as error:
-        raise ValueError(f"{path}: {' and '.join(map(repr, ys))}: {error}") from error
+        raise ValueError(f"{path}, {both}: {error}") from error
     return rows, np.split(numbers[index], np.cumsum([len(labels) for labels in flat])[:-1]), classes
 
 
 def _rows(path: Path, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     if array.ndim == 0 or array.size == 0:
-        raise ValueError(f"{path}: {name!r} has shape {array.shape}: wanted samples x features, one at least of each")
+        raise ValueError(
+            f"{path}, {name!r}: expected a shape (samples, features) with at least one of each, got {array.shape}"
+        )
     return _numbers(path, name, array, dtype).reshape(len(array), -1)
 
 
 def _one_per_sample(path: Path, name: str, array: Array, x: str, n: int) -> Array:
     if array.shape not in {(n,), (n, 1)}:
-        raise ValueError(f"{path}: {name!r} has shape {array.shape}: wanted ({n},), as {x!r} has {n} samples")
+        raise ValueError(f"{path}, {name!r}: expected shape ({n},), got {array.shape}; {x!r} has {n} samples")
     return array.reshape(n)
 
 
 def _numbers(path: Path, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{path}: {name!r} is {array.dtype}: wanted real numbers")
-    with np.errstate(over="ignore"):  # what overflows is told below, with its place
+        raise ValueError(f"{path}, {name!r}: expected real numbers, got {array.dtype}")
+    with np.errstate(over="ignore"):  # the error below is better than NumPy's warning: it gives the place
         converted = array.astype(dtype)
     finite = np.isfinite(converted)
     if not finite.all():
         place = tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), array.shape))
-        raise ValueError(f"{path}: {name}{list(place)} is {array[place]}: wanted numbers finite in {dtype}")
+        raise ValueError(f"{path}, {name}{list(place)}: expected a finite number in {dtype}, got {array[place]}")
     return converted

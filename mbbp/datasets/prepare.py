@@ -1,4 +1,4 @@
-"""From the rows of a user's table to a `Dataset`: number the classes, shuffle, split, standardize."""
+"""Make a `Dataset` from the rows of a table: number the classes, shuffle, split, standardize."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Rng = int | np.random.Generator | None
 
 
 class LabelError(ValueError):
-    """A label that is no class; `label` is the value as it was given."""
+    """A label that is no class. The attribute `label` holds its value."""
 
     def __init__(self, label: object) -> None:
         super().__init__(
-            f"label {label!r} is not a whole number: classes are whole numbers or text; "
-            "real targets need regression=True"
+            f"expected a whole number or text as a label, got {label!r}; for real targets use regression=True"
         )
         self.label = label
 
 
 def parse_number(text: str) -> int | float | None:
-    """Return the number that `text` spells, or None.
+    """Return the number that `text` stands for, or None if it is not a number.
 
-    What Python would read but NumPy does not, ``1_000`` and digits of other scripts, is text here too.
+    Python reads ``1_000`` and digits of other scripts as numbers, but NumPy does not. For this function they are no
+    numbers either.
     """
     text = text.strip()
     if "_" in text or not text.isascii():
@@ -41,24 +41,26 @@ def parse_number(text: str) -> int | float | None:
 
 
 def number_classes(distinct: Sequence[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Give each of the distinct labels its number, 0..K-1.
+    """Sort the classes, number them 0..K-1, and return the number of each label.
 
     Parameters
     ----------
     distinct : sequence of int, float, bool or str
-        If all are numbers, or spell one, they must be whole and are sorted as numbers; otherwise as text.
+        The labels, each once. If all are numbers, or text that stands for a number, they must be whole, and they are
+        sorted as numbers. If not, they are sorted as text.
 
     Returns
     -------
     classes : tuple of str
-        The K names, sorted.
+        The names of the K classes, sorted.
     numbers : ndarray of int64, shape (len(distinct),)
-        The number of each label. It repeats where two spell the same one, as ``1`` and ``1.0`` do.
+        The number of each label. Two labels have the same number if they stand for the same class, as ``1`` and ``1.0``
+        do.
 
     Raises
     ------
     LabelError
-        For a number that is not whole.
+        If all labels are numbers and one is not whole.
 
     Examples
     --------
@@ -80,13 +82,19 @@ def number_classes(distinct: Sequence[Any]) -> tuple[tuple[str, ...], NDArray[np
 
 
 def check_fraction(test_fraction: float) -> None:
-    """Raise a ValueError unless `test_fraction` is in [0, 1): before a long file is read, not after."""
+    """Check that `test_fraction` is in [0, 1). Loaders call this before they read a file, which can take long.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
     if not 0 <= test_fraction < 1:
-        raise ValueError(f"test_fraction must be in [0, 1), got {test_fraction!r}")
+        raise ValueError(f"test_fraction: expected a number in [0, 1), got {test_fraction!r}")
 
 
 def columns(rows: Array, dtype: np.dtype[Any]) -> Array:
-    """Return rows (n, n_in) as columns (n_in, n), each contiguous in memory."""
+    """Return rows (n, n_in) as columns (n_in, n). Each column is contiguous in memory."""
     return np.ascontiguousarray(rows, dtype).T
 
 
@@ -99,39 +107,42 @@ def split_rows(
     test_fraction: float,
     rng: Rng,
 ) -> Dataset:
-    """Shuffle the samples and hold some out for testing.
+    """Shuffle the samples and split them into training and test examples.
 
     Parameters
     ----------
     name : str
-        The data set's.
+        The name of the data set.
     rows : ndarray, shape (n, n_in)
-        One sample per row, already of the final dtype.
+        One sample per row, in the final dtype.
     targets : ndarray, shape (n,) or (1, n)
         Labels or real targets.
     classes : tuple of str or None
-        The names of the labels.
+        The names of the classes; None for real targets.
     test_fraction : float
-        Checked to be in [0, 1). Unless it is 0, both parts get at least one sample.
+        A number in [0, 1), which is not checked again. If it is not 0, both parts get at least one sample.
     rng : int, Generator or None
-        What shuffles: the same seed, the same split.
+        The seed or the generator for the shuffle. The same seed gives the same split.
 
     Returns
     -------
     Dataset
-        Copies, in columns.
+        One example per column. It shares no memory with `rows` and `targets`.
 
     Raises
     ------
     ValueError
-        If there are too few samples to split.
+        If `test_fraction` is not 0 and there are fewer than two samples.
     """
     n = len(rows)
     order = np.random.default_rng(rng).permutation(n)
     if test_fraction == 0:
         return Dataset(name, columns(rows[order], rows.dtype), targets[..., order], None, None, classes)
     if n < 2:
-        raise ValueError(f"test_fraction={test_fraction} needs two samples or more to split, got {n}")
+        raise ValueError(
+            f"test_fraction: expected two or more samples to split by {test_fraction}, got {n}; "
+            "test_fraction=0 keeps all of them for training"
+        )
     n_test = min(max(round(test_fraction * n), 1), n - 1)
     test, train = order[:n_test], order[n_test:]
     return Dataset(
@@ -145,13 +156,14 @@ def split_rows(
 
 
 def inplace_standardize(data: Dataset) -> Dataset:
-    """Give each feature mean 0 and variance 1, by the training examples alone, and return `data`.
+    """Shift and scale each feature to mean 0 and variance 1 over the training examples, and return `data`.
 
-    A feature that is constant in training becomes 0 there; in the test examples it is its difference from
-    that constant. Overwrites `data.x_train` and `data.x_test`.
+    Overwrites `data.x_train` and `data.x_test`. The test examples are shifted and scaled by the same numbers. A feature
+    that is constant in the training examples becomes 0 there; in the test examples only the constant is subtracted.
     """
     X = data.x_train
-    # In float64, and a constant's mean is itself: a rounding error must not be blown up to a variance of 1.
+    # The mean is taken in float64, and the mean of a constant feature is set to that constant. Else a rounding error
+    # would be left, and the division by the standard deviation would make it as large as a real feature.
     mean = X.mean(axis=1, dtype=np.float64, keepdims=True)
     constant = X.min(axis=1, keepdims=True) == X.max(axis=1, keepdims=True)
     np.copyto(mean, X[:, :1], where=constant)

@@ -1,46 +1,104 @@
-"""The compiled costs: their values, and the output error delta^L."""
+"""The costs: for each one kernel that sums C_x over examples, and one for the output error.
+
+Both take the output layer's block of the mini-batch and its targets. Sums are taken in float64 whatever the dtype.
+
+To add a cost, write its two kernels here and add an entry to `BUILT_IN`. Write its NumPy twins `name` and
+`name_gradient` in `mbbp.reference`, and `name_error` if its output error is fused. All the rest, the tests included,
+reads this table.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mbbp.kernels.codes import CROSS_ENTROPY, LOG_LIKELIHOOD, OWN, QUADRATIC
-from mbbp.kernels.exponential import exp
-from mbbp.kernels.jit import compiled, compiled_fast, inlined
-from mbbp.kernels.pointers import call_binary
-from mbbp.kernels.views import flat, part
+from mbbp.kernels.exponential import exp_nonpositive
+from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, Real, kernel, record
+from mbbp.kernels.lowlevel.scalars import compiled_scalar
+from mbbp.kernels.lowlevel.views import matrix, part
 
 SMALLEST = 1e-30  # outputs under it have lost digits, in float32
 
-# The sums are taken in float64 whatever the dtype.
+
+@record(returns=Real)
+class Outputs(NamedTuple):
+    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix, an example a column."""
+
+    z: Numbers
+    a: Numbers
+    y: Numbers
+    delta: Numbers
+    n: Int
+    m: Int
+
+
+class CostKernels(NamedTuple):
+    """The two kernels of a cost, and what is told of it.
+
+    Attributes
+    ----------
+    total : Kernel
+        Returns the sum of C_x over the examples.
+    output_error : Kernel
+        Sets delta to grad_a C, or to the whole output error where it is fused; returns 0.
+    is_fused : bool
+        Whether sigma' is in the output error already, because the cost cancels it by hand and no digits are lost.
+    formula : str
+        C_x.
+    required_activation : str or None
+        The only output activation that the cost is defined for.
+    reason : str
+        Why.
+    """
+
+    total: Kernel
+    output_error: Kernel
+    is_fused: bool
+    formula: str = ""
+    required_activation: str | None = None
+    reason: str = ""
 
 
 @inlined
-def _sum_of_squares(a, y):
+def _vectors(outputs):
+    """Return z, a, y and delta, the numbers of all examples one after the other."""
+    size = outputs.n * outputs.m
+    z, a = part(outputs.z, ZERO, size), part(outputs.a, ZERO, size)
+    return z, a, part(outputs.y, ZERO, size), part(outputs.delta, ZERO, size)
+
+
+@kernel(Outputs, fastmath=FAST)
+def _quadratic(at):
+    """Sum over 1/2 (a_j - y_j)^2."""
+    _, a, y, _ = _vectors(at[0])
     total = 0.0
     for i in range(a.size):
         difference = np.float64(a[i] - y[i])  # to Numba, float() leaves a float32 what it is
         total += difference * difference
-    return total
+    return 0.5 * total
 
 
-@inlined
-def _cross_entropy(z, y):
+@kernel(Outputs, fastmath=FAST)
+def _cross_entropy(at):
     """Sum over ln(1 + exp(z_j)) - y_j z_j, with one logarithm for the product of many 1 + exp(-|z_j|)."""
+    z, _, y, _ = _vectors(at[0])
     total, product = 0.0, 1.0
     for start in range(0, z.size, 512):  # each factor is 1 to 2, so this is far from overflow
-        z_part, y_part = z[start : start + 512], y[start : start + 512]
-        for j in range(z_part.size):
+        n = min(512, z.size - start)
+        z_part, y_part = part(z, start, n), part(y, start, n)
+        for j in range(n):
             total += max(z_part[j], 0) - y_part[j] * z_part[j]
-            product *= 1.0 + np.float64(exp(-abs(z_part[j])))
+            product *= 1.0 + np.float64(exp_nonpositive(-abs(z_part[j])))
         total += math.log(product)
         product = 1.0
     return total
 
 
 @inlined
-def _from_inputs(z, start, n, j):
-    """-ln a_j of a softmax column whose a_j is too small for its logarithm, from the weighted inputs."""
+def _from_weighted_inputs(z, start, n, j):
+    """Return -ln a_j of a softmax column whose a_j is too small for its logarithm."""
     largest = z[start]
     for k in range(1, n):
         largest = max(largest, z[start + k])
@@ -50,9 +108,12 @@ def _from_inputs(z, start, n, j):
     return largest - z[start + j] + math.log(whole)
 
 
-@inlined
-def _log_likelihood(z, a, y, n):
-    """Minus the sum over y_j ln a_j for columns of n, with one logarithm for the product of several a_j."""
+@kernel(Outputs, fastmath=FAST)
+def _log_likelihood(at):
+    """Minus the sum over y_j ln a_j, with one logarithm for the product of several a_j."""
+    outputs = at[0]
+    z, a, y, _ = _vectors(outputs)
+    n = outputs.n
     total, product = 0.0, 1.0
     for start in range(0, z.size, n):
         for j in range(n):
@@ -61,7 +122,7 @@ def _log_likelihood(z, a, y, n):
                 total += target * output  # nothing, or NaN
                 continue
             if output <= SMALLEST:
-                total += target * _from_inputs(z, start, n, j)
+                total += target * _from_weighted_inputs(z, start, n, j)
             elif target == 1:
                 product *= np.float64(output)
                 if product < SMALLEST:  # then one more factor is far from underflow
@@ -72,60 +133,67 @@ def _log_likelihood(z, a, y, n):
     return total - math.log(product)
 
 
-@inlined
-def _own_cost(rule, a, y):
-    total = 0.0
-    for j in range(a.size):
-        total += call_binary(rule[1], a[j], y[j])
-    return total
-
-
-@inlined
-def _cost_of(rule, z, a, y, n):
-    if rule[0] == QUADRATIC:
-        cost = 0.5 * _sum_of_squares(a, y)
-    elif rule[0] == CROSS_ENTROPY:
-        cost = _cross_entropy(z, y)
-    elif rule[0] == LOG_LIKELIHOOD:
-        cost = _log_likelihood(z, a, y, n)
-    else:
-        cost = _own_cost(rule, a, y)
-    return cost
-
-
-@compiled_fast
-def summed_cost(rule, Z, A, Y, factors):
-    """Return the sum of the examples' costs C_x, each times its factor; with no factors, each counts alike."""
-    n, m = A.shape
-    z, a, y = flat(Z), flat(A), flat(Y)
-    length = n if factors.size else n * m  # of all columns in one go where they count alike
-    total = 0.0
-    for start in range(0, n * m, length):
-        cost = _cost_of(rule, part(z, start, length), part(a, start, length), part(y, start, length), n)
-        total += cost * factors[start // n] if factors.size else cost
-    return total
-
-
-@compiled
-def output_delta(rule, A, Y, D):
-    """Set D = grad_a C, and return whether D * sigma'(Z) is left to be done (BP1).
-
-    Where the cost cancels sigma', D is the whole error, by hand, so that nothing is lost.
-    """
-    n, m = A.shape
-    a, y, d = flat(A), flat(Y), flat(D)
-    if rule[0] == OWN:
-        for i in range(d.size):
-            d[i] = call_binary(rule[2], a[i], y[i])
-        return True
-    if rule[0] == LOG_LIKELIHOOD:
-        for i in range(m):
-            total = A.dtype.type(0)
-            for j in range(n):
-                total += Y[j, i]
-            for j in range(n):
-                D[j, i] = A[j, i] * total - Y[j, i]
-        return False
+@kernel(Outputs)
+def _difference(at):
+    """D = a - y: the gradient of the quadratic cost, and the whole error of the cross-entropy."""
+    _, a, y, d = _vectors(at[0])
     for i in range(d.size):
         d[i] = a[i] - y[i]
-    return rule[0] == QUADRATIC
+    return 0.0
+
+
+@kernel(Outputs)
+def _log_likelihood_error(at):
+    """D = a sum_j y_j - y: the whole error of the log-likelihood, for softmax."""
+    outputs = at[0]
+    n, m = outputs.n, outputs.m
+    A, Y, D = matrix(outputs.a, ZERO, n, m), matrix(outputs.y, ZERO, n, m), matrix(outputs.delta, ZERO, n, m)
+    for i in range(m):
+        total = A.dtype.type(0)
+        for j in range(n):
+            total += Y[j, i]
+        for j in range(n):
+            D[j, i] = A[j, i] * total - Y[j, i]
+    return 0.0
+
+
+BUILT_IN = {
+    "quadratic": CostKernels(_quadratic, _difference, is_fused=False, formula="1/2 sum_j (a_j - y_j)^2"),
+    "cross_entropy": CostKernels(
+        _cross_entropy,
+        _difference,
+        is_fused=True,
+        formula="-sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)]",
+        required_activation="sigmoid",
+        reason="its logarithms need outputs between 0 and 1, and its delta a - y holds where sigma' = a (1 - a)",
+    ),
+    "log_likelihood": CostKernels(
+        _log_likelihood,
+        _log_likelihood_error,
+        is_fused=True,
+        formula="-sum_j y_j ln a_j",
+        required_activation="softmax",
+        reason="it reads the outputs as the probabilities of classes, which must add up to 1",
+    ),
+}
+
+
+def custom(function: Callable[[float, float], float], gradient: Callable[[float, float], float]) -> CostKernels:
+    """Return the kernels of a user's own cost, made of scalar functions c(a, y) and dc/da."""
+    value, slope = compiled_scalar(function), compiled_scalar(gradient)
+
+    def total(at: Any) -> Any:
+        _, a, y, _ = _vectors(at[0])
+        total = 0.0
+        for i in range(a.size):
+            total += np.float64(value(a[i], y[i]))
+        return total
+
+    def output_error(at: Any) -> Any:
+        _, a, y, d = _vectors(at[0])
+        for i in range(d.size):
+            d[i] = slope(a[i], y[i])
+        return 0.0
+
+    compiled_total, compiled_error = (Kernel(f, Outputs, FAST, is_cached=False) for f in (total, output_error))
+    return CostKernels(compiled_total, compiled_error, is_fused=False)

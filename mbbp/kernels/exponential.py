@@ -1,7 +1,7 @@
 """The exponential function, as arithmetic that runs in vector lanes.
 
 The C library's exp is a call for every number. What stands here is a handful of multiply-adds without a branch, which
-LLVM turns into vector instructions wherever a loop applies it. For x <= 0, which is all that the activations need:
+LLVM turns into vector instructions wherever a loop applies it:
 
     exp(x) = 2^n exp(r),   n = round(x / ln 2),   |r| <= ln(2)/2
 
@@ -10,41 +10,19 @@ float32 (r^8/8! < 6e-9), degree 13 in float64 (r^14/14! < 5e-18). ln 2 is taken 
 the last bit (Cody and Waite 1980). Keeping exp(r) - 1 and 2^n apart gives exp(x) - 1 without cancellation too.
 """
 
-import math
-
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from mbbp.kernels.jit import DISABLED, compiled_contracting
+from mbbp.kernels.lowlevel.bits import power_of_two
+from mbbp.kernels.lowlevel.compiling import compiled_contracting
 
 LOG2_E = 1.4426950408889634
 LEAST_SINGLE, LEAST_DOUBLE = -87.0, -708.0  # below it exp is under the least normal number, and taken as 0
+LARGEST_SINGLE, LARGEST_DOUBLE = 88.37, 709.43  # above it 2^n is over the largest number, and exp taken as inf
 # ln 2 in two parts, the first so short that n times it is exact
 HIGH_SINGLE, LOW_SINGLE = 0.693359375, -2.1219444005469057e-4
 HIGH_DOUBLE, LOW_DOUBLE = 0.6931471803691238, 1.9082149292705877e-10
-
-
-def _power_of_two_twin(n):
-    return type(n)(math.ldexp(1.0, 0 if n != n else int(n)))
-
-
-if DISABLED:
-    power_of_two = _power_of_two_twin
-else:
-
-    @intrinsic
-    def power_of_two(typing_context, n):
-        """Return 2^n for a whole number n in the range of normal exponents, by writing its exponent bits."""
-        bits, bias, mantissa = (32, 127, 23) if n == types.float32 else (64, 1023, 52)
-
-        def codegen(context, builder, signature, arguments):
-            whole = ir.IntType(bits)
-            biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, bias))
-            return builder.bitcast(builder.shl(biased, ir.Constant(whole, mantissa)), context.get_value_type(n))
-
-        return n(n), codegen
 
 
 @compiled_contracting
@@ -79,7 +57,7 @@ def _exp_parts_double(x):
 
 
 def exp_parts(x):
-    """Return 2^n and exp(r) - 1 for a number x <= 0, both in its own type.
+    """Return 2^n and exp(r) - 1 for a number x in the range of exponents, both in its own type.
 
     So exp(x) = 2^n + 2^n (exp(r) - 1), where x is not below the least exponent; there they are those of that exponent.
     """
@@ -92,22 +70,45 @@ def _compiled_exp_parts(x):
     return lambda x: parts(x)
 
 
-def least_exponent(x):
-    """Return the x below which exp(x) is taken as 0, in the type of x."""
-    return np.float32(LEAST_SINGLE) if isinstance(x, np.float32) else LEAST_DOUBLE
+def exponent_range(x):
+    """Return the x below which exp(x) is taken as 0, and the one above which it is taken as inf, in the type of x."""
+    if isinstance(x, np.float32):
+        return np.float32(LEAST_SINGLE), np.float32(LARGEST_SINGLE)
+    return LEAST_DOUBLE, LARGEST_DOUBLE
 
 
-@overload(least_exponent)
-def _compiled_least_exponent(x):
+@overload(exponent_range)
+def _compiled_exponent_range(x):
     if x == types.float32:
-        return lambda x: np.float32(LEAST_SINGLE)
-    return lambda x: LEAST_DOUBLE
+        return lambda x: (np.float32(LEAST_SINGLE), np.float32(LARGEST_SINGLE))
+    return lambda x: (LEAST_DOUBLE, LARGEST_DOUBLE)
+
+
+@compiled_contracting
+def exp_nonpositive(x):
+    """Return exp(x) for a number x <= 0; NaN stays NaN."""
+    scale, rest = exp_parts(x)
+    value = scale + scale * rest
+    value = value if x >= exponent_range(x)[0] else scale - scale
+    return value if x == x else x
 
 
 @compiled_contracting
 def exp(x):
-    """Return exp(x) for a number x <= 0; NaN stays NaN."""
-    scale, rest = exp_parts(x)
+    """Return exp(x) for any number x; NaN stays NaN."""
+    least, largest = exponent_range(x)
+    scale, rest = exp_parts(min(x, largest))
     value = scale + scale * rest
-    value = value if x >= least_exponent(x) else scale - scale
+    value = value if x >= least else scale - scale
+    value = value if x <= largest else type(x)(np.inf)
     return value if x == x else x
+
+
+@compiled_contracting
+def tanh(x):
+    """Return the hyperbolic tangent of any number x; NaN stays NaN."""
+    one, two = type(x)(1), type(x)(2)
+    scale, rest = exp_parts(-two * abs(x))
+    less = scale * rest + (scale - one)  # exp(-2|x|) - 1: no digits are lost where x is small
+    value = abs(less) / (less + two)
+    return (value if x >= 0 else -value) if x == x else x

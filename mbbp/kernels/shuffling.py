@@ -1,6 +1,6 @@
 """The exchanges of Fisher and Yates's shuffle, as Python's `random.shuffle` makes them."""
 
-from mbbp.kernels.jit import compiled
+from mbbp.kernels.lowlevel.compiling import compiled
 
 
 @compiled

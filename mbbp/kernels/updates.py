@@ -1,137 +1,217 @@
-"""How a gradient changes the parameters: one pass over the flat vectors, with the optimizer's state beside them."""
+"""How a step changes the parameters.
+
+The backward pass leaves target = beta target + alpha gradient in a vector that the optimizer names: a vector for the
+gradient, the velocities, or the parameters themselves. Then, if the optimizer has a kernel for it, that kernel updates
+the parameters from the target. All this is data, in a `Step`.
+"""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mbbp.kernels.codes import ADAM, MOMENTUM, NESTEROV, SGD, ZERO
-from mbbp.kernels.jit import compiled_fast, inlined
-from mbbp.kernels.views import part
-
-Array = NDArray[Any]
+from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.records import Address, Int, Integers, Kernel, Numbers, Real, Reals, call, kernel, record
+from mbbp.kernels.lowlevel.scalars import compiled_scalar, numbers_of, reals_of
+from mbbp.kernels.lowlevel.views import part, rest
 
 
-class Optimizer(NamedTuple):
-    """An optimizer as the kernels see it."""
+@record
+class Step(NamedTuple):
+    """A step of training, as an optimizer asks for it."""
 
-    code: int  # one of mbbp.kernels.codes
-    first: float  # momentum, or Adam's beta_1
-    second: float  # Adam's beta_2
-    epsilon: float  # Adam's epsilon
-    learning_rate: float
-    l2: float  # lambda / n: added to the gradient of the weights, times the weights
-    weight_decay: float  # decoupled: the share of each weight taken off per unit of learning rate
-    clip_norm: float  # the largest norm of a gradient, or inf
-    state: Array  # (k, n_parameters): velocities, or Adam's two moments
-    steps: Array  # int64 (1,): how many steps were taken
+    target: Numbers  # what the backward pass writes to
+    beta: Real  # of the weights' share of the target ...
+    beta_of_biases: Real  # ... and of the biases'
+    alpha: Real  # of the mean gradient
+    update: Address  # of a kernel that takes a Segment, or 0: then the target is the parameters
+    state: Numbers  # (n_states, n_parameters): velocities, moments
+    settings: Reals  # the optimizer's own numbers
+    steps: Integers  # (1,): how many steps were taken
+    learning_rate: Real
+    l2: Real  # lambda / n: added to the gradient of the weights, times the weights
+    weight_decay: Real  # decoupled: the share of each weight that is taken off, per unit of learning rate
+    clip_norm: Real  # the largest norm of a gradient, or inf
+    measures_norm: Int  # whether the norm of the gradient is needed
 
 
-@compiled_fast
-def norm(gradient):
-    """Return the Euclidean length of a vector, summed in float64."""
+@record
+class Segment(NamedTuple):
+    """Some neighbouring parameters with all that their update needs."""
+
+    theta: Numbers
+    target: Numbers
+    state: Numbers  # of the first of them
+    stride: Int  # from one state of a parameter to its next one
+    n: Int
+    settings: Reals
+    learning_rate: Real
+    step: Int  # its number, from 1
+    l2: Real
+    retained: Real  # the share of theta that decay leaves
+
+
+@kernel(Segment, fastmath=FAST)
+def sgd(at):
+    """Theta = theta - eta grad."""
+    s = at[0]
+    theta, gradient = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
+    number = theta.dtype.type
+    rate, l2, retained = number(s.learning_rate), number(s.l2), number(s.retained)
+    for i in range(theta.size):
+        theta[i] = retained * theta[i] - rate * (gradient[i] + l2 * theta[i])
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def momentum(at):
+    """V = mu v - eta grad; theta = theta + v."""
+    s = at[0]
+    theta, gradient, velocity = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n), part(s.state, ZERO, s.n)
+    number = theta.dtype.type
+    rate, l2, retained, mu = number(s.learning_rate), number(s.l2), number(s.retained), number(s.settings[0])
+    for i in range(theta.size):
+        velocity[i] = mu * velocity[i] - rate * (gradient[i] + l2 * theta[i])
+        theta[i] = retained * theta[i] + velocity[i]
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def move(at):
+    """Theta = theta + v, where the target is the velocities and has had its share of the gradient."""
+    s = at[0]
+    theta, velocity = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
+    retained = theta.dtype.type(s.retained)
+    for i in range(theta.size):
+        theta[i] = retained * theta[i] + velocity[i]
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def nesterov(at):
+    """V = mu v - eta grad; theta = theta + mu v - eta grad (Bengio, Boulanger-Lewandowski, Pascanu 2013, eq. 7)."""
+    s = at[0]
+    theta, gradient, velocity = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n), part(s.state, ZERO, s.n)
+    number = theta.dtype.type
+    rate, l2, retained, mu = number(s.learning_rate), number(s.l2), number(s.retained), number(s.settings[0])
+    for i in range(theta.size):
+        pull = rate * (gradient[i] + l2 * theta[i])
+        velocity[i] = mu * velocity[i] - pull
+        theta[i] = retained * theta[i] + mu * velocity[i] - pull
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def adam(at):
+    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps."""
+    s = at[0]
+    theta, gradient = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
+    mean, square = part(s.state, ZERO, s.n), part(s.state, s.stride, s.n)
+    number = theta.dtype.type
+    rate, l2, retained = number(s.learning_rate), number(s.l2), number(s.retained)
+    beta1, beta2, epsilon = number(s.settings[0]), number(s.settings[1]), number(s.settings[2])
+    # 1 - beta in float32 would lose half its digits
+    new1, new2 = number(1.0 - s.settings[0]), number(1.0 - s.settings[1])
+    mean_scale = number(1.0 / (1.0 - s.settings[0] ** s.step))
+    square_scale = number(1.0 / (1.0 - s.settings[1] ** s.step))
+    for i in range(theta.size):
+        g = gradient[i] + l2 * theta[i]
+        mean[i] = beta1 * mean[i] + new1 * g
+        square[i] = beta2 * square[i] + new2 * g * g
+        theta[i] = retained * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
+    return ZERO
+
+
+def custom(update: Callable[..., Any], coefficients: Callable[..., Any], n_states: int, n_settings: int) -> Kernel:
+    """Return the kernel of a user's own optimizer; see `mbbp.Optimizer` for the two functions.
+
+    `coefficients` is called once a step, in float64; `update` once for every parameter, in the network's dtype.
+    """
+    if n_states not in (0, 1, 2):
+        raise ValueError(f"n_states: expected 0, 1 or 2, got {n_states!r}")
+    change, prepare = compiled_scalar(update), compiled_scalar(coefficients)
+
+    def without_state(at: Any) -> Any:
+        s = at[0]
+        theta, gradient = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
+        number = theta.dtype.type
+        l2, retained = number(s.l2), number(s.retained)
+        c = numbers_of(prepare(s.learning_rate, s.step, *reals_of(s.settings, n_settings)), theta)
+        for i in range(theta.size):
+            theta[i] = retained * theta[i] + change(gradient[i] + l2 * theta[i], *c)
+        return ZERO
+
+    def with_one(at: Any) -> Any:
+        s = at[0]
+        theta, gradient, state = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n), part(s.state, ZERO, s.n)
+        number = theta.dtype.type
+        l2, retained = number(s.l2), number(s.retained)
+        c = numbers_of(prepare(s.learning_rate, s.step, *reals_of(s.settings, n_settings)), theta)
+        for i in range(theta.size):
+            moved, state[i] = change(gradient[i] + l2 * theta[i], state[i], *c)
+            theta[i] = retained * theta[i] + moved
+        return ZERO
+
+    def with_two(at: Any) -> Any:
+        s = at[0]
+        theta, gradient = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
+        first, second = part(s.state, ZERO, s.n), part(s.state, s.stride, s.n)
+        number = theta.dtype.type
+        l2, retained = number(s.l2), number(s.retained)
+        c = numbers_of(prepare(s.learning_rate, s.step, *reals_of(s.settings, n_settings)), theta)
+        for i in range(theta.size):
+            moved, first[i], second[i] = change(gradient[i] + l2 * theta[i], first[i], second[i], *c)
+            theta[i] = retained * theta[i] + moved
+        return ZERO
+
+    return Kernel((without_state, with_one, with_two)[n_states], Segment, FAST, is_cached=False)
+
+
+@record(returns=Real)
+class Vector(NamedTuple):
+    """A vector of numbers."""
+
+    x: Numbers
+    n: Int
+
+
+@kernel(Vector, fastmath=FAST)
+def norm(at):
+    """Return the Euclidean norm of a vector, summed in float64."""
+    vector = at[0]
+    x = part(vector.x, ZERO, vector.n)
     total = 0.0
-    for i in range(gradient.size):
-        value = np.float64(gradient[i])  # to Numba, float() leaves a float32 what it is
+    for i in range(x.size):
+        value = np.float64(x[i])  # to Numba, float() leaves a float32 what it is
         total += value * value
     return math.sqrt(total)
 
 
 @inlined
-def _descend(theta, gradient, rate, l2, keep):
-    for i in range(theta.size):
-        theta[i] = keep * theta[i] - rate * (gradient[i] + l2 * theta[i])
-
-
-@inlined
-def _momentum(theta, gradient, velocity, rate, l2, keep, momentum):
-    """V = mu v - eta grad; theta = theta + v."""
-    for i in range(theta.size):
-        velocity[i] = momentum * velocity[i] - rate * (gradient[i] + l2 * theta[i])
-        theta[i] = keep * theta[i] + velocity[i]
-
-
-@inlined
-def _nesterov(theta, gradient, velocity, rate, l2, keep, momentum):
-    """V = mu v - eta grad; theta = theta + mu v - eta grad (Bengio, Boulanger-Lewandowski, Pascanu 2013, eq. 7)."""
-    for i in range(theta.size):
-        pull = rate * (gradient[i] + l2 * theta[i])
-        velocity[i] = momentum * velocity[i] - pull
-        theta[i] = keep * theta[i] + momentum * velocity[i] - pull
-
-
-@inlined
-def _adam(theta, gradient, mean, square, rate, l2, keep, beta1, beta2, new1, new2, mean_scale, square_scale, epsilon):
-    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps.
-
-    `new1` and `new2` are 1 - beta1 and 1 - beta2, which in float32 would lose half their digits.
-    """
-    for i in range(theta.size):
-        g = gradient[i] + l2 * theta[i]
-        mean[i] = beta1 * mean[i] + new1 * g
-        square[i] = beta2 * square[i] + new2 * g * g
-        theta[i] = keep * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
-
-
-@inlined
-def _update_segment(optimizer, step, theta, gradient, start, stop, l2, keep):
-    number, n = theta.dtype.type, max(0, stop - start)
-    values, slope = part(theta, start, n), part(gradient, start, n)
-    rate, pull, rest = number(optimizer.learning_rate), number(l2), number(keep)
-    if optimizer.code == SGD:
-        _descend(values, slope, rate, pull, rest)
-    elif optimizer.code == MOMENTUM:
-        _momentum(values, slope, optimizer.state[0, start : start + n], rate, pull, rest, number(optimizer.first))
-    elif optimizer.code == NESTEROV:
-        _nesterov(values, slope, optimizer.state[0, start : start + n], rate, pull, rest, number(optimizer.first))
-    elif optimizer.code == ADAM:
-        mean_scale = number(1.0 / (1.0 - optimizer.first**step))
-        square_scale = number(1.0 / (1.0 - optimizer.second**step))
-        _adam(
-            values,
-            slope,
-            optimizer.state[0, start : start + n],
-            optimizer.state[1, start : start + n],
-            rate,
-            pull,
-            rest,
-            number(optimizer.first),
-            number(optimizer.second),
-            number(1.0 - optimizer.first),
-            number(1.0 - optimizer.second),
-            mean_scale,
-            square_scale,
-            number(optimizer.epsilon),
-        )
-
-
-@inlined
-def _segment(sizes, number, start, first, end):
-    """Return where the parameters of a kind begin and end, weights and biases in turn, and which of them are wanted."""
-    layer, is_weights = number // 2, number % 2 == 0
-    n = sizes[layer + 1] * (sizes[layer] if is_weights else 1)
-    return is_weights, max(start, first), min(start + n, end), start + n
-
-
-@compiled_fast
-def update(optimizer, step, sizes, theta, gradient, first, end):
-    """Change the parameters from `first` to `end` in step number `step`; L2 and decay act on the weights alone."""
-    keep = 1.0 - optimizer.learning_rate * optimizer.weight_decay
-    following = ZERO
-    for number in range(2 * (sizes.size - 1)):
-        is_weights, start, stop, following = _segment(sizes, number, following, first, end)
-        l2, rest = (optimizer.l2, keep) if is_weights else (0.0, 1.0)
-        _update_segment(optimizer, step, theta, gradient, start, stop, l2, rest)
-
-
-@compiled_fast
-def move(velocity, sizes, theta, keep, first, end):
-    """Move the parameters from `first` to `end` by their velocities, weights after they have shrunk to `keep`."""
-    following = ZERO
-    for number in range(2 * (sizes.size - 1)):
-        is_weights, start, stop, following = _segment(sizes, number, following, first, end)
-        rest = theta.dtype.type(keep if is_weights else 1.0)
-        here, pace = part(theta, start, max(0, stop - start)), part(velocity, start, max(0, stop - start))
-        for i in range(here.size):
-            here[i] = rest * here[i] + pace[i]
+def update_parameters(step, theta, layers, n_layers, first, end):
+    """Update the parameters from `first` to `end`; L2 and decay act on the weights alone."""
+    retained = 1.0 - step.learning_rate * step.weight_decay
+    for index in range(2 * n_layers):
+        layer = layers[index // 2]
+        is_weights = index % 2 == 0
+        begin = layer.W if is_weights else layer.b
+        size = layer.n_out * layer.n_in if is_weights else layer.n_out
+        start, stop = max(begin, first), min(begin + size, end)
+        if start < stop:
+            n = layers[n_layers - 1].b + layers[n_layers - 1].n_out
+            call(
+                step.update,
+                Segment(
+                    theta=rest(theta, start),
+                    target=rest(step.target, start),
+                    state=rest(step.state, start),
+                    stride=n,
+                    n=stop - start,
+                    settings=step.settings,
+                    learning_rate=step.learning_rate,
+                    step=step.steps[0],
+                    l2=step.l2 if is_weights else 0.0,
+                    retained=retained if is_weights else 1.0,
+                ),
+            )

@@ -1,57 +1,43 @@
-"""What the book's two networks share: parameters, the loop over examples, and when the engine may take its place."""
+"""What the book's two networks share: parameters, backpropagation of one example, steps, and counting right answers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mbbp.nielsen.engine import Engine
+from mbbp.nielsen.compiled_sgd import CompiledSGD
+from mbbp.nielsen.overrides import is_original, original
 from mbbp.nielsen.pairs import Pair, Pairs, TrainingPairs
 from mbbp.parameters import Array
 from mbbp.validation import as_dtype, as_number, as_sizes
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-_ORIGINALS: dict[int, Any] = {}  # by their id: what somebody puts in their place need not be hashable
-
-
-def original(function: Function) -> Function:
-    """Remember a function as one that the engine may stand in for."""
-    _ORIGINALS[id(function)] = function
-    return function
-
-
-def is_original(function: Any) -> bool:
-    """Say whether a function, or what a bound method calls, is one of ours and not somebody else's in its place."""
-    return id(getattr(function, "__func__", function)) in _ORIGINALS
-
 
 def gaussian(n_rows: int, n_columns: int) -> Array:
-    """Draw a matrix from N(0, 1), from the generator that `numpy.random.seed` seeds, as the book does."""
+    """Draw a matrix from N(0, 1), with the generator that `numpy.random.seed` seeds, as the book does."""
     return np.random.randn(n_rows, n_columns)  # noqa: NPY002
 
 
-class Book(ABC):
+class BookNetwork(ABC):
     """A feedforward network of sigmoid neurons, with the book's names.
 
     Attributes
     ----------
     num_layers : int
-        How many layers there are, the input layer too.
+        The number of layers, including the input layer.
     sizes : list of int
-        The neurons in each.
+        The number of neurons in each layer.
     weights, biases : list of ndarray
         Of shapes (n_l, n_{l-1}) and (n_l, 1), for the layers from the second on. Both may be assigned.
     dtype : dtype
-        Of the parameters and of all that is computed.
+        The dtype of the parameters and of all computations.
     """
 
-    # What is not the book's has an underscore, so that no method of a reader's subclass comes in its way.
-    _functions: ClassVar[ModuleType]  # where sigmoid and sigmoid_prime are looked up, each time anew
-    _watching: ClassVar[tuple[str, ...]]  # the methods that are called after each epoch
+    # Names that are not the book's begin with an underscore, so that a reader's subclass does not redefine them.
+    _functions: ClassVar[ModuleType]  # the module in which sigmoid and sigmoid_prime are looked up at each use
+    _monitors: ClassVar[tuple[str, ...]]  # the methods that are called after each epoch
     dtype: np.dtype[Any] = np.dtype(np.float64)
     update_mini_batch: Callable[..., None]
 
@@ -68,21 +54,21 @@ class Book(ABC):
 
     @abstractmethod
     def _compiled_cost(self) -> str | None:
-        """Return the cost that the engine may train for, or None where the reader's own code has a say in gradients."""
+        """Return the cost for which compiled code may train, or None if custom code takes part in the gradient."""
 
     @original
     def feedforward(self, a: Array) -> Array:
-        """Return the output of the network if `a` is the input.
+        """Return the output of the network for the input `a`.
 
         Parameters
         ----------
         a : ndarray of shape (n_in, 1)
-            The input, or several (n_in, m).
+            One input, or m inputs (n_in, m).
 
         Returns
         -------
         ndarray of shape (n_L, 1)
-            Or (n_L, m).
+            The output, or the outputs (n_L, m).
         """
         for w, b in zip(self.weights, self.biases, strict=True):
             a = self._functions.sigmoid(np.dot(w, a) + b)
@@ -100,7 +86,7 @@ class Book(ABC):
         Returns
         -------
         nabla_b, nabla_w : list of ndarray
-            Like `biases` and `weights`.
+            Of the same shapes as `biases` and `weights`.
         """
         zs: list[Array] = []
         activations = [x]
@@ -116,13 +102,13 @@ class Book(ABC):
         return nabla_b, nabla_w
 
 
-def has_kept(net: Book, *methods: str) -> bool:
-    """Say whether these methods of a network are the book's, and its sigmoid and sigmoid_prime as well."""
+def has_originals(net: BookNetwork, *methods: str) -> bool:
+    """Say whether a network's sigmoid, sigmoid_prime and these methods are the originals, not custom ones."""
     functions = [net._functions.sigmoid, net._functions.sigmoid_prime]
     return all(map(is_original, functions + [getattr(net, name) for name in methods]))
 
 
-def draw(net: Book, scale: Callable[[int], float]) -> None:
+def draw_parameters(net: BookNetwork, scale: Callable[[int], float]) -> None:
     """Draw biases from N(0, 1) and weights from N(0, 1) / scale(n_in), in the book's order."""
     biases = [gaussian(n, 1) for n in net.sizes[1:]]
     weights = [gaussian(n, n_in) / scale(n_in) for n_in, n in pairwise(net.sizes)]
@@ -130,20 +116,20 @@ def draw(net: Book, scale: Callable[[int], float]) -> None:
     net.weights = [w.astype(net.dtype) for w in weights]
 
 
-def descend(net: Book, mini_batch: Iterable[Pair], eta: float, lmbda: float = 0.0, n: int = 1) -> None:
-    """Take a step of gradient descent on a mini-batch: what `update_mini_batch` of both networks does."""
+def take_step(net: BookNetwork, mini_batch: Iterable[Pair], eta: float, lmbda: float = 0.0, n: int = 1) -> None:
+    """Take a step of gradient descent on a mini-batch: the work of `update_mini_batch` of both networks."""
     pairs = TrainingPairs("mini_batch", mini_batch, net)
-    pairs.refuse_none()
+    pairs.check_not_empty()
     cost = net._compiled_cost()
     if cost is not None:
         rates = as_number("eta", eta), as_number("lmbda", lmbda) / as_number("n", n, positive=True)
-        if Engine(net, cost).train(pairs, pairs.order, len(pairs), *rates):
+        if CompiledSGD(net, cost).train(pairs, pairs.order, len(pairs), *rates):
             return
-    step_by_example(net, pairs.list, eta, lmbda / n)
+    take_step_by_example(net, pairs.list, eta, lmbda / n)
 
 
-def step_by_example(net: Book, mini_batch: list[Pair], eta: float, decay: float) -> None:
-    """Take a step of gradient descent as the book does it, one example after the other."""
+def take_step_by_example(net: BookNetwork, mini_batch: list[Pair], eta: float, decay: float) -> None:
+    """Take a step of gradient descent as the book does, one example after the other."""
     nabla_b = [np.zeros_like(b) for b in net.biases]
     nabla_w = [np.zeros_like(w) for w in net.weights]
     for x, y in mini_batch:
@@ -153,21 +139,21 @@ def step_by_example(net: Book, mini_batch: list[Pair], eta: float, decay: float)
     rate = eta / len(mini_batch)
     weights = [(1 - eta * decay) * w - rate * nw for w, nw in zip(net.weights, nabla_w, strict=True)]
     biases = [b - rate * nb for b, nb in zip(net.biases, nabla_b, strict=True)]
-    # desired outputs in float64 have made float64 of all
+    # if the desired outputs are float64, so are the new parameters
     net.weights = [w.astype(net.dtype, copy=False) for w in weights]
     net.biases = [b.astype(net.dtype, copy=False) for b in biases]
 
 
-def count_right(net: Book, pairs: Pairs, *, convert: bool = False) -> int:
-    """Return for how many pairs the largest output is the y-th, or with `convert` that of the largest entry of y."""
-    engine = engine_for_outputs(net)
-    if engine is not None and len(pairs):
-        wanted = pairs.targets.argmax(axis=1) if convert else pairs.labels
-        return int(np.count_nonzero(engine.outputs(pairs).argmax(axis=0) == wanted))
+def count_correct(net: BookNetwork, pairs: Pairs, *, convert: bool = False) -> int:
+    """Return for how many pairs the number of the largest output is y, or with `convert` that of y's largest entry."""
+    compiled = compiled_for_outputs(net)
+    if compiled is not None and len(pairs):
+        labels = pairs.targets.argmax(axis=1) if convert else pairs.labels
+        return int(np.count_nonzero(compiled.outputs(pairs).argmax(axis=0) == labels))
     answers = [(np.argmax(net.feedforward(x)), np.argmax(y) if convert else y) for x, y in pairs.list]
     return sum(int(answer == y) for answer, y in answers)
 
 
-def engine_for_outputs(net: Book, cost: str = "quadratic") -> Engine | None:
-    """Return the engine with the network's parameters, or None where feedforward is the reader's own matter."""
-    return Engine(net, cost) if has_kept(net, "feedforward") else None
+def compiled_for_outputs(net: BookNetwork, cost: str = "quadratic") -> CompiledSGD | None:
+    """Return the compiled code with the network's parameters, or None if `feedforward` is custom."""
+    return CompiledSGD(net, cost) if has_originals(net, "feedforward") else None

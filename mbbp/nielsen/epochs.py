@@ -1,22 +1,23 @@
-"""The epochs of one call of SGD: by the engine, or where it may not, by the book's loop."""
+"""The epochs of one call of SGD: by compiled code, or where that is not allowed, by the book's loop."""
 
 from collections.abc import Iterable
 from types import TracebackType
 
-from mbbp.nielsen.book import Book, has_kept, step_by_example
-from mbbp.nielsen.engine import Engine
+from mbbp.nielsen.book import BookNetwork, has_originals, take_step_by_example
+from mbbp.nielsen.compiled_sgd import CompiledSGD
 from mbbp.nielsen.pairs import Pair, TrainingPairs
 from mbbp.validation import as_count, as_number
 
 
 class Epochs:
-    """Trains a network, one epoch a call.
+    """Trains a network, one epoch in each call of `run`.
 
-    As a context it leaves the training data, if they are a list, in the order of the last epoch, as the book does.
+    Used as a context manager, it leaves the training data in the order of the last epoch, as the book does, if they are
+    a list.
 
     Parameters
     ----------
-    net : Book
+    net : BookNetwork
         The network.
     training_data : iterable of pairs (x, y)
         A list is shuffled in place.
@@ -29,13 +30,20 @@ class Epochs:
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be; nothing has changed then.
+    ValueError
+        If `mini_batch_size` is below 1, there is no pair, an x or a y is not a column of finite numbers, or `eta` or
+        `lmbda` is negative, NaN or inf.
+    TypeError
+        If the data are not iterable, or a number or an array has the wrong type.
+
+    Notes
+    -----
+    Where custom code trains, only `mini_batch_size` and the number of pairs are checked.
     """
 
     def __init__(
         self,
-        net: Book,
+        net: BookNetwork,
         training_data: Iterable[Pair],
         mini_batch_size: int,
         eta: float,
@@ -44,24 +52,24 @@ class Epochs:
         self.net, self.eta, self.lmbda = net, eta, lmbda
         self.mini_batch_size = as_count("mini_batch_size", mini_batch_size)
         self.pairs = TrainingPairs("training_data", training_data, net)
-        self.pairs.refuse_none()
+        self.pairs.check_not_empty()
         self.n = len(self.pairs)
-        self._engine: Engine | None = None
-        if self._ready_engine() is not None:
+        self._compiled: CompiledSGD | None = None
+        if self._compiled_sgd() is not None:
             self.pairs.check("inputs", "targets")
             self._rates()
 
-    def _ready_engine(self) -> Engine | None:
-        """Return the engine, unless a step is the reader's own matter."""
-        cost = self.net._compiled_cost() if has_kept(self.net, "update_mini_batch") else None
+    def _compiled_sgd(self) -> CompiledSGD | None:
+        """Return the compiled code for the network as it is now, or None if custom code takes part in a step."""
+        cost = self.net._compiled_cost() if has_originals(self.net, "update_mini_batch") else None
         if cost is None:
             return None
-        if self._engine is None or self._engine.cost != cost:
-            self._engine = Engine(self.net, cost)
-        return self._engine
+        if self._compiled is None or self._compiled.cost != cost:
+            self._compiled = CompiledSGD(self.net, cost)
+        return self._compiled
 
     def _rates(self) -> tuple[float, float]:
-        # a float, always: for a whole number the kernels would be compiled anew
+        # always floats, because the kernels would be compiled again for integers
         return as_number("eta", self.eta), as_number("lmbda", self.lmbda[0]) / self.n if self.lmbda else 0.0
 
     def run(self) -> None:
@@ -70,24 +78,24 @@ class Epochs:
         Raises
         ------
         ValueError, TypeError
-            If in the meantime something has become what it should not be.
+            As the constructor does, if custom code has changed the network or the data since the last epoch.
         """
         self.pairs.shuffle()
-        engine = self._ready_engine()
-        if engine is None:
+        compiled = self._compiled_sgd()
+        if compiled is None:
             more = (*self.lmbda, self.n) if self.lmbda else ()
             for mini_batch in self._mini_batches():
                 self.net.update_mini_batch(mini_batch, self.eta, *more)
         else:
             eta, decay = self._rates()
-            if not engine.train(self.pairs, self.pairs.order, self.mini_batch_size, eta, decay):
+            if not compiled.train(self.pairs, self.pairs.order, self.mini_batch_size, eta, decay):
                 for mini_batch in self._mini_batches():
-                    step_by_example(self.net, mini_batch, eta, decay)
-        if not has_kept(self.net, *self.net._watching):
-            self.pairs.settle()
+                    take_step_by_example(self.net, mini_batch, eta, decay)
+        if not has_originals(self.net, *self.net._monitors):
+            self.pairs.apply_order()
 
     def _mini_batches(self) -> list[list[Pair]]:
-        pairs, m = self.pairs.plain(), self.mini_batch_size
+        pairs, m = self.pairs.as_list(), self.mini_batch_size
         return [pairs[start : start + m] for start in range(0, self.n, m)]
 
     def __enter__(self) -> "Epochs":
@@ -96,4 +104,4 @@ class Epochs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.pairs.settle()
+        self.pairs.apply_order()

@@ -17,13 +17,13 @@ def load_data(
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], tuple[Array, Array]]:
     """Return the training, validation and test data.
 
-    The four IDX files of MNIST are looked for where `mbbp.datasets.load_mnist` looks for them: in the folder that the
-    environment variable ``MBBP_DATA`` names, else in a cache, into which they are downloaded once.
+    The four IDX files of MNIST are read from where `mbbp.datasets.load_mnist` reads them: from the folder that the
+    environment variable ``MBBP_DATA`` names, or else from a cache folder. They are downloaded to the cache once.
 
     Parameters
     ----------
     folder : path-like, optional
-        Where the files are.
+        The folder with the files.
 
     Returns
     -------
@@ -32,8 +32,14 @@ def load_data(
 
     Raises
     ------
-    FileNotFoundError, ValueError, ModuleNotFoundError, OSError
-        If a file is missing and cannot be downloaded, or is not the one it should be.
+    FileNotFoundError
+        If a file is missing and must not be downloaded.
+    ModuleNotFoundError
+        If a file is missing, and pooch, which downloads it, is not installed.
+    OSError
+        If a file cannot be downloaded or read.
+    ValueError
+        If the contents of a file are not those of MNIST.
     """
     x_train, y_train, x_test, y_test = mnist_bytes(folder)
     images = [np.divide(x.reshape(len(x), -1), GREYS, dtype=np.float32) for x in (x_train, x_test)]
@@ -51,13 +57,13 @@ def load_data_wrapper(folder: str | os.PathLike[str] | None = None) -> tuple[lis
     Parameters
     ----------
     folder : path-like, optional
-        As for `load_data`.
+        The folder with the files, as for `load_data`.
 
     Returns
     -------
     training_data, validation_data, test_data : list of pairs
-        Each x is a column (784, 1) in float32. In the training data each y is a unit vector (10, 1) in float64, in the
-        other two it is the digit.
+        Each x is a column (784, 1) in float32. In the training data each y is a unit vector (10, 1) in float64; in the
+        other two lists it is the digit.
 
     Raises
     ------

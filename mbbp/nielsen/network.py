@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mbbp.nielsen.book import Book, count_right, descend, draw, has_kept, original
+from mbbp.nielsen.book import BookNetwork, count_correct, draw_parameters, has_originals, take_step
 from mbbp.nielsen.epochs import Epochs
+from mbbp.nielsen.overrides import original
 from mbbp.nielsen.pairs import Pair, Pairs, as_evaluation
 from mbbp.parameters import Array
 from mbbp.validation import as_count
 
 
-class Network(Book):
+class Network(BookNetwork):
     """A feedforward network whose weights and biases are drawn from N(0, 1).
 
     Parameters
@@ -21,12 +22,14 @@ class Network(Book):
     sizes : sequence of int
         The number of neurons in each layer, the input layer first: [784, 30, 10].
     dtype : {"float64", "float32"}
-        Of the parameters and of all that is computed. The book's is float64.
+        The dtype of the parameters and of all computations. The book's is float64.
 
     Raises
     ------
-    ValueError, TypeError
-        If there are fewer than two layers or an empty one, or the dtype is another.
+    ValueError
+        If there are fewer than two layers, a layer has no neuron, or the dtype is another one.
+    TypeError
+        If the sizes are not whole numbers.
 
     Examples
     --------
@@ -39,11 +42,11 @@ class Network(Book):
     """
 
     _functions = sys.modules[__name__]
-    _watching = ("feedforward", "evaluate")
+    _monitors = ("feedforward", "evaluate")
 
     def __init__(self, sizes: Iterable[int], *, dtype: Any = "float64") -> None:
         super().__init__(sizes, dtype)
-        draw(self, lambda n_in: 1.0)
+        draw_parameters(self, lambda n_in: 1.0)
 
     def SGD(  # noqa: N802 -- the book's name
         self,
@@ -55,30 +58,36 @@ class Network(Book):
     ) -> None:
         """Train by mini-batch stochastic gradient descent, and print a line after every epoch.
 
-        Ctrl-C ends it within a fraction of a second, and keeps what was learnt.
+        Ctrl-C ends the training within a fraction of a second. What was learnt until then is kept.
 
         Parameters
         ----------
         training_data : list of pairs (x, y)
-            Columns (n_in, 1) and (n_L, 1): inputs and desired outputs. A list is shuffled in place; any other iterable
-            will do too.
+            Columns (n_in, 1) and (n_L, 1): inputs and desired outputs. A list is shuffled in place. Any other iterable
+            is accepted too.
         epochs : int
-            How often to go through them.
+            How many times to train on all pairs.
         mini_batch_size : int
-            The pairs in a mini-batch; the last one of an epoch is what is left.
+            The number of pairs in a mini-batch. The last mini-batch of an epoch has the pairs that are left.
         eta : float
             The learning rate.
         test_data : list of pairs (x, y), optional
-            Columns and their labels, to evaluate the network on after every epoch.
+            Columns and their labels, for an evaluation after every epoch.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is not as it should be; nothing has changed then.
+        ValueError
+            If a number is out of range, there is no pair, or an x, a y or a label has the wrong shape or is not finite.
+        TypeError
+            If the data are not iterable, or a number or an array has the wrong type.
+
+        Notes
+        -----
+        All arguments are checked before anything changes.
         """
         count = as_count("epochs", epochs, least=0)
         test = as_evaluation("test_data", test_data, self)
-        if test is not None and has_kept(self, *self._watching):
+        if test is not None and has_originals(self, *self._monitors):
             test.check("inputs", "labels")
         with Epochs(self, training_data, mini_batch_size, eta) as training:
             for number in range(count):
@@ -86,7 +95,7 @@ class Network(Book):
                 if test is None:
                     print(f"Epoch {number} complete")
                     continue
-                right = self.evaluate(test if has_kept(self, "evaluate") else test.plain())
+                right = self.evaluate(test if has_originals(self, "evaluate") else test.as_list())
                 print(f"Epoch {number}: {right} / {len(test)}")
 
     @original
@@ -102,21 +111,25 @@ class Network(Book):
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is not as it should be; nothing has changed then.
+        ValueError
+            If there is no pair, an x or a y is not a column of finite numbers, or `eta` is negative, NaN or inf.
+        TypeError
+            If the mini-batch is not iterable, or a number or an array has the wrong type.
         """
-        descend(self, mini_batch, eta)
+        take_step(self, mini_batch, eta)
 
     @original
     def evaluate(self, test_data: Iterable[Pair] | Pairs) -> int:
-        """Return for how many pairs (x, label) the output with the largest activation is the label's.
+        """Return for how many pairs (x, label) the output neuron with the largest activation is that of the label.
 
         Raises
         ------
-        ValueError, TypeError
-            If the pairs are not as they should be.
+        ValueError
+            If an x is not a column of finite numbers, or a label is not one finite number.
+        TypeError
+            If the data are not iterable, or an x or a label does not hold real numbers.
         """
-        return count_right(self, Pairs.of("test_data", test_data, self))
+        return count_correct(self, Pairs.of("test_data", test_data, self))
 
     @original
     def cost_derivative(self, output_activations: Array, y: Array) -> Array:
@@ -127,7 +140,7 @@ class Network(Book):
         return self.cost_derivative(a, y) * sigmoid_prime(z)
 
     def _compiled_cost(self) -> str | None:
-        return "quadratic" if has_kept(self, "backprop", "cost_derivative") else None
+        return "quadratic" if has_originals(self, "backprop", "cost_derivative") else None
 
 
 @original

@@ -9,10 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mbbp.files import write_aside
-from mbbp.nielsen.book import Book, count_right, descend, draw, engine_for_outputs, has_kept, original
+from mbbp.files import write_text
+from mbbp.nielsen.book import (
+    BookNetwork,
+    compiled_for_outputs,
+    count_correct,
+    draw_parameters,
+    has_originals,
+    take_step,
+)
 from mbbp.nielsen.epochs import Epochs
 from mbbp.nielsen.mnist_loader import vectorized_result
+from mbbp.nielsen.overrides import original
 from mbbp.nielsen.pairs import Pair, Pairs, as_evaluation
 from mbbp.parameters import Array
 from mbbp.validation import as_count, as_sizes
@@ -25,7 +33,7 @@ class QuadraticCost:
 
     @staticmethod
     def fn(a: Array, y: Array) -> float:
-        """Return the cost of an output for a desired output, (n_L, 1); of several (n_L, m), the sum."""
+        """Return the cost of an output for a desired output, both (n_L, 1); for both (n_L, m), the sum of m costs."""
         return 0.5 * float(np.linalg.norm(a - y)) ** 2
 
     @staticmethod
@@ -39,20 +47,20 @@ class CrossEntropyCost:
 
     @staticmethod
     def fn(a: Array, y: Array) -> float:
-        """Return the cost of an output for a desired output, (n_L, 1); of several (n_L, m), the sum.
+        """Return the cost of an output for a desired output, both (n_L, 1); for both (n_L, m), the sum of m costs.
 
-        Where an output is 0 or 1, as desired, its term 0 ln 0 is 0.
+        Where an output is exactly the desired 0 or 1, its term 0 ln 0 counts as 0.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.sum(np.nan_to_num(-y * np.log(a) - (1 - y) * np.log(1 - a)))
 
     @staticmethod
     def delta(z: Array, a: Array, y: Array) -> Array:
-        """Return the output error delta^L, in which sigma'(z) has cancelled."""
+        """Return the output error delta^L, from which sigma'(z) has cancelled out."""
         return a - y
 
 
-# In which the engine can take their place: as long as the functions of the reader's cost are these very ones.
+# The functions for which compiled code can stand in: those of the network's cost must be exactly these.
 _FN = (("quadratic", QuadraticCost.fn), ("cross_entropy", CrossEntropyCost.fn))
 _DELTA = (("quadratic", QuadraticCost.delta), ("cross_entropy", CrossEntropyCost.delta))
 
@@ -61,7 +69,7 @@ def _named(function: Any, table: tuple[tuple[str, Any], ...]) -> str | None:
     return next((name for name, one in table if one is function), None)
 
 
-class Network(Book):
+class Network(BookNetwork):
     """A feedforward network.
 
     Parameters
@@ -69,14 +77,16 @@ class Network(Book):
     sizes : sequence of int
         The number of neurons in each layer, the input layer first: [784, 30, 10].
     cost : class
-        CrossEntropyCost, QuadraticCost, or one of your own with static methods `fn(a, y)` and `delta(z, a, y)`.
+        CrossEntropyCost, QuadraticCost, or a custom class with static methods `fn(a, y)` and `delta(z, a, y)`.
     dtype : {"float64", "float32"}
-        Of the parameters and of all that is computed. The book's is float64.
+        The dtype of the parameters and of all computations. The book's is float64.
 
     Raises
     ------
-    ValueError, TypeError
-        If there are fewer than two layers or an empty one, or the dtype is another.
+    ValueError
+        If there are fewer than two layers, a layer has no neuron, or the dtype is another one.
+    TypeError
+        If the sizes are not whole numbers.
 
     Examples
     --------
@@ -93,7 +103,7 @@ class Network(Book):
     """
 
     _functions = sys.modules[__name__]
-    _watching = ("feedforward", "accuracy", "total_cost")
+    _monitors = ("feedforward", "accuracy", "total_cost")
 
     def __init__(self, sizes: Iterable[int], cost: Any = CrossEntropyCost, *, dtype: Any = "float64") -> None:
         super().__init__(sizes, dtype)
@@ -102,11 +112,11 @@ class Network(Book):
 
     def default_weight_initializer(self) -> None:
         """Draw biases from N(0, 1), and weights from N(0, 1/n_in)."""
-        draw(self, np.sqrt)
+        draw_parameters(self, np.sqrt)
 
     def large_weight_initializer(self) -> None:
         """Draw biases and weights from N(0, 1), as in chapter 1."""
-        draw(self, lambda n_in: 1.0)
+        draw_parameters(self, lambda n_in: 1.0)
 
     def SGD(  # noqa: N802 -- the book's name
         self,
@@ -122,53 +132,64 @@ class Network(Book):
         monitor_training_accuracy: bool = False,
         early_stopping_n: int = 0,
     ) -> Monitored:
-        """Train by mini-batch stochastic gradient descent, and print what is monitored after every epoch.
+        """Train by mini-batch stochastic gradient descent, and print the monitored figures after every epoch.
 
-        Ctrl-C ends it within a fraction of a second, and keeps what was learnt.
+        Ctrl-C ends the training within a fraction of a second. What was learnt until then is kept.
 
         Parameters
         ----------
         training_data : list of pairs (x, y)
-            Columns (n_in, 1) and (n_L, 1): inputs and desired outputs. A list is shuffled in place; any other iterable
-            will do too.
+            Columns (n_in, 1) and (n_L, 1): inputs and desired outputs. A list is shuffled in place. Any other iterable
+            is accepted too.
         epochs : int
-            How often to go through them, at the most.
+            How many times to train on all pairs, at most.
         mini_batch_size : int
-            The pairs in a mini-batch; the last one of an epoch is what is left.
+            The number of pairs in a mini-batch. The last mini-batch of an epoch has the pairs that are left.
         eta : float
             The learning rate.
         lmbda : float
-            The regularization parameter: each step multiplies the weights by 1 - eta lmbda / n.
+            The regularization parameter: each step multiplies the weights by 1 - eta lmbda / n, for n pairs.
         evaluation_data : list of pairs (x, y)
             Columns and their labels.
         monitor_evaluation_cost, monitor_evaluation_accuracy, monitor_training_cost, monitor_training_accuracy : bool
-            What to compute, print and return.
+            Which figures to compute, print and return.
         early_stopping_n : int
-            End after so many epochs without a better accuracy, on the evaluation data if that is monitored, else on the
-            training data; 0 for never.
+            Stop after this many epochs without a better accuracy: on the evaluation data if that accuracy is monitored,
+            otherwise on the training data. 0 means never.
 
         Returns
         -------
         evaluation_cost, evaluation_accuracy, training_cost, training_accuracy : list
-            A number for each epoch; empty where it is not monitored. An accuracy is how many are right.
+            A number for each epoch; empty where it is not monitored. An accuracy is the number of right answers.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is not as it should be; nothing has changed then.
+        ValueError
+            If a number is out of range, there is no pair, an x, a y or a label has the wrong shape or is not finite, or
+            what a monitored figure or early stopping needs is missing.
+        TypeError
+            If the data are not iterable, or a number or an array has the wrong type.
+
+        Notes
+        -----
+        All arguments are checked before anything changes.
         """
         count = as_count("epochs", epochs, least=0)
         stopping = _Stopping(as_count("early_stopping_n", early_stopping_n, least=0))
         if stopping.patience and not (monitor_evaluation_accuracy or monitor_training_accuracy):
-            raise ValueError("early_stopping_n: wants monitor_evaluation_accuracy or monitor_training_accuracy")
+            raise ValueError(
+                f"early_stopping_n: expected 0 where no accuracy is monitored, got {stopping.patience}; "
+                "pass monitor_evaluation_accuracy=True or monitor_training_accuracy=True"
+            )
         evaluation = as_evaluation("evaluation_data", evaluation_data, self)
         if evaluation is None:
             if monitor_evaluation_cost or monitor_evaluation_accuracy:
                 raise ValueError(
-                    "evaluation_data: is wanted by monitor_evaluation_cost and monitor_evaluation_accuracy"
+                    "evaluation_data: expected pairs (x, label), got none; "
+                    "monitor_evaluation_cost and monitor_evaluation_accuracy need them"
                 )
             evaluation = Pairs("evaluation_data", [], self)
-        elif has_kept(self, *self._watching):
+        elif has_originals(self, *self._monitors):
             if monitor_evaluation_accuracy:
                 evaluation.check("inputs", "labels")
             if monitor_evaluation_cost and _named(self.cost.fn, _FN):
@@ -198,8 +219,8 @@ class Network(Book):
                 if monitor_evaluation_accuracy:
                     accuracy = self.accuracy(self._given("accuracy", evaluation))
                     evaluation_accuracy.append(accuracy)
-                    if not has_kept(self, "accuracy"):
-                        accuracy = self.accuracy(evaluation.plain())  # the book asks once more for the line
+                    if not has_originals(self, "accuracy"):
+                        accuracy = self.accuracy(evaluation.as_list())  # the book calls it again for the line
                     print(f"Accuracy on evaluation data: {accuracy} / {len(evaluation)}")
                 print()
                 if stopping.patience and stopping.is_over((evaluation_accuracy or training_accuracy)[-1]):
@@ -207,7 +228,7 @@ class Network(Book):
         return evaluation_cost, evaluation_accuracy, training_cost, training_accuracy
 
     def _given(self, method: str, pairs: Pairs) -> Any:
-        return pairs if has_kept(self, method) else pairs.plain()
+        return pairs if has_originals(self, method) else pairs.as_list()
 
     @original
     def update_mini_batch(self, mini_batch: Iterable[Pair], eta: float, lmbda: float, n: int) -> None:
@@ -222,36 +243,40 @@ class Network(Book):
         lmbda : float
             The regularization parameter.
         n : int
-            How many pairs the whole training set has.
+            The number of pairs in the whole training set.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is not as it should be; nothing has changed then.
+        ValueError
+            If there is no pair, an x or a y is not a column of finite numbers, or a number is out of range.
+        TypeError
+            If the mini-batch is not iterable, or a number or an array has the wrong type.
         """
-        descend(self, mini_batch, eta, lmbda, n)
+        take_step(self, mini_batch, eta, lmbda, n)
 
     @original
     def accuracy(self, data: Iterable[Pair] | Pairs, convert: bool = False) -> int:
-        """Return for how many pairs (x, y) the output with the largest activation is the right one.
+        """Return for how many pairs (x, y) the output neuron with the largest activation is the right one.
 
         Parameters
         ----------
         data : list of pairs (x, y)
             Columns and their labels.
         convert : bool
-            Whether each y is a column (n_L, 1), as in training data, whose largest entry tells the label.
+            Whether each y is a column (n_L, 1), as in training data. The label is then the row of its largest entry.
 
         Raises
         ------
-        ValueError, TypeError
-            If the pairs are not as they should be.
+        ValueError
+            If an x or a column y has the wrong shape or is not finite, or a label is not one finite number.
+        TypeError
+            If the data are not iterable, or an x or a y does not hold real numbers.
         """
-        return count_right(self, Pairs.of("data", data, self), convert=convert)
+        return count_correct(self, Pairs.of("data", data, self), convert=convert)
 
     @original
     def total_cost(self, data: Iterable[Pair] | Pairs, lmbda: float, convert: bool = False) -> float:
-        """Return the mean cost of the pairs, and lmbda / 2n times the sum of the squared weights.
+        """Return the mean cost of the n pairs, plus lmbda / 2n times the sum of the squared weights.
 
         Parameters
         ----------
@@ -260,27 +285,29 @@ class Network(Book):
         lmbda : float
             The regularization parameter.
         convert : bool
-            Whether each y is a label, of which `vectorized_result` makes a column.
+            Whether each y is a label, which `vectorized_result` turns into a column.
 
         Raises
         ------
-        ValueError, TypeError
-            If there is no pair, or they are not as they should be.
+        ValueError
+            If there is no pair, an x or a y has the wrong shape or is not finite, or `vectorized_result` fails.
+        TypeError
+            If the data are not iterable, or an x or a y does not hold real numbers.
         """
         pairs = Pairs.of("data", data, self)
-        pairs.refuse_none()
+        pairs.check_not_empty()
         squares = sum(np.linalg.norm(w) ** 2 for w in self.weights)
         return self._mean_cost(pairs, convert) + 0.5 * (lmbda / len(pairs)) * float(squares)
 
     def _mean_cost(self, pairs: Pairs, convert: bool) -> float:
         name = _named(self.cost.fn, _FN)
-        engine = engine_for_outputs(self, name) if name else None
-        if engine is not None:
+        compiled = compiled_for_outputs(self, name) if name else None
+        if compiled is not None:
             targets = pairs.unit_vectors(vectorized_result) if convert else pairs.targets
-            if self.dtype == np.float32:  # whose outputs are 1, and the book's logarithms infinite, from z = 17 on
-                return engine.mean_cost(pairs, targets)
+            if self.dtype == np.float32:  # from z = 17 on its outputs are exactly 1, and the book's logarithms infinite
+                return compiled.mean_cost(pairs, targets)
             with np.errstate(over="ignore"):
-                total = float(self.cost.fn(engine.outputs(pairs), targets.T))
+                total = float(self.cost.fn(compiled.outputs(pairs), targets.T))
             if np.isfinite(total):
                 return total / len(pairs)
         mean = 0.0
@@ -289,9 +316,9 @@ class Network(Book):
         return mean
 
     def save(self, filename: str | Path) -> None:
-        """Write the network as JSON: sizes, weights, biases, and the name of the cost; `load` reads it.
+        """Write the network as JSON, for `load`: sizes, weights, biases, and the name of the cost.
 
-        What stood there stays until the new file is whole.
+        An old file of this name is replaced only after the new one has been written completely.
 
         Raises
         ------
@@ -306,14 +333,14 @@ class Network(Book):
                 "cost": getattr(self.cost, "__name__", type(self.cost).__name__),
             }
         )
-        write_aside(filename, lambda aside: aside.write_text(text, encoding="utf-8"))
+        write_text(filename, text)
 
     def _output_error(self, z: Array, a: Array, y: Array) -> Array:
         error: Array = self.cost.delta(z, a, y)
         return error
 
     def _compiled_cost(self) -> str | None:
-        return _named(self.cost.delta, _DELTA) if has_kept(self, "backprop") else None
+        return _named(self.cost.delta, _DELTA) if has_originals(self, "backprop") else None
 
 
 class _Stopping:
@@ -329,21 +356,21 @@ class _Stopping:
 
 
 def load(filename: str | Path, *, dtype: Any = "float64") -> Network:
-    """Read a network that `save`, or the book's own, wrote.
+    """Read a network that `save` wrote, or the book's program.
 
     Parameters
     ----------
     filename : path
         The file.
     dtype : {"float64", "float32"}
-        Of the network.
+        The dtype of the network.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it holds no network, or its cost is no class of this module.
+        If the file does not hold a network, or its cost is not a class of this module.
     """
     try:
         data = json.loads(Path(filename).read_text(encoding="utf-8"))
@@ -351,18 +378,22 @@ def load(filename: str | Path, *, dtype: Any = "float64") -> Network:
         weights, biases = ([np.array(p) for p in data[part]] for part in ("weights", "biases"))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"filename: {str(filename)!r} is damaged, or no network that save wrote ({error!r})"
+            f"filename: expected a network that save wrote, got {str(filename)!r}, which is another or damaged file "
+            f"({error!r})"
         ) from error
     cost = getattr(sys.modules[__name__], str(name), None)
     if not (hasattr(cost, "fn") and hasattr(cost, "delta")):
         raise ValueError(
-            f"filename: {str(filename)!r} has the cost {name!r}, which is no class of {__name__}; for one of your own, "
-            f"set {__name__}.{name} first"
+            f"filename: expected the cost to be a class of {__name__}, got {name!r} in {str(filename)!r}; "
+            f"for a custom cost, assign its class to {__name__}.{name} first"
         )
     shapes = [w.shape for w in weights] + [b.shape for b in biases]
-    wanted = [(n, n_in) for n_in, n in pairwise(as_sizes(sizes))] + [(n, 1) for n in sizes[1:]]
-    if shapes != wanted:
-        raise ValueError(f"filename: {str(filename)!r} has sizes {sizes}, but weights and biases of shapes {shapes}")
+    expected = [(n, n_in) for n_in, n in pairwise(as_sizes(sizes))] + [(n, 1) for n in sizes[1:]]
+    if shapes != expected:
+        raise ValueError(
+            f"filename: expected weights and biases of shapes {expected} for sizes {sizes}, got {shapes} in "
+            f"{str(filename)!r}"
+        )
     net = Network(sizes, cost=cost, dtype=dtype)
     net.weights = [w.astype(net.dtype) for w in weights]
     net.biases = [b.astype(net.dtype) for b in biases]

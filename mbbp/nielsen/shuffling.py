@@ -1,8 +1,8 @@
-"""Python's `random.shuffle`, fast: the same permutation, and the same state of the generator after it.
+"""A fast `random.shuffle`: the same permutation, and the same state of the generator after it.
 
-A shuffle of 50,000 takes Python as long as the engine takes to train on a third of them. Its generator is a Mersenne
-twister (M. Matsumoto and T. Nishimura 1998), and so is one of NumPy's: that draws the words, and compiled code uses
-them as Python does.
+Python needs as long to shuffle 50,000 examples as the compiled code needs to train on a third of them. Python's
+generator is a Mersenne twister (M. Matsumoto and T. Nishimura 1998). NumPy has the same one: it draws the random words
+here, and compiled code uses them as Python does.
 """
 
 import random
@@ -12,22 +12,22 @@ import numpy as np
 from mbbp.kernels.shuffling import exchange
 from mbbp.parameters import Array
 
-FEW = 1000  # so many Python shuffles itself before it could be asked for its generator's state
+FEW = 1000  # Python shuffles fewer entries in less time than it takes to read the state of its generator
 
 
-def is_pythons_own() -> bool:
-    """Say whether `random.shuffle` is what Python came with, and has a generator whose state can be read."""
+def is_standard_shuffle() -> bool:
+    """Say whether `random.shuffle` is the standard library's, with a generator whose state can be read."""
     generator = getattr(random.shuffle, "__self__", None)
     return type(generator) is random.Random and random.shuffle.__func__ is random.Random.shuffle  # type: ignore[attr-defined]
 
 
 def shuffle(order: Array) -> None:
-    """Shuffle a vector in place, as `random.shuffle` would a list.
+    """Shuffle a vector in place, as `random.shuffle` shuffles a list.
 
     Parameters
     ----------
     order : int64 (n,)
-        Of fewer than 2^32 entries.
+        The vector, with fewer than 2^32 entries.
     """
     if order.size < FEW:
         numbers = order.tolist()
@@ -41,7 +41,7 @@ def shuffle(order: Array) -> None:
     twister.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": words[-1]}}
     last = order.size - 1
     while last > 0:
-        # each entry that is left takes a word or more, so none is drawn that Python would not draw
+        # Each of the remaining entries uses at least one word. So no word is drawn that Python would not draw.
         last = exchange(order, last, twister.random_raw(last).view(np.int64))
     state = twister.state["state"]
     generator.setstate((version, (*state["key"].tolist(), state["pos"]), gauss))

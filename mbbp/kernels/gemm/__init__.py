@@ -1,0 +1,6 @@
+"""The matrix products of backpropagation.
+
+- `tile`: the micro-kernel, a small tile of a product held in registers; its idea is told there
+- `blocking`: a product of any size, cut into tiles
+- `products`: W A + b, W^T delta and delta A^T as such products
+"""

@@ -1,0 +1,78 @@
+"""The table of a network: where each layer's parameters, and its z, a and delta, lie in memory.
+
+It is computed once, here, for the sizes of the layers, the largest mini-batch and the number of threads. Kernels read
+it; no kernel adds up offsets. The workspace is one vector. It holds, each as an (n, m) matrix with an example a column:
+the inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. At its end are
+a panel for each thread, room for its products, and a single 1. A mini-batch of fewer examples uses the first columns.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from mbbp.kernels.gemm.blocking import PANEL
+from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
+from mbbp.parameters import parameter_offsets
+
+Array = NDArray[Any]
+
+
+@record
+class LayerRow(NamedTuple):
+    """A computing layer: its sizes, where its parts begin, and the kernels of its activation."""
+
+    n_in: Int
+    n_out: Int
+    W: Int  # in theta, (n_out, n_in)
+    b: Int  # in theta, (n_out,)
+    inputs: Int  # in the workspace, (n_in, m): the activations of the layer before
+    z: Int  # in the workspace, (n_out, m), and so are the next two
+    a: Int
+    delta: Int
+    activate: Address  # sets a
+    multiply_by_derivative: Address  # sets delta = delta sigma'(z); 0 for nothing to do
+
+
+class Layout:
+    """The table of a network, and where the rest of the workspace is.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of neurons in each layer, the input layer first.
+    m : int
+        The examples of the largest mini-batch.
+    threads : int
+        How many threads share the workspace.
+
+    Attributes
+    ----------
+    table : array of LayerRow
+        A row for each computing layer. The kernels of the activations are filled in by who has them.
+    targets, weights, panels, one : int
+        Where these begin in the workspace.
+    work_size : int
+        How many numbers the workspace holds.
+    """
+
+    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1) -> None:
+        self.m = m
+        self.table = array_of(LayerRow, len(sizes) - 1)
+        self.targets = sizes[0] * m
+        self.weights = self.targets + sizes[-1] * m
+        end, inputs = self.weights + m, 0
+        for row, (W, b), n_in, n_out in zip(self.table, parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
+            row.n_in, row.n_out, row.W, row.b, row.inputs = n_in, n_out, W, b, inputs
+            row.z, row.a, row.delta = (end + part * n_out * m for part in range(3))
+            inputs, end = row.a, end + 3 * n_out * m
+        self.panels = end
+        self.one = end + threads * PANEL
+        self.work_size = self.one + 1
+
+    def block(self, work: Array, index: int) -> tuple[Array, Array, Array]:
+        """Return z, a and delta of a computing layer as (n, m) views of the workspace."""
+        row = self.table[index]
+        size = row.n_out * self.m
+        z, a, delta = (work[at : at + size].reshape(self.m, row.n_out).T for at in (row.z, row.a, row.delta))
+        return z, a, delta

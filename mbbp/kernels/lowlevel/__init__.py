@@ -1,0 +1,9 @@
+"""Every private or unusual use of Numba, and nothing else.
+
+- `compiling`: the decorators that compile, the cache on disk, and the line that tells a person of the wait
+- `records`: kernels that are called by their address, and the typed records that they are called with
+- `views`: arrays made of an address and a shape
+- `scalars`: a user's scalar functions, compiled so that they run in vector lanes
+- `atomics`: how threads tell each other where they are
+- `bits`: floating-point numbers made of their bits
+"""

@@ -1,0 +1,333 @@
+"""Kernels that are called by their address, and the typed records that they are called with.
+
+Numba compiles a function that is called by name into each of its callers, and into their callers again. What is long to
+compile, and what differs from network to network, is therefore compiled by itself and called by its address: a plain
+number, with no type in it. So that no argument can be of the wrong type or in the wrong place, everything that crosses
+an address is a *record*: a NamedTuple whose fields are declared once, here by their kinds. From that declaration come
+the Numba type for the code on both sides of the call and the C structure that Python fills. A field that is missing,
+has another name or another type is an error while the caller is compiled.
+
+A kernel takes a pointer to its record and returns an int64 or, if its record says so, a float64:
+
+    @record(returns=Real)
+    class Pair(NamedTuple):
+        x: Numbers
+        n: Int
+
+    @kernel(Pair)
+    def total(at):
+        pair = at[0]
+        ...
+
+    call(total.address(dtype), Pair(x=vector, n=3))   # from compiled code
+    total.bind(Pair(x=array, n=3), dtype)()           # from Python
+
+With the JIT disabled an address is an index into a list of Python functions, and records hold NumPy arrays.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_type_hints
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from mbbp.kernels.lowlevel.compiling import DISABLED, address_of_compiled, warn_of_nothing
+from mbbp.kernels.lowlevel.views import data_pointer
+
+# The kinds of a record's fields. An array is in memory the address of its first number.
+Int = Annotated[int, "int"]  # int64
+Real = Annotated[float, "real"]  # float64, whatever the dtype of the network
+Number = Annotated[float, "number"]  # of the network's dtype
+Address = Annotated[int, "int"]  # of a kernel; 0 for none
+Numbers = Annotated[NDArray[Any], "numbers"]  # of the network's dtype
+Reals = Annotated[NDArray[Any], "reals"]
+Integers = Annotated[NDArray[Any], "integers"]
+Bytes = Annotated[NDArray[Any], "bytes"]  # an array of any dtype
+
+
+def Rows(record_class: type) -> Any:  # noqa: N802 -- a kind, like the others
+    """Return the kind of an array whose elements are records."""
+    return Annotated[NDArray[Any], record_class]
+
+
+_RETURN_KINDS: dict[type, str] = {}  # of every record class
+
+
+def record(cls: type | None = None, *, returns: Any = Int) -> Any:
+    """Declare a NamedTuple as a record; a kernel that takes it returns an Int or a Real."""
+    if cls is None:
+        return lambda cls: record(cls, returns=returns)
+    _RETURN_KINDS[cls] = get_args(returns)[1]
+    return cls
+
+
+@functools.cache
+def _kinds(record_class: Any) -> dict[str, Any]:
+    """Return the kind of every field: a word, a record class that is nested, or (Rows) a list of one record class."""
+    found = {}
+    for name, hint in get_type_hints(record_class, include_extras=True).items():
+        kind = hint if hint in _RETURN_KINDS else get_args(hint)[1]
+        found[name] = [kind] if kind in _RETURN_KINDS and hint is not kind else kind
+    return found
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type)
+
+
+def _is_array(kind: Any) -> bool:
+    return isinstance(kind, list) or kind in ("numbers", "reals", "integers", "bytes")
+
+
+# ------------------------------------------------------------------------------------- one declaration, seen from Numba
+
+
+def _item_type(kind: Any, number: Any) -> Any:
+    """Return the type of the elements of an array field."""
+    if isinstance(kind, list):
+        return _numba_type(kind[0], number)
+    return {"numbers": number, "reals": types.float64, "integers": types.int64, "bytes": types.uint8}[kind]
+
+
+def _field_type(kind: Any, number: Any) -> Any:
+    if _is_array(kind):
+        return types.CPointer(_item_type(kind, number))
+    if _is_record(kind):
+        return _numba_type(kind, number)
+    return {"int": types.int64, "real": types.float64, "number": number}[kind]
+
+
+@functools.cache
+def _numba_type(record_class: Any, number: Any) -> Any:
+    fields = [_field_type(kind, number) for kind in _kinds(record_class).values()]
+    return types.BaseTuple.from_types(fields, record_class)
+
+
+def _signature(record_class: type, number: Any) -> Any:
+    returned = {"int": types.int64, "real": types.float64}[_RETURN_KINDS[record_class]]
+    return returned(types.CPointer(_numba_type(record_class, number)))
+
+
+# -------------------------------------------------------------------------------- ... and from Python, as a C structure
+
+
+@functools.cache
+def structure(record_class: Any, dtype: np.dtype[Any]) -> type[ctypes.Structure]:
+    """Return the C structure of a record for a dtype."""
+    number = ctypes.c_float if dtype == np.float32 else ctypes.c_double
+    words = {"int": ctypes.c_int64, "real": ctypes.c_double, "number": number}
+    fields: list[tuple[str, Any]] = []
+    for name, kind in _kinds(record_class).items():
+        if _is_array(kind):
+            fields.append((name, ctypes.c_void_p))
+        else:
+            fields.append((name, structure(kind, dtype) if _is_record(kind) else words[kind]))
+    return type(record_class.__name__, (ctypes.Structure,), {"_fields_": fields})
+
+
+def array_of(record_class: type, n: int) -> Any:
+    """Return n records without array fields, all zero, as an array whose elements have attributes."""
+    return np.zeros(n, np.dtype(structure(record_class, np.dtype(np.float64)))).view(np.recarray)
+
+
+def _fill(target: ctypes.Structure, name: str, kind: Any, value: Any, dtype: np.dtype[Any]) -> None:
+    if _is_record(kind):
+        nested = getattr(target, name)
+        for field, its_kind in _kinds(kind).items():
+            _fill(nested, field, its_kind, getattr(value, field), dtype)
+    elif _is_array(kind):
+        setattr(target, name, _address_of_array(name, kind, value, dtype))
+    else:
+        setattr(target, name, int(value) if kind == "int" else float(value))
+
+
+def _address_of_array(name: str, kind: Any, array: NDArray[Any], dtype: np.dtype[Any]) -> int:
+    words: dict[Any, Any] = {"numbers": dtype, "reals": np.float64, "integers": np.int64}
+    expected = np.dtype(structure(kind[0], dtype)) if isinstance(kind, list) else words.get(kind, array.dtype)
+    if array.dtype != expected or not (array.flags.c_contiguous or array.flags.f_contiguous):
+        raise TypeError(f"{name}: expected a contiguous array of {expected}, got {array.dtype}, {array.flags}")
+    return int(array.ctypes.data)
+
+
+# -------------------------------------------------------------------------------------------------------------- kernels
+
+_FUNCTIONS: list[Callable[..., Any]] = [lambda at: 0]  # what an address stands for where nothing is compiled
+
+
+class Kernel:
+    """A function of one record that is compiled apart and called by its address.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a pointer to its record.
+    record_class : type
+        The record.
+    fastmath : bool or set of str
+        What LLVM may do to its floating-point arithmetic.
+    is_cached : bool
+        Whether the compiled code is kept on disk.
+    """
+
+    def __init__(
+        self, function: Callable[[Any], Any], record_class: type, fastmath: Any = False, is_cached: bool = True
+    ) -> None:
+        self.function = function
+        self.record_class: Any = record_class
+        self._fastmath, self._is_cached = fastmath, is_cached
+        self._addresses: dict[np.dtype[Any], int] = {}
+        self.name, self.__doc__ = function.__name__, function.__doc__
+
+    def address(self, dtype: np.dtype[Any]) -> int:
+        """Return its address for a network's dtype; the first time it is compiled, or read from the cache."""
+        if dtype not in self._addresses:
+            if DISABLED:
+                _FUNCTIONS.append(warn_of_nothing(self.function))
+                self._addresses[dtype] = len(_FUNCTIONS) - 1
+            else:
+                signature = _signature(self.record_class, numba.from_dtype(dtype))
+                self._addresses[dtype] = address_of_compiled(
+                    self.function, signature, self._fastmath, is_cached=self._is_cached
+                )
+        return self._addresses[dtype]
+
+    def bind(self, arguments: Any, dtype: np.dtype[Any]) -> "Bound":
+        """Return the kernel with its record, to be called from Python."""
+        return Bound(self, arguments, dtype)
+
+
+def kernel(record_class: type, fastmath: Any = False) -> Callable[[Callable[[Any], Any]], Kernel]:
+    """Make a function of one record a kernel that is called by its address."""
+    return lambda function: Kernel(function, record_class, fastmath)
+
+
+class Bound:
+    """A kernel with its record, to be called from Python again and again.
+
+    It keeps the arrays of its record alive. Calling it releases Python's lock while the kernel runs.
+    """
+
+    def __init__(self, called: Kernel, arguments: Any, dtype: np.dtype[Any]) -> None:
+        if type(arguments) is not called.record_class:
+            raise TypeError(f"{called.name}: expected a {called.record_class.__name__}, got {type(arguments)}")
+        self.record: Any = arguments
+        record_class: Any = called.record_class
+        self._dtype = dtype
+        self._kept: dict[str, Any] = {}
+        self._kinds = _kinds(record_class)
+        address = called.address(dtype)
+        if DISABLED:
+            self._call = lambda: _FUNCTIONS[address]((self.record,))
+            return
+        self._structure = structure(record_class, dtype)()
+        for name, kind in self._kinds.items():
+            _fill(self._structure, name, kind, getattr(arguments, name), dtype)
+        returned: Any = {"int": ctypes.c_int64, "real": ctypes.c_double}[_RETURN_KINDS[called.record_class]]
+        function, place = ctypes.CFUNCTYPE(returned, ctypes.c_void_p)(address), ctypes.addressof(self._structure)
+        self._call = functools.partial(function, place)
+
+    def __call__(self) -> Any:
+        """Call the kernel and return what it returns."""
+        return self._call()
+
+    def set(self, **fields: Any) -> None:
+        """Change fields of the record."""
+        if DISABLED:
+            self.record = self.record._replace(**fields)
+            return
+        for name, value in fields.items():
+            kind = self._kinds[name]
+            if kind == "int":
+                setattr(self._structure, name, value)
+            else:
+                _fill(self._structure, name, kind, value, self._dtype)
+                self._kept[name] = value
+
+
+if DISABLED:
+
+    def call(address: int, arguments: Any) -> Any:
+        """Call the kernel at an address with a record."""
+        return _FUNCTIONS[address]((arguments,))
+
+    def typed(pointer: Any, like: Any) -> Any:
+        """Return an array of unknown dtype as the array that it is."""
+        return pointer
+
+else:
+
+    def _number_of(arguments: Any) -> Any:
+        """Return the dtype of the first field of the network's dtype, looking into nested records."""
+        for (_, kind), given in zip(_kinds(arguments.instance_class).items(), arguments.types, strict=True):
+            if kind == "numbers":
+                return given.dtype
+            if _is_record(kind):
+                return _number_of(given)
+        return types.float64
+
+    def _check(arguments: Any, number: Any) -> None:
+        record_class = arguments.instance_class
+        for (name, kind), given in zip(_kinds(record_class).items(), arguments.types, strict=True):
+            expected = _field_type(kind, number)
+            if _is_array(kind):
+                fits = given == expected or (isinstance(given, types.Array) and given.dtype == expected.dtype)
+            elif _is_record(kind):
+                fits = getattr(given, "instance_class", None) is kind
+                if fits:
+                    _check(given, number)
+            else:
+                fits = types.unliteral(given) == expected
+            if not fits:
+                raise TypingError(f"{record_class.__name__}.{name}: expected {expected}, got {given}")
+
+    def _converted(context: Any, builder: Any, value: Any, given: Any, kind: Any, number: Any) -> Any:
+        if _is_array(kind):
+            return data_pointer(context, builder, given, value)
+        if _is_record(kind):
+            return _record_value(context, builder, value, given, number)
+        return context.cast(builder, value, given, types.unliteral(given))
+
+    def _record_value(context: Any, builder: Any, value: Any, given: Any, number: Any) -> Any:
+        kinds = _kinds(given.instance_class).values()
+        values = cgutils.unpack_tuple(builder, value)
+        fields = [
+            _converted(context, builder, field, its_type, kind, number)
+            for field, its_type, kind in zip(values, given.types, kinds, strict=True)
+        ]
+        return context.make_tuple(builder, _numba_type(given.instance_class, number), fields)
+
+    @intrinsic
+    def call(_: Any, address: Any, arguments: Any) -> Any:
+        """Call the kernel at an address with a record."""
+        if getattr(arguments, "instance_class", None) not in _RETURN_KINDS:
+            raise TypingError(f"call: expected a record, got {arguments}")
+        number = _number_of(arguments)
+        _check(arguments, number)
+        signature = _signature(arguments.instance_class, number)
+
+        def codegen(context: Any, builder: Any, caller_signature: Any, values: Any) -> Any:
+            whole = _record_value(context, builder, values[1], arguments, number)
+            place = cgutils.alloca_once(builder, whole.type)
+            builder.store(whole, place)
+            kind = ir.FunctionType(context.get_value_type(signature.return_type), [place.type])
+            return builder.call(builder.inttoptr(values[0], kind.as_pointer()), [place])
+
+        return signature.return_type(types.int64, arguments), codegen
+
+    @intrinsic
+    def typed(_: Any, pointer: Any, like: Any) -> Any:
+        """Return a pointer to bytes as a pointer to numbers of the dtype of `like`, a pointer or an array."""
+        kind = types.CPointer(like.dtype)  # of a NumberClass too
+
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            return builder.bitcast(values[0], context.get_value_type(kind))
+
+        return kind(pointer, like), codegen

@@ -1,0 +1,182 @@
+"""A user's scalar functions, compiled so that a loop over them runs in vector lanes.
+
+Two things would keep them out of the lanes, or in lanes of twice the width. `math.exp` and `math.tanh` are calls into
+the C library: ours take their place. And to Numba `1.0 + z` is float64 where z is float32, since a literal is float64;
+to NumPy a literal takes the type of what it meets (NEP 50), and so it does here. Both are done to Numba's own form of
+the function, before types are inferred.
+"""
+
+import builtins
+import math
+import operator
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core import ir as numba_ir
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.errors import RequireLiteralValue
+from numba.core.untyped_passes import IRProcessing
+from numba.extending import intrinsic, overload
+
+from mbbp.kernels.exponential import exp, tanh
+from mbbp.kernels.lowlevel.compiling import CONTRACTING, DISABLED, warn_of_nothing
+
+_VECTOR_FUNCTIONS = {math.exp: exp, np.exp: exp, math.tanh: tanh, np.tanh: tanh}
+_MEETING = {max, min}
+_OPERATORS = {operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, operator.le, operator.gt}
+_OPERATORS |= {operator.ge, operator.eq, operator.ne, operator.iadd, operator.isub, operator.imul, operator.itruediv}
+
+
+def _literal_like(literal, other):
+    """Return a literal number in the type of what it meets, where that is a floating-point number."""
+    return type(other)(literal) if isinstance(other, np.floating) else literal
+
+
+@overload(_literal_like)
+def _compiled_literal_like(literal, other):
+    if isinstance(other, types.Float):
+        number = np.float32 if other == types.float32 else np.float64
+        return lambda literal, other: number(literal)
+    return lambda literal, other: literal
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _VectorForm(FunctionPass):
+    """Puts vector functions in the place of the C library's, and gives literals the type of what they meet."""
+
+    _name = "mbbp_vector_form"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        self._ir, self._count = state.func_ir, 0
+        for block in self._ir.blocks.values():
+            body: list[Any] = []
+            for statement in block.body:
+                if isinstance(statement, numba_ir.Assign):
+                    self._change(statement, block.scope, body)
+                body.append(statement)
+            block.body = body
+        self._ir._definitions = numba.core.ir_utils.build_definitions(self._ir.blocks)
+        return True
+
+    def _change(self, statement: Any, scope: Any, body: list[Any]) -> None:
+        value = statement.value
+        found = self._known(value)
+        if found is not None and any(found is known for known in _VECTOR_FUNCTIONS):
+            function = _VECTOR_FUNCTIONS[found]
+            statement.value = numba_ir.Global(function.__name__, function, statement.loc)
+        elif isinstance(value, numba_ir.Expr) and value.op in ("binop", "inplace_binop") and value.fn in _OPERATORS:
+            left, right = value.lhs, value.rhs
+            value.lhs = self._like(left, right, statement, scope, body)
+            value.rhs = self._like(right, left, statement, scope, body)
+        elif isinstance(value, numba_ir.Expr) and value.op == "call" and self._known_of(value.func) in _MEETING:
+            others = [one for one in value.args if not self._is_literal(one)]
+            if others:
+                value.args = [self._like(one, others[0], statement, scope, body) for one in value.args]
+
+    def _known_of(self, variable: Any) -> Any:
+        try:
+            return self._known(self._ir.get_definition(variable))
+        except KeyError:
+            return None
+
+    def _known(self, value: Any) -> Any:
+        """Return the object that a global name, or an attribute of a module, stands for."""
+        if isinstance(value, numba_ir.Global | numba_ir.FreeVar):
+            return value.value if callable(value.value) or hasattr(value.value, "__dict__") else None
+        if isinstance(value, numba_ir.Expr) and value.op == "getattr":
+            module = self._known_of(value.value)
+            return getattr(module, value.attr, None) if module in (math, np, builtins) else None
+        return None
+
+    def _is_literal(self, variable: Any) -> bool:
+        try:
+            definition = self._ir.get_definition(variable)
+        except KeyError:
+            return False
+        if isinstance(definition, numba_ir.Expr) and definition.op == "unary":
+            return self._is_literal(definition.value)
+        return isinstance(definition, numba_ir.Const) and type(definition.value) in (int, float)
+
+    def _like(self, one: Any, other: Any, statement: Any, scope: Any, body: list[Any]) -> Any:
+        """Return a variable for one operand, of the type of the other if it is a literal."""
+        if not self._is_literal(one) or self._is_literal(other):
+            return one
+        self._count += 1
+        function = numba_ir.Var(scope, f"$literal_like.{self._count}", statement.loc)
+        result = numba_ir.Var(scope, f"$literal.{self._count}", statement.loc)
+        body.append(
+            numba_ir.Assign(numba_ir.Global("_literal_like", _literal_like, statement.loc), function, statement.loc)
+        )
+        body.append(
+            numba_ir.Assign(numba_ir.Expr.call(function, [one, other], (), statement.loc), result, statement.loc)
+        )
+        return result
+
+
+class _Compiler(CompilerBase):
+    def define_pipelines(self) -> list[Any]:
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.add_pass_after(_VectorForm, IRProcessing)
+        pipeline.finalize()
+        return [pipeline]
+
+
+def compiled_scalar(function: Callable[..., Any]) -> Any:
+    """Return a scalar function, plain Python or compiled by Numba, as kernels call it."""
+    plain = getattr(function, "py_func", function)
+    if DISABLED:
+        return warn_of_nothing(plain)
+    if not isinstance(plain, FunctionType):  # one of Python's or NumPy's own, which Numba knows by name only
+
+        def plain(*numbers: Any) -> Any:
+            return function(*numbers)
+
+    return numba.njit(error_model="numpy", nogil=True, fastmath=CONTRACTING, pipeline_class=_Compiler)(plain)
+
+
+if DISABLED:
+
+    def reals_of(reals: Any, n: int) -> tuple[float, ...]:
+        """Return the first n numbers as a tuple."""
+        return tuple(reals[:n])
+
+    def numbers_of(values: Any, like: Any) -> tuple[Any, ...]:
+        """Return the numbers of a tuple in the dtype of an array."""
+        return tuple(like.dtype.type(value) for value in values)
+
+else:
+
+    @intrinsic
+    def reals_of(_: Any, reals: Any, n: Any) -> Any:
+        """Return the first n numbers as a tuple; n is a constant."""
+        if not isinstance(n, types.IntegerLiteral):
+            raise RequireLiteralValue("n: expected a constant")
+        count = n.literal_value
+
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            places = [builder.gep(values[0], [ir.Constant(ir.IntType(64), i)]) for i in range(count)]
+            return context.make_tuple(builder, signature.return_type, [builder.load(place) for place in places])
+
+        return types.UniTuple(types.float64, count)(reals, n), codegen
+
+    @intrinsic
+    def numbers_of(_: Any, values: Any, like: Any) -> Any:
+        """Return the numbers of a tuple in the dtype of an array."""
+        kinds = list(values)
+
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            given = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
+            cast = [context.cast(builder, one, kind, like.dtype) for one, kind in zip(given, kinds, strict=True)]
+            return context.make_tuple(builder, signature.return_type, cast)
+
+        return types.UniTuple(like.dtype, len(kinds))(values, like), codegen

@@ -1,0 +1,84 @@
+"""The matrix products against NumPy's. On small whole numbers every sum is exact, so not a bit may differ."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from mbbp.kernels.gemm import products
+from tests.kernels.matrices import dtypes, multiplier_for, on_columns, seeds, widths
+
+affine = on_columns(3, lambda W, A, Z, b, multiplier: products.affine(W, A, b, Z, multiplier))
+transposed_product = on_columns(3, lambda W, D, out, multiplier: products.transposed_product(W, D, out, multiplier))
+add_outer_products = on_columns(
+    3, lambda D, A, G, beta, multiplier: products.add_outer_products(beta, G, D, A, 0, A.shape[0], multiplier)
+)
+add_columns = on_columns(1, lambda D, g, beta, ones, multiplier: products.add_columns(beta, g, D, ones, multiplier))
+
+
+def whole_numbers(seed, dtype, *shapes):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-8, 9, shape).astype(dtype) for shape in shapes]
+
+
+def check_affine(n_out, n_in, m, dtype, seed):
+    W, A, Z, b = whole_numbers(seed, dtype, (n_out, n_in), (n_in, m), (n_out, m), n_out)
+    affine(W, A, Z, b, multiplier_for(dtype))
+    np.testing.assert_array_equal(Z, W @ A + b[:, None])
+
+
+def check_transposed_product(n_out, n_in, m, dtype, seed):
+    W, D, out = whole_numbers(seed, dtype, (n_out, n_in), (n_out, m), (n_in, m))
+    transposed_product(W, D, out, multiplier_for(dtype))
+    np.testing.assert_array_equal(out, W.T @ D)
+
+
+def check_add_outer_products(n_out, n_in, m, dtype, seed):
+    D, A, G = whole_numbers(seed, dtype, (n_out, m), (n_in, m), (n_out, n_in))
+    expected = 2 * G + D @ A.T
+    add_outer_products(D, A, G, dtype(2), multiplier_for(dtype))
+    np.testing.assert_array_equal(G, expected)
+
+
+def check_add_columns(n_out, n_in, m, dtype, seed):
+    D, g = whole_numbers(seed, dtype, (n_out, m), n_out)
+    expected = 2 * g + D.sum(axis=1)
+    add_columns(D, g, dtype(2), np.ones(1, dtype), multiplier_for(dtype))
+    np.testing.assert_array_equal(g, expected)
+
+
+CHECKS = [check_affine, check_transposed_product, check_add_outer_products, check_add_columns]
+checks = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+
+
+@checks
+@given(n_out=widths, n_in=widths, m=widths, dtype=dtypes, seed=seeds)
+def test_products_are_numpys(check, n_out, n_in, m, dtype, seed):
+    check(n_out, n_in, m, dtype, seed)
+
+
+@checks
+@pytest.mark.parametrize("n_in", range(1, 13))
+def test_every_width_and_batch_up_to_twelve(check, n_in):
+    for m in range(1, 13):
+        for n_out in range(1, 13):
+            check(n_out, n_in, m, np.float32, seed=n_in * m)
+
+
+@checks
+def test_more_than_one_block(check):
+    check(83, 301, 290, np.float32, seed=1)
+
+
+def test_nothing_of_a_gradient_that_is_not_kept_shines_through():
+    D, A = whole_numbers(4, np.float32, (5, 6), (7, 6))
+    G = np.full((5, 7), np.nan, np.float32)
+    add_outer_products(D, A, G, np.float32(0), multiplier_for(np.float32))
+    np.testing.assert_array_equal(G, D @ A.T)
+
+
+def test_small_errors_are_not_lost_in_a_large_bias(rng):
+    D = np.float32(1e-4) * rng.random((3, 100), np.float32)
+    g = np.full(3, 1000, np.float32)
+    expected = 1000 + D.sum(axis=1, dtype=np.float64)
+    add_columns(D, g, np.float32(1), np.ones(1, np.float32), multiplier_for(np.float32))
+    assert (np.abs(g - expected) <= np.spacing(np.float32(1000))).all()
