@@ -3,17 +3,14 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import reference
+from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
 from mbbp.validation import as_count, refuse_unknown
-
-if TYPE_CHECKING:
-    from mbbp.network import Network
 
 DERIVATIVES = {"central": reference.central_difference, "complex": reference.complex_step}
 TOLERANCES = {
@@ -107,7 +104,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    net: "Network",
+    net: Network,
     X: ArrayLike,
     Y: ArrayLike,
     *,
@@ -175,7 +172,7 @@ def check_gradients(
 
 
 def _check_layers(
-    net: "Network",
+    net: Network,
     X: ArrayLike,
     Y: ArrayLike,
     method: str,
@@ -220,7 +217,7 @@ def _check_layers(
 
 
 def _check_directions(
-    net: "Network",
+    net: Network,
     X: ArrayLike,
     Y: ArrayLike,
     method: str,
@@ -245,7 +242,7 @@ def _relative(difference: float, scale: float) -> float:
     return math.inf if math.isnan(share) else share
 
 
-def _derivative(net: "Network", X: ArrayLike, Y: ArrayLike, method: str, direction: Array) -> float | None:
+def _derivative(net: Network, X: ArrayLike, Y: ArrayLike, method: str, direction: Array) -> float | None:
     """Return the slope of the cost along a direction, or None where the points used lie on two sides of a kink."""
     if method == "complex":
         try:
@@ -260,7 +257,7 @@ def _derivative(net: "Network", X: ArrayLike, Y: ArrayLike, method: str, directi
     return reference.central_difference(net, X, Y, direction)
 
 
-def _crosses_kink(net: "Network", X: ArrayLike, direction: Array, step: float = 1e-6) -> bool:
+def _crosses_kink(net: Network, X: ArrayLike, direction: Array, step: float = 1e-6) -> bool:
     theta = np.asarray(net.theta, np.float64)
     ahead, _ = reference.feedforward(net, X, theta + step * direction)
     behind, _ = reference.feedforward(net, X, theta - step * direction)

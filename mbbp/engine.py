@@ -4,6 +4,7 @@
 callers know what they give it.
 """
 
+import ctypes
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -18,7 +19,7 @@ from mbbp.kernels import epoch, evaluation, propagation, updates
 from mbbp.kernels.examples import Examples, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
 from mbbp.kernels.layout import Layout
-from mbbp.kernels.lowlevel.records import Bound, array_of
+from mbbp.kernels.lowlevel.records import Bound, Placed, array_of
 from mbbp.kernels.team import give_up, make_team
 from mbbp.parameters import Array, backprop_flops
 from mbbp.threads import run_together, worthwhile_threads
@@ -167,7 +168,7 @@ class Engine:
             out=np.empty(m * self.sizes[-1], self.dtype),
         )
         evaluation.predict.bind(call, self.dtype)()
-        return [layout.block(model.work, index)[1] for index in range(len(self.activations))]
+        return [layout.block(model.record.work, index)[1] for index in range(len(self.activations))]
 
     def score(self, examples: Examples) -> Score:
         """Return the mean cost and the accuracy on examples."""
@@ -211,7 +212,7 @@ class Engine:
             team=make_team(1)[0],
         )
         cost = evaluation.gradient.bind(call, self.dtype)()
-        blocks = [layout.block(model.work, index) for index in range(len(self.activations))]
+        blocks = [layout.block(model.record.work, index) for index in range(len(self.activations))]
         return MiniBatchGradient(float(cost), theta, inputs, blocks)
 
     def loop(self, examples: Examples, batch_size: int) -> "Loop":
@@ -225,12 +226,12 @@ class Engine:
         *,
         with_cost: bool = False,
         backward: bool = False,
-    ) -> propagation.Model:
+    ) -> Placed:
         """Return the network with a workspace of its own; only the kernels that are needed are compiled."""
         dtype = self.dtype
         for row, activation in zip(layout.table, self.activations, strict=True):
             row.activate, row.multiply_by_derivative = activation.addresses(dtype, backward=backward)
-        return propagation.Model(
+        model = propagation.Model(
             theta=self.theta,
             layers=layout.table,
             n_layers=len(layout.table),
@@ -247,6 +248,7 @@ class Engine:
             output_error=self.cost.error_address(dtype) if backward else 0,
             is_fused=int(self.cost.is_fused),
         )
+        return Placed(model, dtype)
 
     def _in_chunks(self, m: int, prepare: Callable[[int, int], Bound]) -> list[Any]:
         """Run over m examples, in stretches of whole chunks, one for each thread; return what each returns."""
@@ -273,15 +275,17 @@ class _FewColumns:
             chunk=FEW,
             out=out.reshape(-1),
         )
+        self._rows, self._out, self._m = rows, out, 0
         self._predict = evaluation.predict.bind(call, dtype)
-        self._columns = [rows[:m].T for m in range(FEW + 1)]
-        self._outputs = [out[:m].T for m in range(FEW + 1)]
 
     def __call__(self, X: Array) -> Array | None:
         m = X.shape[1]
-        np.copyto(self._columns[m], X)
-        self._predict.set(stop=m)
-        return self._outputs[m].copy("F") if self._predict() else None
+        if m != self._m:
+            self._m = m
+            self._columns, self._outputs = self._rows[:m].T, self._out[:m].T
+            self._predict.set(stop=m)
+        self._columns[...] = X  # a third of the time that copyto takes
+        return self._outputs.copy("F") if self._predict.run() else None
 
 
 class Loop:
@@ -344,9 +348,9 @@ class Loop:
         return self._totals[0]
 
     @property
-    def last_cost(self) -> Array:
-        """The summed cost of the last mini-batch, as an array of one number that changes with every step."""
-        return self._totals["last_cost"]
+    def last_cost(self) -> ctypes.c_double:
+        """The summed cost of the last mini-batch: its `value` changes with every step."""
+        return ctypes.c_double.from_buffer(self._totals, self._totals.dtype.fields["last_cost"][1])
 
     def reset(self) -> None:
         """Count from zero again."""
@@ -371,5 +375,5 @@ class Loop:
     def run_again(self) -> bool:
         """Do once more what was done last."""
         if self.threads == 1:
-            return bool(self._calls[0]())
+            return bool(self._calls[0].run())
         return all(run_together(self._calls, lambda: give_up(self._team[0])))

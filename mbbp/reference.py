@@ -5,19 +5,32 @@ no kernel, so it can share no bug with one. The formulas are those of M. Nielsen
 chapters 2 and 3; the equation numbers (BP1) to (BP4) are the book's.
 
 Every function takes the network itself and reads its sizes, parameters, activations and cost. The elementwise functions
-also take complex arguments, where they branch on the real part, so that a derivative can be taken by a complex step.
+take complex arguments too, and branch on the real part, so that a derivative can be taken by a complex step.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.parameters import Array, Gradient, parameter_views
 
-if TYPE_CHECKING:
-    from mbbp.network import Network
+
+class NetworkLike(Protocol):
+    """What the oracle reads of a network: sizes, parameters, and the NumPy twins of its activations and its cost."""
+
+    sizes: Any
+    theta: Array
+
+    @property
+    def layers(self) -> Any:
+        """The computing layers, each with an `activation`."""
+
+    @property
+    def cost_function(self) -> Any:
+        """The cost."""
+
 
 # ---------------------------------------------------------------------------------------------------------- activations
 
@@ -143,7 +156,7 @@ def log_likelihood_error(a: Array, y: Array) -> Array:
 
 
 def as_inputs(X: ArrayLike) -> Array:
-    """Return inputs in float64; of a NumPy array of uint8, which holds pixels, a 255th."""
+    """Return inputs in float64. A NumPy array of uint8 holds pixels: they are divided by 255."""
     is_pixels = isinstance(X, np.ndarray) and X.dtype == np.uint8
     return np.asarray(X, np.float64) / (255.0 if is_pixels else 1.0)
 
@@ -161,7 +174,7 @@ def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
     return columns
 
 
-def feedforward(net: "Network", X: ArrayLike, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
+def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
     """Return every weighted input z^l = W^l a^{l-1} + b^l and every activation a^l = sigma(z^l).
 
     Parameters
@@ -189,7 +202,7 @@ def feedforward(net: "Network", X: ArrayLike, theta: Array | None = None) -> tup
     return zs, activations
 
 
-def cost(net: "Network", X: ArrayLike, Y: ArrayLike, theta: Array | None = None) -> float | complex:
+def cost(net: NetworkLike, X: ArrayLike, Y: ArrayLike, theta: Array | None = None) -> float | complex:
     """Return the mean cost C = 1/m sum_x C_x; complex if `theta` is."""
     zs, activations = feedforward(net, X, theta)
     costs = net.cost_function.function(zs[-1], activations[-1], unit_vectors(Y, net.sizes[-1]))
@@ -197,7 +210,7 @@ def cost(net: "Network", X: ArrayLike, Y: ArrayLike, theta: Array | None = None)
     return mean
 
 
-def backprop(net: "Network", x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
+def backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
     """Return the cost and its gradient for a single example, as in the book.
 
     Parameters
@@ -228,7 +241,7 @@ def backprop(net: "Network", x: Array, y: Array) -> tuple[float, list[Array], li
     return c_x, nabla_b, nabla_w
 
 
-def gradient(net: "Network", X: ArrayLike, Y: ArrayLike, example_weights: Sequence[float] | None = None) -> Gradient:
+def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequence[float] | None = None) -> Gradient:
     """Return the gradient of the mean cost by the book's loop over the examples of a mini-batch.
 
     Parameters
@@ -265,7 +278,7 @@ def gradient(net: "Network", X: ArrayLike, Y: ArrayLike, example_weights: Sequen
 
 
 def sgd(
-    net: "Network",
+    net: NetworkLike,
     X: ArrayLike,
     Y: ArrayLike,
     mini_batches: Iterable[Sequence[int]],
@@ -309,7 +322,7 @@ def sgd(
 # -------------------------------------------------------------------------------------------------- numeric derivatives
 
 
-def central_difference(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> float:
+def central_difference(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> float:
     """Return the derivative of the cost along `direction`: [C(theta + h d) - C(theta - h d)] / 2h.
 
     Its error is of the order of h^2 from the cut-off and of 1e-16 / h from rounding.
@@ -319,7 +332,7 @@ def central_difference(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Ar
     return float(rise.real) / (2 * step)
 
 
-def complex_step(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-30) -> float:
+def complex_step(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-30) -> float:
     """Return the derivative of the cost along `direction`: Im C(theta + i h d) / h, exact to rounding.
 
     W. Squire and G. Trapp, *Using complex variables to estimate derivatives of real functions*, SIAM Review 40 (1998).
@@ -330,10 +343,10 @@ def complex_step(net: "Network", X: ArrayLike, Y: ArrayLike, direction: Array, s
 
 
 def numeric_gradient(
-    net: "Network",
+    net: NetworkLike,
     X: ArrayLike,
     Y: ArrayLike,
-    derivative: Callable[["Network", ArrayLike, ArrayLike, Array], float] = central_difference,
+    derivative: Callable[[NetworkLike, ArrayLike, ArrayLike, Array], float] = central_difference,
 ) -> Array:
     """Return the gradient with respect to every parameter, one numeric derivative at a time.
 

@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mbbp.engine import Engine, Loop
+from mbbp.engine import Engine
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.finite import ALL_FINE, NOT_FINITE, Checked, check
-from mbbp.kernels.lowlevel.records import Bound
 from mbbp.optimizers import Optimizer, OptimizerState, Rates, get_optimizer
 from mbbp.parameters import Array
 from mbbp.training import DivergedError
 from mbbp.validation import as_inputs, as_number, as_targets, input_values
+
+SIZES_KEPT = 8  # of mini-batches, each with all memory of a step
 
 
 class Trainer:
@@ -45,7 +46,8 @@ class Trainer:
             self._rates = self._rates._replace(clip_norm=as_number("clip_norm", clip_norm, positive=True))
         self._engine = engine
         self._state = self.optimizer.start(engine.theta.size, engine.dtype)
-        self._batches: dict[bool, _Batch] = {}
+        self._batches: dict[tuple[int, bool], _Batch] = {}
+        self._batch: _Batch | None = None
 
     @property
     def learning_rate(self) -> float:
@@ -91,84 +93,81 @@ class Trainer:
         Nothing is added to the history. Whether targets are probabilities, where the cost takes only these, is checked
         by `fit` and not here.
         """
-        engine, dtype = self._engine, self._engine.dtype
-        n_in, n_out = engine.sizes[0], engine.sizes[-1]
-        if type(X) is not np.ndarray or X.dtype != dtype or X.ndim != 2 or X.shape[0] != n_in:
-            X = input_values(as_inputs("X", X, n_in, dtype), dtype).T
-        m = X.shape[1]
-        if m == 0:
-            raise ValueError(f"X: expected at least one column, got shape {X.shape}")
-        are_labels = type(Y) is np.ndarray and Y.dtype == np.int64 and Y.shape == (m,)
-        if not are_labels and (type(Y) is not np.ndarray or Y.dtype != dtype or Y.shape != (n_out, m)):
-            rows, labels = as_targets("Y", Y, n_out, m, dtype, "X")
-            are_labels = len(rows) == 0
-            Y = labels if are_labels else rows.T
-        batch = self._batches.get(are_labels)
-        if batch is None or batch.capacity < m:
-            batch = self._batches[are_labels] = _Batch(engine, m, are_labels=are_labels)
-            batch.prepare(self.optimizer, self._state, self._rates)
-        return batch.step(X, Y, m)  # type: ignore[arg-type]
+        batch = self._batch
+        if batch is not None and batch.fits(X, Y):
+            return batch.step(X, Y)
+        self._batch = None  # nothing of a refused mini-batch is kept
+        X, Y = self._checked(X, Y)
+        self._batch = self._batch_for(X.shape[1], are_labels=Y.ndim == 1)
+        return self._batch.step(X, Y)
+
+    def _checked(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
+        """Return inputs (n_in, m), and targets (n_L, m) or labels (m,), of the right shape and dtype."""
+        engine = self._engine
+        inputs = as_inputs("X", X, engine.sizes[0], engine.dtype)
+        rows, labels = as_targets("Y", Y, engine.sizes[-1], len(inputs), engine.dtype, "X")
+        return input_values(inputs, engine.dtype).T, rows.T if len(rows) else labels
+
+    def _batch_for(self, m: int, *, are_labels: bool) -> "_Batch":
+        """Return a mini-batch of this size and kind; the last few are kept."""
+        key = (m, are_labels)
+        if key not in self._batches:
+            if len(self._batches) == SIZES_KEPT:
+                del self._batches[next(iter(self._batches))]
+            self._batches[key] = _Batch(self._engine, m, are_labels=are_labels)
+            self._batches[key].prepare(self.optimizer, self._state, self._rates)
+        return self._batches[key]
 
 
 class _Batch:
-    """Room for a mini-batch, with the checks and the step that are bound to it."""
+    """Room for a mini-batch of m examples, with the checks and the step that are bound to it."""
 
-    def __init__(self, engine: Engine, capacity: int, *, are_labels: bool) -> None:
+    def __init__(self, engine: Engine, m: int, *, are_labels: bool) -> None:
         n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
-        self.capacity, self._engine = capacity, engine
-        # inputs and targets are one piece of memory, and looked through in one go
-        self._numbers = np.zeros(capacity * (n_in + n_out), dtype)
-        self._n_each = n_in + (0 if are_labels else n_out)
-        self._labels = np.zeros(capacity if are_labels else 0, np.int64)
-        self._are_labels = are_labels
-        self._m = 0
-        self._views: tuple[Array, Array] = (self._numbers, self._numbers)
+        self._m, self._n_classes = m, max(n_out, 2)
+        # inputs and targets are one piece of memory, so that one look finds what is not finite
+        numbers = np.zeros(m * (n_in + (0 if are_labels else n_out)), dtype)
+        rows = numbers[: m * n_in].reshape(m, n_in)
+        targets = numbers[m * n_in :].reshape(-1, n_out)
+        labels = np.zeros(m if are_labels else 0, np.int64)
+        self._inputs, self._targets = rows.T, labels if are_labels else targets.T
+        self._loop = engine.loop(Examples(rows, targets, labels, np.empty(0, dtype)), m)
+        self._theta = engine.theta
+        checked = Checked(x=numbers, size=numbers.size, labels=labels, n_labels=labels.size, n_classes=self._n_classes)
+        self._check = check.bind(checked, dtype).run
+        self._take_step, self._summed_cost = self._loop.run_again, self._loop.last_cost
+        self._shapes, self._dtypes = (self._inputs.shape, self._targets.shape), (dtype, self._targets.dtype)
 
     def prepare(self, optimizer: Optimizer, state: OptimizerState, rates: Rates) -> None:
         """Take over the optimizer's settings."""
-        self._optimizer, self._state, self._rates = optimizer, state, rates
-        self._m = 0
+        step = optimizer.step(self._theta, self._loop.gradient, state, rates)
+        self._loop.set(order=np.arange(self._m), n=self._m, step=step)
 
-    def _bind(self, m: int) -> None:
-        """Lay the inputs and the targets of m examples side by side, and bind what works on them."""
-        engine = self._engine
-        n_in, n_out = engine.sizes[0], engine.sizes[-1]
-        rows = self._numbers[: m * n_in].reshape(m, n_in)
-        targets = self._numbers[m * n_in : m * (n_in + n_out)].reshape(m, n_out)
-        no_rows, no_labels = targets[:0], self._labels[:0]
-        labels = self._labels[:m]
-        examples = Examples(
-            rows, no_rows if self._are_labels else targets, labels if self._are_labels else no_labels, no_rows.ravel()
+    def fits(self, X: Any, Y: Any) -> bool:
+        """Say whether these are arrays of this mini-batch's shapes and dtypes."""
+        return (
+            type(X) is np.ndarray
+            and type(Y) is np.ndarray
+            and (X.shape, Y.shape) == self._shapes
+            and (X.dtype, Y.dtype) == self._dtypes
         )
-        self._loop: Loop = engine.loop(examples, m)
-        step = self._optimizer.step(engine.theta, self._loop.gradient, self._state, self._rates)
-        self._loop.set(order=np.arange(m), n=m, step=step)
-        checked = Checked(self._numbers, m * self._n_each, self._labels, labels.size, max(n_out, 2))
-        self._check: Bound = check.bind(checked, engine.dtype)
-        self._views = (rows.T, labels if self._are_labels else targets.T)
-        self._figures: Any = self._loop.last_cost
-        self._m = m
 
-    def step(self, X: Array, Y: Array, m: int) -> float:
+    def step(self, X: Any, Y: Any) -> float:
         """Check and take a step."""
-        if m != self._m:
-            self._bind(m)
-        inputs, targets = self._views
-        np.copyto(inputs, X)
-        np.copyto(targets, Y)
+        self._inputs[...] = X  # a third of the time that copyto takes
+        self._targets[...] = Y
         found = self._check()
         if found != ALL_FINE:
             raise self._fault(found)
-        if not self._loop.run_again():
+        if not self._take_step():
             raise DivergedError(
                 "step: the cost became NaN or inf, and the step was not taken. Try a smaller learning_rate, a "
                 "clip_norm, inputs scaled to about 1, or dtype='float64'"
             )
-        return float(self._figures[0]) / m
+        return self._summed_cost.value / self._m
 
     def _fault(self, found: int) -> ValueError:
         if found == NOT_FINITE:
-            name = "X" if not np.isfinite(self._views[0]).all() else "Y"
+            name = "X" if not np.isfinite(self._inputs).all() else "Y"
             return ValueError(f"{name}: expected finite numbers, got NaN or inf")
-        largest = max(self._engine.sizes[-1], 2) - 1
-        return ValueError(f"Y: expected labels from 0 to {largest}, got others")
+        return ValueError(f"Y: expected labels from 0 to {self._n_classes - 1}, got others")

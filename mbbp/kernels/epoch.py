@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mbbp.kernels.evaluation import count_correct, summed_cost
 from mbbp.kernels.examples import Source, gather_inputs, gather_targets
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Int, Integers, Real, Rows, call, kernel, record
+from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, call, kernel, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.propagation import Backward, Model, forward_pass
 from mbbp.kernels.team import Team, share, share_of_rows, wait
@@ -29,25 +29,25 @@ class Totals(NamedTuple):
 class Training(NamedTuple):
     """Steps of training, one for each mini-batch. Every thread of the team has the same, but for its rank."""
 
-    model: Model
-    source: Source
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): the examples to use, in this order
     n: Int
     batch_size: Int  # the last mini-batch is what is left
     step: Step
     norm: Address  # of the kernel that measures a gradient
-    totals: Rows(Totals)  # type: ignore[valid-type]  # one
+    totals: PointerTo(Totals)  # type: ignore[valid-type]  # one
     team: Team
 
 
 @inlined
 def _add_to_totals(training, order, m):
     """Count the mini-batch in the workspace."""
-    totals = training.totals[0]
-    cost = summed_cost(training.model, m)
+    totals, model, source = training.totals[0], training.model[0], training.source[0]
+    cost = summed_cost(model, m)
     correct = ZERO
-    if training.source.has_labels:
-        correct = count_correct(training.model, order, m, training.source.examples.labels)
+    if source.has_labels:
+        correct = count_correct(model, order, m, source.examples.labels)
     training.totals[0] = Totals(
         cost=totals.cost + cost,
         correct=totals.correct + correct,
@@ -86,7 +86,7 @@ def _update(training, size):
     if (step.measures_norm or step.clip_norm < math.inf) and not _clip(training, size):
         return False
     first, end = share(team, size, LINE)
-    update_parameters(step, training.model.theta, training.model.layers, training.model.n_layers, first, end)
+    update_parameters(step, training.model[0], first, end)
     return True
 
 
@@ -97,7 +97,7 @@ def train(at):
     0 also if the team was given up.
     """
     t = at[0]
-    model, team, step = t.model, t.team, t.step
+    model, source, team, step = t.model[0], t.source[0], t.team, t.step
     last = model.layers[model.n_layers - 1]
     size = last.b + last.n_out
     number = part(model.theta, ZERO, ZERO).dtype.type
@@ -106,9 +106,9 @@ def train(at):
         m = min(t.batch_size, t.n - begin)
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
-        gather_inputs(t.source, order, model, start, stop)
-        gather_targets(t.source, order, model, start, stop)
-        forward_pass(model, rest(model.work, start * model.layers[0].n_in), start, stop, team.rank)
+        gather_inputs(source, order, model, start, stop)
+        gather_targets(source, order, model, start, stop)
+        forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, team.rank)
         if not wait(team):  # for all outputs
             return 0
         if team.rank == 0:
@@ -121,7 +121,7 @@ def train(at):
         call(
             model.backward,
             Backward(
-                model=model,
+                model=t.model,
                 m=m,
                 target=step.target,
                 beta=beta,

@@ -6,7 +6,7 @@ from mbbp.kernels.examples import Source, gather_inputs, gather_targets
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, Real, Reals, call, kernel, record, typed
+from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, PointerTo, Real, Reals, call, kernel, record, typed
 from mbbp.kernels.lowlevel.views import matrix, part, rest
 from mbbp.kernels.propagation import (
     Backward,
@@ -24,8 +24,8 @@ from mbbp.kernels.team import Team
 class Evaluation(NamedTuple):
     """The scoring of some examples, chunk by chunk."""
 
-    model: Model
-    source: Source
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): which examples
     start: Int  # the first entry of `order`; a multiple of `chunk`
     stop: Int  # the one after the last
@@ -38,8 +38,8 @@ class Evaluation(NamedTuple):
 class Prediction(NamedTuple):
     """The outputs for some examples, chunk by chunk."""
 
-    model: Model
-    source: Source
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): 0, 1, 2, ...; read only where the inputs are not of the network's dtype
     must_gather: Int  # whether they are not
     start: Int
@@ -52,8 +52,8 @@ class Prediction(NamedTuple):
 class Gradient(NamedTuple):
     """The gradient of the mean cost of some examples."""
 
-    model: Model
-    source: Source
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (m,): 0, 1, 2, ...
     m: Int
     target: Numbers  # receives the gradient by the parameters
@@ -97,15 +97,16 @@ def count_correct(model, order, m, labels):
 def evaluate(at):
     """Score the examples; the figures of chunk c go to costs[c] and correct[c]."""
     e = at[0]
+    model, source = e.model[0], e.source[0]
     for begin in range(e.start, e.stop, e.chunk):
         m = min(e.chunk, e.stop - begin)
         order = rest(e.order, begin)
-        gather_inputs(e.source, order, e.model, ZERO, m)
-        gather_targets(e.source, order, e.model, ZERO, m)
-        forward_pass(e.model, e.model.work, ZERO, m, ZERO)
-        e.costs[begin // e.chunk] = summed_cost(e.model, m)
-        if e.source.has_labels:
-            e.correct[begin // e.chunk] = count_correct(e.model, order, m, e.source.examples.labels)
+        gather_inputs(source, order, model, ZERO, m)
+        gather_targets(source, order, model, ZERO, m)
+        forward_pass(e.model, model.work, ZERO, m, ZERO)
+        e.costs[begin // e.chunk] = summed_cost(model, m)
+        if source.has_labels:
+            e.correct[begin // e.chunk] = count_correct(model, order, m, source.examples.labels)
     return ZERO
 
 
@@ -116,18 +117,18 @@ def predict(at):
     Return 1, or 0 if an input is not finite; then not all of `out` is written.
     """
     p = at[0]
-    model = p.model
+    model, source = p.model[0], p.source[0]
     n_in, n_out = model.layers[0].n_in, model.layers[model.n_layers - 1].n_out
     for begin in range(p.start, p.stop, p.chunk):
         m = min(p.chunk, p.stop - begin)
         if p.must_gather:
-            gather_inputs(p.source, rest(p.order, begin), model, ZERO, m)
-            forward_pass(model, model.work, ZERO, m, ZERO)
+            gather_inputs(source, rest(p.order, begin), model, ZERO, m)
+            forward_pass(p.model, model.work, ZERO, m, ZERO)
         else:
-            inputs = part(typed(p.source.examples.inputs, p.out), begin * n_in, m * n_in)
+            inputs = part(typed(source.examples.inputs, p.out), begin * n_in, m * n_in)
             if not all_finite(inputs):
                 return 0
-            forward_pass(model, inputs, ZERO, m, ZERO)
+            forward_pass(p.model, inputs, ZERO, m, ZERO)
         A = outputs_of(model, m)
         out = part(p.out, begin * n_out, m * n_out)
         for i in range(m):
@@ -140,10 +141,10 @@ def predict(at):
 def gradient(at):
     """Write the mean gradient of the examples, leave z, a and delta in the workspace, and return the mean cost."""
     g = at[0]
-    model, m = g.model, g.m
-    gather_inputs(g.source, g.order, model, ZERO, m)
-    gather_targets(g.source, g.order, model, ZERO, m)
-    forward_pass(model, model.work, ZERO, m, ZERO)
+    model, source, m = g.model[0], g.source[0], g.m
+    gather_inputs(source, g.order, model, ZERO, m)
+    gather_targets(source, g.order, model, ZERO, m)
+    forward_pass(g.model, model.work, ZERO, m, ZERO)
     cost = summed_cost(model, m)
     last = model.layers[model.n_layers - 1]
     target = part(g.target, ZERO, last.b + last.n_out)
@@ -152,7 +153,7 @@ def gradient(at):
     call(
         model.backward,
         Backward(
-            model=model,
+            model=g.model,
             m=m,
             target=target,
             beta=number(0),

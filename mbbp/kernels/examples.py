@@ -5,7 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Bytes, Int, Integers, Kernel, Numbers, call, kernel, record, typed
+from mbbp.kernels.lowlevel.records import (
+    Address,
+    Bytes,
+    Int,
+    Integers,
+    Kernel,
+    Numbers,
+    Placed,
+    call,
+    kernel,
+    record,
+    typed,
+)
 from mbbp.kernels.lowlevel.views import part, rest
 
 PIXEL = 1 / 255  # what one of a pixel's 255 steps stands for
@@ -92,15 +104,16 @@ def _gather_kernel(inputs: np.dtype[Any], dtype: np.dtype[Any]) -> Kernel:
     return {"float32": _gather_singles, "uint8": _gather_pixels}[inputs.name]
 
 
-def source_of(examples: Examples, dtype: np.dtype[Any]) -> Source:
+def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
     """Return examples as the kernels of a network of this dtype take them."""
     flat = examples._replace(inputs=examples.inputs.reshape(-1), targets=examples.targets.reshape(-1))
-    return Source(
+    source = Source(
         examples=flat,
         gather=_gather_kernel(examples.inputs.dtype, dtype).address(dtype),
         has_targets=int(len(examples.targets) > 0),
         has_labels=int(len(examples.labels) > 0),
     )
+    return Placed(source, dtype)
 
 
 @inlined

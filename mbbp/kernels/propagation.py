@@ -13,7 +13,7 @@ from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_produc
 from mbbp.kernels.gemm.tile import MR
 from mbbp.kernels.layout import LayerRow
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, Rows, call, kernel, record
+from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, call, kernel, record
 from mbbp.kernels.lowlevel.views import matrix, part, rest
 from mbbp.kernels.team import Team, share, share_of_rows, wait
 
@@ -23,7 +23,7 @@ class Model(NamedTuple):
     """A network as the kernels see it: parameters, table, workspace, and the kernels that it is made of."""
 
     theta: Numbers
-    layers: Rows(LayerRow)  # type: ignore[valid-type]
+    layers: PointerTo(LayerRow)  # type: ignore[valid-type]
     n_layers: Int  # of the table: the layers that compute
     work: Numbers
     targets: Int  # where these begin in the workspace, see layout.py
@@ -43,7 +43,7 @@ class Model(NamedTuple):
 class Forward(NamedTuple):
     """The forward pass of the examples from `start` to `stop` in the workspace, whose inputs may lie elsewhere."""
 
-    model: Model
+    model: PointerTo(Model)  # type: ignore[valid-type]
     inputs: Numbers  # of those examples
     start: Int
     stop: Int
@@ -58,7 +58,7 @@ class Backward(NamedTuple):
     With `target` the parameters themselves it is a step of gradient descent. With the velocities it is momentum.
     """
 
-    model: Model
+    model: PointerTo(Model)  # type: ignore[valid-type]
     m: Int
     target: Numbers
     beta: Number
@@ -81,8 +81,8 @@ def multiplier_of(model, rank):
 
 @inlined
 def forward_pass(model, inputs, start, stop, rank):
-    """Call the forward pass."""
-    call(model.forward, Forward(model=model, inputs=inputs, start=start, stop=stop, rank=rank))
+    """Call the forward pass of the network that `model` points to."""
+    call(model[0].forward, Forward(model=model, inputs=inputs, start=start, stop=stop, rank=rank))
 
 
 @inlined
@@ -122,7 +122,7 @@ def output_block_of(model, start, stop):
 def forward(at):
     """For every layer Z = W A + b and the next A = sigma(Z)."""
     p = at[0]
-    model = p.model
+    model = p.model[0]
     multiplier = multiplier_of(model, p.rank)
     A = matrix(p.inputs, ZERO, model.layers[0].n_in, p.stop - p.start)
     for index in range(model.n_layers):
@@ -161,7 +161,8 @@ def backward(at):
     A layer's weights are used to carry the error back before they change, so the target may be the parameters.
     """
     p = at[0]
-    model, team, m, work = p.model, p.team, p.m, p.model.work
+    model, team, m = p.model[0], p.team, p.m
+    work = model.work
     multiplier, ones = multiplier_of(model, team.rank), part(work, model.one, 1)
     is_last_thread = team.rank == team.size - 1
     if is_last_thread:

@@ -189,24 +189,24 @@ def norm(at):
 
 
 @inlined
-def update_parameters(step, theta, layers, n_layers, first, end):
+def update_parameters(step, model, first, end):
     """Update the parameters from `first` to `end`; L2 and decay act on the weights alone."""
     retained = 1.0 - step.learning_rate * step.weight_decay
-    for index in range(2 * n_layers):
-        layer = layers[index // 2]
+    last = model.layers[model.n_layers - 1]
+    for index in range(2 * model.n_layers):
+        layer = model.layers[index // 2]
         is_weights = index % 2 == 0
         begin = layer.W if is_weights else layer.b
         size = layer.n_out * layer.n_in if is_weights else layer.n_out
         start, stop = max(begin, first), min(begin + size, end)
         if start < stop:
-            n = layers[n_layers - 1].b + layers[n_layers - 1].n_out
             call(
                 step.update,
                 Segment(
-                    theta=rest(theta, start),
+                    theta=rest(model.theta, start),
                     target=rest(step.target, start),
                     state=rest(step.state, start),
-                    stride=n,
+                    stride=last.b + last.n_out,
                     n=stop - start,
                     settings=step.settings,
                     learning_rate=step.learning_rate,

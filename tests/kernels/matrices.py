@@ -44,9 +44,12 @@ def multiplier_for(dtype):
 
 
 def run(kernel, record_class, **fields):
-    """Call a kernel; matrices go in as they are in memory, and have to be in Fortran order."""
+    """Call a kernel; matrices have to be in Fortran order, and go in as the vectors that they are in memory."""
     dtype = next(value.dtype for value in fields.values() if isinstance(value, np.ndarray))
-    return kernel.bind(record_class(**fields), dtype)()
+    flat = {name: value.T.reshape(-1) if np.ndim(value) == 2 else value for name, value in fields.items()}
+    for name, value in flat.items():
+        assert np.ndim(value) == 0 or np.shares_memory(value, fields[name]), f"{name}: expected Fortran order"
+    return kernel.bind(record_class(**flat), dtype)()
 
 
 def drawn(seed, dtype, n, m, count=1):

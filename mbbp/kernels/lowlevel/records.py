@@ -53,9 +53,9 @@ Integers = Annotated[NDArray[Any], "integers"]
 Bytes = Annotated[NDArray[Any], "bytes"]  # an array of any dtype
 
 
-def Rows(record_class: type) -> Any:  # noqa: N802 -- a kind, like the others
-    """Return the kind of an array whose elements are records."""
-    return Annotated[NDArray[Any], record_class]
+def PointerTo(record_class: type) -> Any:  # noqa: N802 -- a kind, like the others
+    """Return the kind of a pointer to records; from Python, an array of them (see `array_of`) or one that is `Placed`."""
+    return Annotated[Any, record_class]
 
 
 _RETURN_KINDS: dict[type, str] = {}  # of every record class
@@ -71,7 +71,7 @@ def record(cls: type | None = None, *, returns: Any = Int) -> Any:
 
 @functools.cache
 def _kinds(record_class: Any) -> dict[str, Any]:
-    """Return the kind of every field: a word, a record class that is nested, or (Rows) a list of one record class."""
+    """Return the kind of every field: a word, a record class that is nested, or a list of one that is pointed to."""
     found = {}
     for name, hint in get_type_hints(record_class, include_extras=True).items():
         kind = hint if hint in _RETURN_KINDS else get_args(hint)[1]
@@ -138,18 +138,46 @@ def array_of(record_class: type, n: int) -> Any:
     return np.zeros(n, np.dtype(structure(record_class, np.dtype(np.float64)))).view(np.recarray)
 
 
+class Placed:
+    """A record that stands in memory, so that other records can point to it.
+
+    Parameters
+    ----------
+    record : NamedTuple
+        The record.
+    dtype : dtype
+        The network's.
+    """
+
+    def __init__(self, record: Any, dtype: np.dtype[Any]) -> None:
+        self.record = record  # keeps the arrays alive
+        record_class: Any = type(record)
+        self._structure = structure(record_class, dtype)()
+        if not DISABLED:
+            for name, kind in _kinds(record_class).items():
+                _fill(self._structure, name, kind, getattr(record, name), dtype)
+
+    def __getitem__(self, index: int) -> Any:
+        return (self.record,)[index]
+
+    @property
+    def address(self) -> int:
+        """Where it stands."""
+        return ctypes.addressof(self._structure)
+
+
 def _fill(target: ctypes.Structure, name: str, kind: Any, value: Any, dtype: np.dtype[Any]) -> None:
     if _is_record(kind):
         nested = getattr(target, name)
         for field, its_kind in _kinds(kind).items():
             _fill(nested, field, its_kind, getattr(value, field), dtype)
     elif _is_array(kind):
-        setattr(target, name, _address_of_array(name, kind, value, dtype))
+        setattr(target, name, value.address if isinstance(value, Placed) else _address_of(name, kind, value, dtype))
     else:
         setattr(target, name, int(value) if kind == "int" else float(value))
 
 
-def _address_of_array(name: str, kind: Any, array: NDArray[Any], dtype: np.dtype[Any]) -> int:
+def _address_of(name: str, kind: Any, array: NDArray[Any], dtype: np.dtype[Any]) -> int:
     words: dict[Any, Any] = {"numbers": dtype, "reals": np.float64, "integers": np.int64}
     expected = np.dtype(structure(kind[0], dtype)) if isinstance(kind, list) else words.get(kind, array.dtype)
     if array.dtype != expected or not (array.flags.c_contiguous or array.flags.f_contiguous):
@@ -209,10 +237,21 @@ def kernel(record_class: type, fastmath: Any = False) -> Callable[[Callable[[Any
     return lambda function: Kernel(function, record_class, fastmath)
 
 
+class _Place(ctypes.c_void_p):
+    """The address of a structure, which keeps alive what it belongs to."""
+
+    owner: Any
+
+
 class Bound:
     """A kernel with its record, to be called from Python again and again.
 
     It keeps the arrays of its record alive. Calling it releases Python's lock while the kernel runs.
+
+    Attributes
+    ----------
+    run : callable
+        Calls the kernel and returns what it returns: the same as calling the object, a little sooner.
     """
 
     def __init__(self, called: Kernel, arguments: Any, dtype: np.dtype[Any]) -> None:
@@ -225,18 +264,22 @@ class Bound:
         self._kinds = _kinds(record_class)
         address = called.address(dtype)
         if DISABLED:
-            self._call = lambda: _FUNCTIONS[address]((self.record,))
+            self.run: Callable[[], Any] = lambda: _FUNCTIONS[address]((self.record,))
             return
         self._structure = structure(record_class, dtype)()
         for name, kind in self._kinds.items():
             _fill(self._structure, name, kind, getattr(arguments, name), dtype)
         returned: Any = {"int": ctypes.c_int64, "real": ctypes.c_double}[_RETURN_KINDS[called.record_class]]
-        function, place = ctypes.CFUNCTYPE(returned, ctypes.c_void_p)(address), ctypes.addressof(self._structure)
-        self._call = functools.partial(function, place)
+        function, place = (
+            ctypes.CFUNCTYPE(returned, ctypes.c_void_p)(address),
+            _Place(ctypes.addressof(self._structure)),
+        )
+        place.owner = self  # `run` alone must keep the memory alive
+        self.run = functools.partial(function, place)
 
     def __call__(self) -> Any:
         """Call the kernel and return what it returns."""
-        return self._call()
+        return self.run()
 
     def set(self, **fields: Any) -> None:
         """Change fields of the record."""
