@@ -1,7 +1,7 @@
-"""The gate of the regression tests: ratios within one run, each with a floor.
+"""The measurement for the regression tests: ratios of times within one run, and the floor of each ratio.
 
-Time is the processor's that this process got, not the wall clock's: where other processes share the core, a sample of
-some milliseconds is never left alone, and all that is compared would count their time too.
+The times are the processor time of this process, not wall-clock time. If other processes run on the same core, they
+interrupt every sample of some milliseconds, and wall-clock time would include theirs.
 """
 
 import time
@@ -16,16 +16,18 @@ TRIES = 8
 
 @dataclass(frozen=True)
 class Floor:
-    """What the engine must reach at one shape, in ratios of the fastest rounds.
+    """The least ratios that the engine must reach for one network, each between the fastest rounds.
 
     Attributes
     ----------
-    sizes, batch_size
-        The network and its mini-batches.
+    sizes : tuple of int
+        The number of neurons in each layer.
+    batch_size : int
+        The number of examples in a mini-batch.
     over_book, over_numpy : float
-        How many times as fast as the book's loop in float64, and as plain NumPy matrices.
+        How many times as fast the engine must be as the book's loop in float64, and as plain NumPy matrices.
     roof : float
-        The share of the rate of NumPy's own matrix product in this run.
+        The engine's floating-point operations per second, divided by those of NumPy's matrix product in this run.
     """
 
     sizes: tuple[int, ...]
@@ -41,7 +43,7 @@ class Floor:
 
 
 def ratios(floor: Floor, engine: type[Implementation] = Mbbp, seconds: float = 0.3) -> dict[str, float]:
-    """Measure an engine at the shape of a floor, in turns with the book's loop and NumPy."""
+    """Measure an engine with the network of a floor, in turns with the book's loop and NumPy."""
     roof = Roof(["float32"], clock=time.process_time)
     roof.measure()
     measured = measure_case(floor.case, (BookLoop, NumpyMatrices, engine), seconds, seed=0, clock=time.process_time)
@@ -58,10 +60,10 @@ def ratios(floor: Floor, engine: type[Implementation] = Mbbp, seconds: float = 0
 
 
 def shortfalls(floor: Floor, engine: type[Implementation] = Mbbp) -> list[str]:
-    """Return which ratios stay under their floors, in words.
+    """Return a message for each ratio that is below its floor.
 
-    What disturbs a timing on a busy machine passes, what makes the code slow stays: so a ratio fails only if it is
-    under its floor in every one of several tries.
+    Other processes disturb some of the tries, slow code disturbs all of them. So a ratio fails only if it is below its
+    floor in each of TRIES tries.
     """
     best: dict[str, float] = {}
     for _ in range(TRIES):
@@ -71,5 +73,6 @@ def shortfalls(floor: Floor, engine: type[Implementation] = Mbbp) -> list[str]:
         if not missed:
             break
     return [
-        f"{floor.case.name}: {name} {best[name]:.3g}, at least {getattr(floor, name):g} is wanted" for name in missed
+        f"{floor.case.name}: expected {name} of at least {getattr(floor, name):g}, got {best[name]:.3g}"
+        for name in missed
     ]

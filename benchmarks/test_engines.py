@@ -1,7 +1,7 @@
-"""Whole passes through the network, each engine a member of its case's group.
+"""Steps, gradients, predictions and epochs, timed for every engine.
 
-``pytest benchmarks --benchmark-only --benchmark-group-by=group`` reads as a comparison; the cases are those of
-``mbbp bench --table``.
+``pytest benchmarks --benchmark-only --benchmark-group-by=group`` prints one table per case, with one row per engine.
+The cases are those of ``mbbp bench --table``.
 """
 
 import numpy as np

@@ -1,12 +1,17 @@
-"""Kernels beside their NumPy twins, each pair in a group of its own."""
+"""The speed of kernels and of their NumPy twins. Each group has one kernel and its twin."""
+
+import math
 
 import numpy as np
 import pytest
-from mbbp.kernels.blocking import PANEL, Multiplier, multiplier_address
 
 from mbbp import kernels
+from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.bench.cases import TABLE
-from mbbp.kernels import elementwise, products
+from mbbp.kernels.activations import Block
+from mbbp.kernels.gemm import products
+from mbbp.kernels.gemm.blocking import PANEL, multiply_add
+from mbbp.kernels.gemm.products import Multiplier
 
 SIZES = (300, 30_000)
 DTYPES = ("float32", "float64")
@@ -24,19 +29,10 @@ def numpy_sigmoid_prime(z, out):
     return np.multiply(s, 1 - s, out)
 
 
-def fused(z, a, d):
-    elementwise.multiply_by_derivative(np.zeros(3, np.int64), z, a, d)
-
-
-def numpy_fused(z, a, d):
-    np.multiply(d, a * (1 - a), out=d)
-
-
 PAIRS = {
     "sigmoid": (lambda z, t, out: kernels.sigmoid(z, out), lambda z, t, out: numpy_sigmoid(z, out)),
     "sigmoid_prime": (lambda z, t, out: kernels.sigmoid_prime(z, out), lambda z, t, out: numpy_sigmoid_prime(z, out)),
     "hadamard": (kernels.hadamard, lambda s, t, out: np.multiply(s, t, out)),
-    "delta times sigmoid_prime": (fused, numpy_fused),
 }
 
 
@@ -53,6 +49,30 @@ def test_elementwise(benchmark, name, size, dtype, engine):
     benchmark(run, *arrays)
 
 
+def swish(z):
+    return z / (1 + math.exp(-z))
+
+
+def swish_prime(z):
+    s = 1 / (1 + math.exp(-z))
+    return s + z * s * (1 - s)
+
+
+ENTRIES = {**ACTIVATIONS, "a custom swish": Activation("swish", swish, swish_prime)}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ENTRIES)
+def test_activations(benchmark, name, dtype):
+    """A custom function costs what a built-in one with the same arithmetic does: compare swish with sigmoid."""
+    n, m = 64, 128
+    benchmark.group = f"activations of {n} neurons and {m} examples, {dtype}"
+    z, a, delta = np.random.default_rng(0).standard_normal((3, n * m)).astype(dtype)
+    run = ENTRIES[name].kernels.activate.bind(Block(z=z, a=a, delta=delta, n=n, m=m), np.dtype(dtype)).run
+    run()
+    benchmark(run)
+
+
 LAYERS = sorted({(n_out, n_in, m) for sizes, m in TABLE for n_in, n_out in [(sizes[0], sizes[1])]})
 
 
@@ -67,7 +87,7 @@ def test_products(benchmark, product, n_out, n_in, m, engine):
         for shape in ((n_out, n_in), (n_in, m), (n_out, m), (n_out, m), (n_in, m))
     )
     b, one = rng.random(n_out, np.float32), np.float32(1)
-    multiplier = Multiplier(multiplier_address(np.dtype(np.float32)), np.empty(PANEL, np.float32))
+    multiplier = Multiplier(multiply_add.address(np.dtype(np.float32)), np.empty(PANEL, np.float32))
 
     def numpy_update():
         np.add(W, D @ A.T, out=W)

@@ -1,18 +1,19 @@
-"""Performance regression tests: at each shape the engine keeps its distance from the book's loop, NumPy and the roof.
+"""Performance regression tests: for each network, the ratios of the engine's speed to other speeds have floors.
 
-The floors are about two thirds of what was measured on one core with AVX-512 (AMD EPYC 9004): far enough under it that
-noise does not reach them, and far enough over the half that a slow-down by 2 would leave. On processors with narrower
-vectors, where they were not measured, they are halved, and would not notice that slow-down.
+The other speeds are those of the book's loop, of NumPy, and of NumPy's matrix product (the roof). The floors are about
+two thirds of the ratios that were measured on one core with AVX-512 (AMD EPYC 9004). So noise does not reach them, but
+a slow-down by a factor of 2 does. On processors with narrower vectors nothing was measured: the floors are halved, and
+do not detect such a slow-down.
 """
 
 from dataclasses import replace
 
 import pytest
-from mbbp.kernels.tile import VECTOR_BYTES
 
 from benchmarks.gate import Floor, shortfalls
 from mbbp.bench.cases import TABLE
 from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
+from mbbp.kernels.gemm.tile import VECTOR_BYTES
 
 ARE_SHARP = VECTOR_BYTES == 64
 
@@ -49,7 +50,7 @@ def test_the_engine_keeps_its_floor(floor):
 
 
 class TwiceAsSlow(Mbbp):
-    """The engine, but every step is taken twice, from the same parameters."""
+    """The engine, with every step taken twice from the same parameters."""
 
     name = "mbbp, twice as slow"
 
@@ -61,13 +62,13 @@ class TwiceAsSlow(Mbbp):
 
 
 class SlowPath(NumpyMatrices):
-    """Plain NumPy matrices in the engine's place."""
+    """Plain NumPy matrices in place of the engine."""
 
     name = "numpy in the engine's place"
 
 
 class SlowestPath(BookLoop):
-    """The book's loop in the engine's place."""
+    """The book's loop in place of the engine."""
 
     name = "the book's loop in the engine's place"
 

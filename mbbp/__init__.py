@@ -1,7 +1,7 @@
-"""Mini-batch backpropagation, fully vectorised and compiled: the fast way to train a small network on a CPU.
+"""Mini-batch backpropagation, fully vectorised and compiled: fast training of small networks on the CPU.
 
-Activations are column-stacked matrices: one example a column. One forward and one backward pass give the gradient of a
-whole mini-batch.
+A mini-batch is a matrix with one example per column. One forward and one backward pass give the gradient of the whole
+mini-batch.
 
 >>> import mbbp
 >>> data = mbbp.datasets.load_digits()

@@ -1,6 +1,6 @@
-"""The activations by name, and a user's own.
+"""The activations: the built-in ones by name, and custom ones.
 
-The built-in ones are those of the table in `mbbp.kernels.activations`, with their NumPy twins from `mbbp.reference`.
+The kernels of the built-in ones are in the table of `mbbp.kernels.activations`, their NumPy twins in `mbbp.reference`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from mbbp.validation import refuse_unknown
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function sigma(z) and its derivative, applied to each weighted input of a layer.
+    """An activation function sigma(z) with its derivative sigma'(z), for each weighted input z of a layer.
 
     Parameters
     ----------
     name : str
-        What it is called in errors and tables.
+        Its name in error messages and tables.
     function, derivative : callable
-        sigma and sigma' of one number. Plain Python functions with ``if``, ``math`` or NumPy in them, which Numba
-        compiles. They are given numbers of the network's dtype, and a loop over them runs in vector lanes; ``exp`` and
-        ``tanh`` do too.
+        sigma and sigma' of one number: Python functions that Numba can compile. They may use ``if``, ``math`` and
+        NumPy. Their argument has the network's dtype. The compiled loop over the neurons is vectorised, also with
+        ``exp`` and ``tanh``.
     kinks : sequence of float, optional
-        The z where sigma' jumps. A gradient check skips them, because there is no derivative.
+        The z at which sigma' jumps. There is no derivative at a kink, so a gradient check skips it.
 
     Attributes
     ----------
@@ -69,45 +69,45 @@ class Activation:
         object.__setattr__(self, "kernels", custom(*scalars))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # pickle cannot take kernels and twins, but it can take what they are made from
+        # pickle cannot store kernels and twins, but it can store the functions they are made from
         if self.scalars is None:
             return get_activation, ("activation", self.name)
         return Activation, (self.name, *self.scalars, self.kinks)
 
     def __deepcopy__(self, memo: Any) -> "Activation":
-        return self  # nothing of it changes, and a copy would be compiled again
+        return self  # it never changes, and a copy would be compiled again
 
     @property
     def is_custom(self) -> bool:
-        """Whether it is made of a user's own functions."""
+        """Whether it is a custom one, made of a user's functions."""
         return self.scalars is not None
 
     @property
     def formula(self) -> str:
-        """What it computes, for a table; nothing for a user's own."""
+        """The formula of sigma, for a table; empty for a custom activation."""
         assert self.kernels is not None
         return self.kernels.formula
 
     def compile(self, dtype: np.dtype[Any]) -> None:
-        """Compile a user's own functions now, so that a fault in them is found at once.
+        """Compile custom functions now, so that an error in them is found at once.
 
         Raises
         ------
         TypeError
-            If Numba cannot compile one.
+            If Numba cannot compile a function.
         """
         if self.is_custom and self.kernels is not None and self.kernels.multiply_by_derivative is not None:
             named = [("function", self.kernels.activate), ("derivative", self.kernels.multiply_by_derivative)]
             compile_all(f"activation {self.name!r}", named, 1, dtype)
 
     def addresses(self, dtype: np.dtype[Any], *, backward: bool) -> tuple[int, int]:
-        """Return the addresses of its two kernels; 0 for one that is not needed."""
+        """Return the addresses of its two kernels, and 0 for a kernel that is not needed."""
         assert self.kernels is not None
         derivative = self.kernels.multiply_by_derivative
         return self.kernels.activate.address(dtype), derivative.address(dtype) if derivative and backward else 0
 
     def multiply_by_derivative(self, z: Array, a: Array, delta: Array) -> Array:
-        """Return delta * sigma'(z), or for softmax the product of its Jacobian with delta: the twin of the kernel."""
+        """Return delta * sigma'(z), or for softmax J^T delta with the Jacobian J: the NumPy twin of the kernel."""
         if self.jacobian_product is not None:
             return self.jacobian_product(a, delta)
         product: Array = delta * self.derivative(z)
@@ -136,7 +136,7 @@ ACTIVATIONS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.it
 
 
 def get_activation(argument: str, activation: str | Activation) -> Activation:
-    """Return the activation of this name, or the one given.
+    """Return the activation with this name, or the given one.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def get_activation(argument: str, activation: str | Activation) -> Activation:
 
 
 def layer_activations(activation: str | Activation | Sequence[str | Activation], n_layers: int) -> list[Activation]:
-    """Return one activation for each computing layer, from one for all or one for each.
+    """Return one activation for each computing layer, given one for all layers or one for each.
 
     Raises
     ------
     ValueError
-        If a name is unknown, there are not `n_layers` of them, or a hidden layer has softmax.
+        If a name is unknown, there are not `n_layers` activations, or a hidden layer has softmax.
     TypeError
         If one is neither a name nor an Activation.
     """
@@ -178,7 +178,7 @@ def layer_activations(activation: str | Activation | Sequence[str | Activation],
     softmax = ACTIVATIONS["softmax"]
     if softmax in found[:-1]:
         raise ValueError(
-            "activation: expected softmax for the output layer only; "
-            f"give one for each layer, as in {['sigmoid'] * (n_layers - 1) + ['softmax']}"
+            "activation: expected softmax for the output layer only, got softmax for a hidden layer; "
+            f"pass one activation for each layer, for example {['sigmoid'] * (n_layers - 1) + ['softmax']}"
         )
     return found

@@ -1,4 +1,4 @@
-"""Is the gradient right? Backpropagation against numeric derivatives."""
+"""The gradient check: the gradient of backpropagation against numeric derivatives."""
 
 import math
 import warnings
@@ -23,22 +23,23 @@ TOLERANCES = {
 
 @dataclass(frozen=True)
 class LayerCheck:
-    """The comparison of one layer's weights or biases.
+    """The comparison for the weights or for the biases of one layer.
 
     Attributes
     ----------
     layer : int
-        The index in ``net.layers``.
+        The index of the layer in ``net.layers``.
     kind : {"W", "b"}
-        Which of its parameters.
+        Weights or biases.
     compared, skipped : int
-        How many parameters were compared, and how many lie so near a kink of an activation that there is no derivative.
+        The number of parameters that were compared, and of those that were skipped. A parameter is skipped if the small
+        change for the numeric derivative takes a weighted input across a kink of an activation.
     worst : float
-        The largest difference, relative to the largest derivative in the whole network.
+        The largest difference, divided by the largest absolute derivative of the whole network.
     index : tuple of int or None
-        Where it is, (neuron, input) or (neuron, 0).
+        The place of the largest difference: (neuron, input), or (neuron, 0) for a bias. None if all were skipped.
     backprop, numeric : float
-        The two derivatives there.
+        The two derivatives at this place.
     """
 
     layer: int
@@ -53,23 +54,23 @@ class LayerCheck:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `check_gradients` compared and found.
+    """The result of `check_gradients`. Printed, it is a table.
 
     Attributes
     ----------
     method : {"central", "complex"}
-        The numeric derivative.
+        The kind of numeric derivative.
     layers : list of LayerCheck
-        By layer, weights and biases apart.
+        One for the weights and one for the biases of each layer.
     directions : list of float
-        For random directions, the difference between the slope that the gradient gives and the numeric one, relative to
-        the gradient's norm. Directions that cross a kink are left out.
+        For each random direction, the difference between the derivative from backpropagation and the numeric one,
+        divided by the norm of the gradient. Directions that cross a kink are left out.
     worst : float
-        The largest difference of all.
+        The largest of all relative differences.
     tolerance : float
-        What was allowed.
+        The largest relative difference that is allowed.
     passed : bool
-        Whether the worst is within the tolerance.
+        Whether `worst` is at most `tolerance`.
     """
 
     method: str
@@ -79,12 +80,12 @@ class GradientCheck:
 
     @property
     def worst(self) -> float:
-        """The largest difference of all."""
+        """The largest of all relative differences."""
         return max([one.worst for one in self.layers] + self.directions, default=0.0)
 
     @property
     def passed(self) -> bool:
-        """Whether the worst difference is within the tolerance."""
+        """Whether `worst` is at most `tolerance`."""
         return self.worst <= self.tolerance
 
     def __str__(self) -> str:
@@ -98,7 +99,7 @@ class GradientCheck:
         verdict = "right" if self.passed else "WRONG"
         lines.append(
             f"the gradient is {verdict}: worst relative difference {self.worst:.1e}, "
-            f"{self.tolerance:.0e} allowed ({self.method} differences)"
+            f"{self.tolerance:.0e} allowed (numeric derivative: {self.method})"
         )
         return "\n".join(lines)
 
@@ -115,46 +116,49 @@ def check_gradients(
     raise_on_failure: bool = False,
     rng: int | np.random.Generator | None = 0,
 ) -> GradientCheck:
-    """Compare the network's gradient with numeric derivatives, by parameter and along random directions.
+    """Compare the network's gradient with numeric derivatives, for single parameters and along random directions.
 
     Parameters
     ----------
     net : Network
         The network; it is not changed.
     X, Y : array_like of shapes (n_in, m), (n_L, m) or (m,)
-        A mini-batch.
+        A mini-batch: inputs, and desired outputs or labels.
     method : {"central", "complex"}
-        Central differences, good to about 1e-9; or the complex step, good to rounding, for functions that take complex
-        numbers (all the built-in ones do).
+        Central differences, with an error of about 1e-9, or the complex step, with an error of the order of rounding.
+        The complex step needs activations and a cost that take complex numbers, as all the built-in ones do.
     max_parameters : int
-        At most so many parameters of each layer's weights and biases are compared; where there are more, a random
-        choice of them.
+        The largest number of weights, and of biases, to compare in each layer. If there are more, they are chosen at
+        random.
     directions : int
-        How many random directions through the space of all parameters.
+        The number of random directions in the space of all parameters.
     tolerance : float, optional
-        The relative difference allowed; by default 1e-6 for central differences and 1e-11 for the complex step in
-        float64, 1e-4 in float32.
+        The largest relative difference that is allowed. By default 1e-6 for central differences and 1e-11 for the
+        complex step in float64, and 1e-4 in float32.
     raise_on_failure : bool
         Whether to raise AssertionError if the gradient is wrong.
     rng : int or Generator, optional
-        For the random choices.
+        The source of the random choices.
 
     Returns
     -------
     GradientCheck
-        Printed, it is a table.
+        The differences, and whether they are within the tolerance. Printed, it is a table.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is not as it should be, or a function does not take the complex step.
+    ValueError
+        If X or Y has the wrong shape or holds NaN or inf, the method is unknown, or a number is out of range.
+    TypeError
+        If an argument is of the wrong type, or a custom function does not take complex numbers with "complex".
     AssertionError
-        If asked for, and the gradient is wrong.
+        If `raise_on_failure` is true and the gradient is wrong.
 
     Notes
     -----
-    The numeric derivative is that of the cost in float64, by plain NumPy. Where the two points lie on two sides of an
-    activation's kink (relu at 0), there is no derivative to compare with: the parameter is skipped and counted.
+    The numeric derivative is computed from the cost in float64, in plain NumPy. Central differences compare the cost at
+    two points. If a weighted input lies on different sides of a kink of its activation (0 for relu) at the two points,
+    their difference is not the derivative: the parameter is skipped and counted.
     """
     if method not in DERIVATIVES:
         refuse_unknown("method", method, DERIVATIVES)
@@ -237,21 +241,23 @@ def _check_directions(
 
 
 def _relative(difference: float, scale: float) -> float:
-    """Return a difference relative to a scale; where NaN or inf comes in, nothing agrees with it, so inf."""
+    """Return the absolute difference divided by the scale. NaN becomes inf, so that it is never within a tolerance."""
     share = abs(float(difference)) / scale
     return math.inf if math.isnan(share) else share
 
 
 def _derivative(net: Network, X: ArrayLike, Y: ArrayLike, method: str, direction: Array) -> float | None:
-    """Return the slope of the cost along a direction, or None where the points used lie on two sides of a kink."""
+    """Return the derivative of the cost along a direction, or None if central differences would cross a kink."""
     if method == "complex":
         try:
             with warnings.catch_warnings():
-                # math.exp, say, takes the real part of a NumPy number, and would have the derivative be 0
+                # math.exp, for example, takes only the real part of a NumPy number: the derivative would be 0
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 return reference.complex_step(net, X, Y, direction)
         except (TypeError, np.exceptions.ComplexWarning) as error:
-            raise TypeError(f"method: an activation or the cost does not take complex numbers ({error})") from error
+            raise TypeError(
+                f"method: expected 'central' for functions that do not take complex numbers, got 'complex' ({error})"
+            ) from error
     if any(layer.activation.kinks for layer in net.layers) and _crosses_kink(net, X, direction):
         return None
     return reference.central_difference(net, X, Y, direction)

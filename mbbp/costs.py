@@ -1,9 +1,10 @@
-"""The costs by name, and a user's own.
+"""The costs: the built-in ones by name, and custom ones.
 
-Backpropagation assumes two things of a cost: that it is a mean C = 1/n sum_x C_x over examples, and that C_x is a
-function of the output activations. A cost here is such a C_x with its gradient grad_a C and the output error delta^L.
+Backpropagation makes two assumptions: the cost is a mean C = 1/n sum_x C_x over the examples, and C_x is a function of
+the output activations (M. Nielsen, *Neural Networks and Deep Learning*, ch. 2). A `Cost` is such a C_x, with its
+gradient grad_a C and its output error delta^L.
 
-The built-in ones are those of the table in `mbbp.kernels.costs`, with their NumPy twins from `mbbp.reference`.
+The kernels of the built-in ones are in the table of `mbbp.kernels.costs`, their NumPy twins in `mbbp.reference`.
 """
 
 from collections.abc import Callable
@@ -27,10 +28,10 @@ class Cost:
     Parameters
     ----------
     name : str
-        What it is called in errors and tables.
+        Its name in error messages and tables.
     function, gradient : callable
-        c(a, y) and its derivative dc/da, of two numbers: one output and its target. Plain Python functions with ``if``,
-        ``math`` or NumPy in them, which Numba compiles. They are given numbers of the network's dtype.
+        c(a, y) and its derivative dc/da for one output a and its target y: Python functions that Numba can compile.
+        They may use ``if``, ``math`` and NumPy. Their arguments have the network's dtype.
 
     Attributes
     ----------
@@ -70,24 +71,24 @@ class Cost:
         object.__setattr__(self, "kernels", custom(*scalars))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # pickle cannot take kernels and twins, but it can take what they are made from
+        # pickle cannot store kernels and twins, but it can store the functions they are made from
         return (get_cost, (self.name,)) if self.scalars is None else (Cost, (self.name, *self.scalars))
 
     def __deepcopy__(self, memo: Any) -> "Cost":
-        return self  # nothing of it changes, and a copy would be compiled again
+        return self  # it never changes, and a copy would be compiled again
 
     @property
     def is_custom(self) -> bool:
-        """Whether it is made of a user's own functions."""
+        """Whether it is a custom one, made of a user's functions."""
         return self.scalars is not None
 
     def delta(self, output: Activation, z: Array, a: Array, y: Array) -> Array:
-        """Return the output error delta^L = grad_a C * sigma'(z) (BP1), with sigma' cancelled by hand where it can be.
+        """Return the output error delta^L = grad_a C * sigma'(z) (BP1), by the short formula if sigma' cancels.
 
         Parameters
         ----------
         output : Activation
-            The output layer's.
+            The activation of the output layer.
         z, a, y : ndarray of shape (n_L, m)
             Weighted inputs, activations and targets.
 
@@ -101,18 +102,21 @@ class Cost:
         return output.multiply_by_derivative(z, a, self.gradient(a, y))
 
     def check_fits(self, output: Activation) -> None:
-        """Check that the cost makes sense for an output activation.
+        """Check that the cost is defined for the activation of the output layer.
 
         Raises
         ------
         ValueError
-            If it does not, with the reason.
+            If it is not. The message gives the reason.
         """
         assert self.kernels is not None
         expected = self.required_activation
         if expected is not None and (output.name != expected or output.is_custom):
             given = f"a custom {output.name!r}" if output.is_custom else output.name
-            raise ValueError(f"cost: {self.name} needs a {expected} output layer, got {given}: {self.kernels.reason}")
+            raise ValueError(
+                f"cost: expected a {expected} output layer for {self.name}, got {given}; "
+                f"{self.name} needs {expected} outputs, because {self.kernels.reason}"
+            )
 
     def check_targets(self, argument: str, Y: Array) -> None:
         """Check that the cost is defined for these targets.
@@ -120,7 +124,7 @@ class Cost:
         Raises
         ------
         ValueError
-            If it is not: cross-entropy and log-likelihood take probabilities.
+            If it is not: the targets of cross_entropy and log_likelihood must be from 0 to 1.
         """
         if self.required_activation is not None and not (Y.min() >= 0 and Y.max() <= 1):
             raise ValueError(
@@ -130,41 +134,41 @@ class Cost:
 
     @property
     def formula(self) -> str:
-        """C_x, for a table; nothing for a user's own."""
+        """The formula of C_x, for a table; empty for a custom cost."""
         assert self.kernels is not None
         return self.kernels.formula
 
     @property
     def required_activation(self) -> str | None:
-        """The only output activation that the cost is defined for, or None."""
+        """The only activation of the output layer that the cost is defined for; None for any."""
         assert self.kernels is not None
         return self.kernels.required_activation
 
     def compile(self, dtype: np.dtype[Any]) -> None:
-        """Compile a user's own functions now, so that a fault in them is found at once.
+        """Compile custom functions now, so that an error in them is found at once.
 
         Raises
         ------
         TypeError
-            If Numba cannot compile one.
+            If Numba cannot compile a function.
         """
         if self.is_custom and self.kernels is not None:
             named = [("function", self.kernels.total), ("gradient", self.kernels.output_error)]
             compile_all(f"cost {self.name!r}", named, 2, dtype)
 
     def address(self, dtype: np.dtype[Any]) -> int:
-        """Return the address of the kernel that sums C_x."""
+        """Return the address of the kernel that sums C_x over a mini-batch."""
         assert self.kernels is not None
         return self.kernels.total.address(dtype)
 
     def error_address(self, dtype: np.dtype[Any]) -> int:
-        """Return the address of the kernel that sets the output error."""
+        """Return the address of the kernel that computes the output error."""
         assert self.kernels is not None
         return self.kernels.output_error.address(dtype)
 
     @property
     def is_fused(self) -> bool:
-        """Whether the output error has sigma' in it already."""
+        """Whether the kernel of the output error includes the factor sigma'."""
         assert self.kernels is not None
         return self.kernels.is_fused
 
@@ -178,7 +182,7 @@ COSTS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}
 
 
 def get_cost(cost: str | Cost) -> Cost:
-    """Return the cost of this name (``-`` and ``_`` are alike), or the one given.
+    """Return the cost with this name (``-`` counts as ``_``), or the given one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What activations and costs share where they are made of a user's own scalar functions."""
+"""The part that custom activations and custom costs share: both are made of two scalar functions."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,12 +12,12 @@ Scalars = tuple[Callable[..., float], Callable[..., float]]
 
 
 def plain_functions(**functions: Any) -> Scalars:
-    """Return two functions of numbers as plain Python functions.
+    """Return two functions of numbers as plain Python functions, also if Numba has compiled them.
 
     Raises
     ------
     TypeError
-        If one is not callable; the argument is named.
+        If one cannot be called. The message names it.
     """
     for argument, function in functions.items():
         if not callable(function):
@@ -27,7 +27,7 @@ def plain_functions(**functions: Any) -> Scalars:
 
 
 def elementwise(function: Callable[..., float]) -> Callable[..., Array]:
-    """Return the NumPy twin of a scalar function: the same numbers, for arrays of one shape, in their own dtype."""
+    """Return the NumPy twin of a scalar function: the same function, for arrays of the same shape and dtype."""
 
     def apply(*arrays: Array) -> Array:
         values = [function(*numbers) for numbers in zip(*(array.ravel() for array in arrays), strict=True)]
@@ -37,12 +37,23 @@ def elementwise(function: Callable[..., float]) -> Callable[..., Array]:
 
 
 def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], n_arguments: int, dtype: np.dtype[Any]) -> None:
-    """Compile kernels that are made of a user's functions.
+    """Compile the kernels of custom functions.
+
+    Parameters
+    ----------
+    what : str
+        What the functions belong to, for the error message.
+    kernels : iterable of (str, Kernel)
+        The name of each function and its kernel.
+    n_arguments : int
+        The number of arguments of the functions.
+    dtype : dtype
+        The network's dtype.
 
     Raises
     ------
     TypeError
-        If Numba cannot compile one; the function is named.
+        If Numba cannot compile a function. The message names it.
     """
     for name, kernel in kernels:
         try:

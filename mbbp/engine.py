@@ -1,7 +1,7 @@
 """The engine: where a network, examples, workspaces, threads and compiled kernels are put together.
 
-`Network.fit`, the book's programs, the benchmark and the tests all use it. It checks examples, and nothing else: its
-callers know what they give it.
+`Network.fit`, the book's programs, the benchmark and the tests all use it. It checks the examples and nothing else: its
+callers have checked their other arguments.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.kernels import epoch, evaluation, propagation, updates
-from mbbp.kernels.examples import Examples, source_of
+from mbbp.kernels.examples import Examples, only_inputs, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Bound, Placed, array_of
@@ -25,33 +25,33 @@ from mbbp.parameters import Array, backprop_flops
 from mbbp.threads import run_together, worthwhile_threads
 from mbbp.validation import as_example_weights, as_inputs, as_targets
 
-# Columns that go through the network together where there are many: enough to keep the kernels busy, few enough for the
-# workspace to stay in the cache. It is the same for any number of threads, so that results are too.
+# The number of columns in one pass of a prediction or a score: enough to keep the kernels busy, and few enough for the
+# workspace to stay in the cache. It does not depend on the number of threads, so the results do not either.
 CHUNK = 128
-FEW = 8  # columns for which checks and preparations would take longer than the network does
-LEAST_EXAMPLES = 32  # of a mini-batch for each thread: it has whole tiles then
+FEW = 8  # the most columns for `predict_few`: checks and preparations take longer than the network itself
+LEAST_EXAMPLES = 32  # the least examples of a mini-batch for each thread: fewer would not fill the tiles
 
 
 class Score(NamedTuple):
-    """The mean cost of some examples, and the fraction that is classified rightly; None if they name no classes."""
+    """The mean cost of some examples, and the fraction of them that is classified correctly (None for regression)."""
 
     cost: float
     accuracy: float | None
 
 
 class MiniBatchGradient(NamedTuple):
-    """What one forward and one backward pass of a mini-batch give.
+    """The results of one forward and one backward pass of a mini-batch.
 
     Attributes
     ----------
     cost : float
         The mean cost.
     theta : ndarray of shape (n_parameters,)
-        The mean gradient by the parameters.
+        The gradient of the mean cost with respect to the parameters.
     inputs : ndarray of shape (m, n_in) or (0, n_in)
-        The gradient of each example's own cost by its input, if asked for.
+        Row i is the gradient dC_x/dx of example i with respect to its input, if requested.
     blocks : list of (z, a, delta)
-        Of every computing layer, each (n_l, m).
+        For every computing layer, each array of shape (n_l, m).
     """
 
     cost: float
@@ -61,12 +61,12 @@ class MiniBatchGradient(NamedTuple):
 
 
 def threads_for_step(sizes: Sequence[int], batch_size: int) -> int:
-    """Return how many of the threads that may be used make a step of training faster."""
+    """Return the number of threads with which a step of training is fastest, at most `get_threads()`."""
     return max(1, min(worthwhile_threads(backprop_flops(sizes, batch_size)), batch_size // LEAST_EXAMPLES))
 
 
 class Engine:
-    """A network in the hands of the kernels.
+    """A network with its compiled kernels.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ class Engine:
     activations : sequence of Activation
         One for each computing layer.
     cost : Cost
-        What it is trained for.
+        The cost that training reduces.
 
     Raises
     ------
     TypeError
-        If a user's own function cannot be compiled.
+        If Numba cannot compile a custom function.
     """
 
     def __init__(self, sizes: Sequence[int], theta: Array, activations: Sequence[Activation], cost: Cost) -> None:
@@ -101,12 +101,25 @@ class Engine:
         Y_name: str = "Y",
         example_weights: ArrayLike | None = None,
     ) -> Examples:
-        """Return checked examples as the kernels take them; the names are for errors.
+        """Check examples, and return them in the form that the kernels read.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_in, m)
+            Inputs, one example per column.
+        Y : array_like of shape (n_L, m) or (m,)
+            Desired outputs, or labels.
+        X_name, Y_name : str
+            The names of X and Y in error messages.
+        example_weights : array_like of shape (m,), optional
+            A factor for the cost of each example.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or holds a label or a number that is out of range.
+        TypeError
+            If an argument does not hold real numbers.
         """
         inputs = as_inputs(X_name, X, self.sizes[0], self.dtype)
         m = len(inputs)
@@ -116,11 +129,9 @@ class Engine:
         return Examples(inputs, rows, labels, as_example_weights("example_weights", example_weights, m, self.dtype))
 
     def predict(self, inputs: Array) -> Array | None:
-        """Return the outputs (m, n_L) for rows of inputs, or None if one of them is not finite."""
+        """Return the outputs (m, n_L) for inputs (m, n_in), or None if an input is NaN or inf."""
         out = np.empty((len(inputs), self.sizes[-1]), self.dtype)
-        examples = Examples(
-            inputs, np.empty((0, self.sizes[-1]), self.dtype), np.empty(0, np.int64), np.empty(0, self.dtype)
-        )
+        examples = only_inputs(inputs, self.dtype)
         must_gather = inputs.dtype != self.dtype
         shared: dict[str, Any] = {
             "source": source_of(examples, self.dtype),
@@ -137,26 +148,25 @@ class Engine:
         return out if all(self._in_chunks(len(inputs), stretch)) else None
 
     def predict_few(self, X: Array) -> Array | None:
-        """Return the outputs (n_L, m) for at most FEW columns (n_in, m) of the network's dtype; None as `predict` does.
+        """Return the outputs (n_L, m) for at most FEW columns (n_in, m) of the network's dtype.
 
-        All that `predict` prepares is kept from call to call. It would take ten times as long as a small network does.
+        Return None if an input is NaN or inf. The preparations of `predict` are done once and kept: for a small network
+        they take ten times as long as the network itself.
         """
         try:
             few = self._few.pop()
-        except IndexError:  # each thread that asks at the same time has one
+        except IndexError:  # threads that call this at the same time must not share one
             few = _FewColumns(self)
         outputs = few(X)
         self._few.append(few)
         return outputs
 
     def activations_of(self, inputs: Array) -> list[Array]:
-        """Return the activations of every computing layer, (n_l, m), for rows of inputs, all of them finite."""
+        """Return the activations (n_l, m) of every computing layer for finite inputs (m, n_in)."""
         m = len(inputs)
         layout = Layout(self.sizes, m)
         model = self._model(layout)
-        examples = Examples(
-            inputs, np.empty((0, self.sizes[-1]), self.dtype), np.empty(0, np.int64), np.empty(0, self.dtype)
-        )
+        examples = only_inputs(inputs, self.dtype)
         call = evaluation.Prediction(
             model=model,
             source=source_of(examples, self.dtype),
@@ -227,7 +237,7 @@ class Engine:
         with_cost: bool = False,
         backward: bool = False,
     ) -> Placed:
-        """Return the network with a workspace of its own; only the kernels that are needed are compiled."""
+        """Return the network with a new workspace. Only the kernels that are needed are compiled."""
         dtype = self.dtype
         for row, activation in zip(layout.table, self.activations, strict=True):
             row.activate, row.multiply_by_derivative = activation.addresses(dtype, backward=backward)
@@ -251,7 +261,7 @@ class Engine:
         return Placed(model, dtype)
 
     def _in_chunks(self, m: int, prepare: Callable[[int, int], Bound]) -> list[Any]:
-        """Run over m examples, in stretches of whole chunks, one for each thread; return what each returns."""
+        """Give each thread a range of whole chunks of m examples, and return what the prepared calls return."""
         n_chunks = math.ceil(m / CHUNK)
         threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
@@ -259,12 +269,12 @@ class Engine:
 
 
 class _FewColumns:
-    """A prediction for at most FEW columns, with all its memory."""
+    """A prediction for at most FEW columns. It keeps its memory from call to call."""
 
     def __init__(self, engine: Engine) -> None:
         n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
         rows, out = np.empty((FEW, n_in), dtype), np.empty((FEW, n_out), dtype)
-        examples = Examples(rows, np.empty((0, n_out), dtype), np.empty(0, np.int64), np.empty(0, dtype))
+        examples = only_inputs(rows, dtype)
         call = evaluation.Prediction(
             model=engine._model(Layout(engine.sizes, FEW)),
             source=source_of(examples, dtype),
@@ -284,28 +294,28 @@ class _FewColumns:
             self._m = m
             self._columns, self._outputs = self._rows[:m].T, self._out[:m].T
             self._predict.set(stop=m)
-        self._columns[...] = X  # a third of the time that copyto takes
+        self._columns[...] = X  # this takes a third of the time of np.copyto
         return self._outputs.copy("F") if self._predict.run() else None
 
 
 class Loop:
-    """The compiled training loop, with all the memory that it works on and the threads that share its steps.
+    """The compiled training loop, with its memory and its threads.
 
     Parameters
     ----------
     engine : Engine
         The network; its `theta` is changed.
     examples : Examples
-        What to train on.
+        The training set.
     batch_size : int
         The size of a mini-batch.
 
     Attributes
     ----------
     gradient : ndarray of shape (n_parameters,)
-        Room for a gradient, for the optimizers that need one.
+        Memory for a gradient, for the optimizers that need one.
     totals : record
-        What was counted since `reset`: cost, correct, gradient_norm and last_cost, see `mbbp.kernels.epoch.Totals`.
+        cost, correct, gradient_norm and last_cost since the last `reset`; see `mbbp.kernels.epoch.Totals`.
     """
 
     def __init__(self, engine: Engine, examples: Examples, batch_size: int) -> None:
@@ -314,52 +324,38 @@ class Loop:
         self._totals = array_of(epoch.Totals, 1)
         self._team = make_team(self.threads)
         model = engine._model(Layout(engine.sizes, batch_size, self.threads), examples, with_cost=True, backward=True)
-        no_step = updates.Step(
-            target=self.gradient,
-            beta=0.0,
-            beta_of_biases=0.0,
-            alpha=0.0,
-            update=0,
-            state=np.empty(0, engine.dtype),
-            settings=np.empty(0),
-            steps=np.zeros(1, np.int64),
-            learning_rate=0.0,
-            l2=0.0,
-            weight_decay=0.0,
-            clip_norm=math.inf,
-            measures_norm=0,
-        )
-        shared: dict[str, Any] = {
+        self._fixed: dict[str, Any] = {
             "model": model,
             "source": source_of(examples, engine.dtype),
-            "order": np.empty(0, np.int64),
-            "n": 0,
             "batch_size": batch_size,
-            "step": no_step,
             "norm": updates.norm.address(engine.dtype),
             "totals": self._totals,
         }
-        # each thread has the same record, but for its place in the team
-        self._calls = [epoch.train.bind(epoch.Training(team=place, **shared), engine.dtype) for place in self._team]
+        self._calls: list[Bound] = []
 
     @property
     def totals(self) -> Any:
-        """What was counted since `reset`."""
+        """The totals since the last `reset`."""
         return self._totals[0]
 
     @property
     def last_cost(self) -> ctypes.c_double:
-        """The summed cost of the last mini-batch: its `value` changes with every step."""
+        """The sum of the costs in the last mini-batch. Its `value` changes with every step."""
         return ctypes.c_double.from_buffer(self._totals, self._totals.dtype.fields["last_cost"][1])
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Set the totals to zero."""
         self._totals[...] = 0
 
-    def set(self, **fields: Any) -> None:
-        """Change fields of `mbbp.kernels.epoch.Training`."""
-        for call in self._calls:
-            call.set(**fields)
+    def prepare(self, order: Array, step: updates.Step) -> None:
+        """Say what `run_again` is to do: a step for every mini-batch of the examples in `order`."""
+        if self._calls:
+            for call in self._calls:
+                call.set(order=order, n=order.size, step=step)
+            return
+        for place in self._team:  # each thread has the same record, but for its place in the team
+            training = epoch.Training(order=order, n=order.size, step=step, team=place, **self._fixed)
+            self._calls.append(epoch.train.bind(training, self.theta.dtype))
 
     def run(self, order: Array, step: updates.Step) -> bool:
         """Take a step for every mini-batch of the examples in `order`.
@@ -369,11 +365,11 @@ class Loop:
         bool
             Whether the cost stayed finite. If not, the step that would have used it was not taken.
         """
-        self.set(order=order, n=order.size, step=step)
+        self.prepare(order, step)
         return self.run_again()
 
     def run_again(self) -> bool:
-        """Do once more what was done last."""
+        """Run with the fields that were set last."""
         if self.threads == 1:
             return bool(self._calls[0].run())
         return all(run_together(self._calls, lambda: give_up(self._team[0])))

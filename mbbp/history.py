@@ -1,4 +1,4 @@
-"""What training recorded: a row an epoch."""
+"""The history of a training: one row for each epoch."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 class Epoch(NamedTuple):
-    """The figures of one epoch; what was not measured is None.
+    """The row of one epoch. A value that was not measured is None.
 
     Attributes
     ----------
     epoch : int
-        Its number, from 1.
+        The number of the epoch. The first one is 1.
     training_cost : float
-        The mean cost of the training examples, each as its mini-batch met it, without the L2 term.
+        The mean cost of the training examples, without the L2 term. The cost of a mini-batch is that before its step.
     training_accuracy : float or None
-        The fraction of them that was classified rightly; None for regression.
+        The fraction of the training examples that was classified correctly, also before each step. None for regression.
     validation_cost, validation_accuracy : float or None
-        The same of the validation data, after the epoch.
+        The mean cost and the fraction classified correctly of the validation data, after the epoch.
     learning_rate : float
         The learning rate of the epoch.
     gradient_norm : float
         The Euclidean norm of the gradient of the epoch's last mini-batch, before any clipping.
     seconds : float
-        How long the training of the epoch took, without validation.
+        The time of the training in this epoch, in seconds, without validation and callbacks.
     examples_per_second : float
-        Training examples per second.
+        The number of training examples divided by `seconds`.
     """
 
     epoch: int
@@ -48,7 +48,9 @@ class Epoch(NamedTuple):
 
 
 class History(Sequence[Epoch]):
-    """The epochs of a training, in order: a sequence of `Epoch` rows, and by name a list of one figure.
+    """The rows of all epochs of a network's training, in order.
+
+    It is a sequence of `Epoch`. The name of a column gives the list of its values: ``history["training_cost"]``.
 
     Examples
     --------
@@ -101,33 +103,33 @@ class History(Sequence[Epoch]):
 
     @staticmethod
     def check_column(argument: str, name: str) -> None:
-        """Check that a figure of this name is recorded.
+        """Check that there is a column with this name.
 
         Raises
         ------
         ValueError
-            If it is not; it lists those that are.
+            If there is none. The message lists the columns.
         """
         if name not in Epoch._fields:
             refuse_unknown(argument, name, Epoch._fields)
 
     def gains(self, monitor: str) -> list[float]:
-        """Return a figure as numbers that are the greater the better, epoch by epoch; what was not measured is -inf.
+        """Return a column as numbers of which the largest is the best, one for each epoch; -inf if not measured.
 
         Raises
         ------
         ValueError
-            If no such figure is recorded.
+            If there is no such column.
         """
         sign = 1.0 if monitor.endswith(("accuracy", "examples_per_second")) else -1.0
         return [-math.inf if value is None else sign * value for value in self[monitor]]
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return the figures by name, each a list with one entry an epoch: ready for JSON."""
+        """Return the columns by name, each as a list with one value per epoch, as JSON can store them."""
         return {name: self[name] for name in Epoch._fields}
 
     def to_frame(self) -> "pandas.DataFrame":
-        """Return a pandas frame with one row an epoch, indexed by the epoch.
+        """Return a pandas DataFrame with one row per epoch, indexed by the number of the epoch.
 
         Raises
         ------
@@ -141,12 +143,12 @@ class History(Sequence[Epoch]):
         return pandas.DataFrame(self.to_dict()).set_index("epoch")
 
     def plot(self, path: str | Path | None = None) -> "matplotlib.figure.Figure":
-        """Draw cost and, for classification, accuracy against the epochs.
+        """Plot the cost and, for classification, the accuracy against the epochs.
 
         Parameters
         ----------
         path : path, optional
-            Where to save the figure; the ending says the format (.png, .svg, .pdf).
+            The file to save the figure to. Its ending gives the format (.png, .svg or .pdf).
 
         Returns
         -------
@@ -157,12 +159,12 @@ class History(Sequence[Epoch]):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no epoch to draw, or the path has no ending.
+            If the history has no epoch, or the ending of the path is missing or unknown.
         """
         if not self._rows:
-            raise ValueError("plot: the history has no epoch yet")
+            raise ValueError("plot: expected a history with at least one epoch, got none")
         if path is not None and not Path(path).suffix:
-            raise ValueError(f"path: a name with an ending that says the format (.png, .svg, .pdf), got {str(path)!r}")
+            raise ValueError(f"path: expected a name that ends in .png, .svg or .pdf, got {str(path)!r}")
         try:
             from matplotlib.figure import Figure
         except ImportError as error:

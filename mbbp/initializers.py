@@ -1,4 +1,4 @@
-"""How weights and biases are drawn before training."""
+"""The initializers: how the weights and biases are drawn before training."""
 
 from collections.abc import Callable
 
@@ -13,15 +13,15 @@ Initializer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
 def default(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     """Draw weights from N(0, 1/n_in) and biases from N(0, 1).
 
-    The book's default since chapter 3: a neuron's weighted input stays of order 1 however many inputs it has, so it
-    does not start saturated.
+    This is the book's default in chapter 3. The weighted input of a neuron is of order 1 for any number of inputs, so
+    the neuron is not saturated at the start.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Where the numbers come from.
+        The source of the random numbers.
     n_in, n_out : int
-        The layer's inputs and neurons.
+        The number of inputs and of neurons of the layer.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def default(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Arr
 
 
 def large(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
-    """Draw weights and biases from N(0, 1), as the book's first two chapters do: many neurons start saturated."""
+    """Draw weights and biases from N(0, 1), as in the book's chapter 1: many neurons are saturated at the start."""
     b = rng.standard_normal((n_out, 1))
     return rng.standard_normal((n_out, n_in)), b
 
@@ -52,7 +52,7 @@ INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in (default, large, 
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:
-    """Return the initializer of this name, or the function given.
+    """Return the initializer with this name, or the given function.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A layer: its part of the flat parameter vector, and what the last backward pass left in it."""
+"""A computing layer: its part of the parameter vector, and its z, a and delta of the last backward pass."""
 
 from numpy.typing import ArrayLike
 
@@ -13,16 +13,16 @@ class Layer:
     Attributes
     ----------
     n_in, n_out : int
-        How many inputs and neurons it has.
+        The number of inputs and of neurons.
     activation : Activation
-        Its sigma.
+        The activation function sigma.
     W : ndarray of shape (n_out, n_in)
         The weights, a view of ``net.theta``. Assigning to it copies into the network.
     b : ndarray of shape (n_out, 1)
-        The biases, likewise.
+        The biases, also a view of ``net.theta``.
     z, a, delta : ndarray of shape (n_out, m) or None
-        The weighted inputs, the activations and the errors dC_x/dz of the mini-batch that ``net.gradient`` last saw,
-        one example a column; None before.
+        The weighted inputs, the activations and the errors dC_x/dz from the last call of ``net.gradient``, one example
+        per column. None before the first call.
     """
 
     def __init__(self, activation: Activation, W: Array, b: Array) -> None:

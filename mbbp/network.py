@@ -1,4 +1,4 @@
-"""The network: its parameters, and what can be asked of it for a whole mini-batch at once."""
+"""The class `Network`: the parameters, and the methods for whole mini-batches and for training."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -33,34 +33,38 @@ class Network:
     sizes : sequence of int
         The number of neurons in each layer, the input layer first: [784, 30, 10].
     activation : str, Activation, or a sequence of them
-        For all computing layers, or one for each: sigmoid, tanh, relu, leaky_relu, identity, softmax (output only).
+        One for all computing layers, or one for each: sigmoid, tanh, relu, leaky_relu, identity, or softmax (for the
+        output layer only).
     cost : str or Cost
         quadratic, cross_entropy (for sigmoid outputs) or log_likelihood (for softmax outputs).
     dtype : {"float32", "float64"}
-        Of the parameters and of all that is computed.
+        The dtype of the parameters and of all computations.
     initializer : str or callable
-        default (the book's, 1/sqrt(n_in)), large (the book's old N(0, 1)), glorot, he, or a function
-        (rng, n_in, n_out) -> (W, b).
+        default (the book's chapter 3: standard deviation 1/sqrt(n_in)), large (the book's chapter 1: N(0, 1)), glorot,
+        he, or a function (rng, n_in, n_out) -> (W, b) with W of shape (n_out, n_in) and b of shape (n_out, 1).
     rng : int or numpy.random.Generator, optional
-        Where initial parameters and shuffles come from. The same seed gives the same numbers, to the bit.
+        The source of the initial parameters and of the shuffles. The same seed gives the same numbers, to the bit.
 
     Attributes
     ----------
     sizes : list of int
     layers : list of Layer
-        The computing layers 2 to L of the book; each has its W, b, and after `gradient` its z, a, delta.
+        The computing layers: layers 2 to L of the book. Each has W and b, and after a call of `gradient` also z, a and
+        delta.
     theta : ndarray of shape (n_parameters,)
-        Every weight and bias. The layers' W and b are views of it.
+        All weights and biases. The layers' W and b are views of it.
     cost_function : Cost
+        The cost that training reduces.
     history : History
-        A row for every epoch that the network was trained for.
+        One row for every epoch of training so far.
 
     Raises
     ------
     ValueError
-        If there are fewer than two layers or an empty one, a name is unknown, or the cost does not fit the output.
+        If there are fewer than two layers, a layer has no neuron, a name is unknown, a hidden layer has softmax, the
+        cost is not defined for the output layer's activation, or the initializer returns arrays of wrong shapes.
     TypeError
-        If an argument is of the wrong type, or a user's own function cannot be compiled.
+        If an argument is of the wrong type, or Numba cannot compile a custom function.
 
     Examples
     --------
@@ -117,12 +121,12 @@ class Network:
 
     @property
     def engine(self) -> Engine:
-        """The network in the hands of the kernels, for programs that put their own loop around it."""
+        """The compiled side of the network, for programs that have a custom training loop."""
         return self._engine
 
     @property
     def theta(self) -> Array:
-        """Every weight and bias as one vector; assigning to it copies into the network."""
+        """All weights and biases as one vector. Assigning to it copies the values into the network."""
         return self._theta
 
     @theta.setter
@@ -138,7 +142,7 @@ class Network:
         Parameters
         ----------
         X : array_like of shape (n_in, m)
-            Inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
+            Inputs, one example per column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
 
         Returns
         -------
@@ -146,8 +150,10 @@ class Network:
 
         Raises
         ------
-        ValueError, TypeError
-            If X has the wrong shape, no column, or NaN or inf in it.
+        ValueError
+            If X has the wrong shape or no column, or holds NaN or inf.
+        TypeError
+            If X does not hold real numbers.
 
         Notes
         -----
@@ -161,23 +167,28 @@ class Network:
         inputs = as_inputs("X", X, self.sizes[0], self.dtype, check_finite=False)
         rows = self._engine.predict(inputs)
         if rows is None:
-            as_inputs("X", X, self.sizes[0], self.dtype)  # which says where
+            as_inputs("X", X, self.sizes[0], self.dtype)  # raises the error that says where
             raise AssertionError("unreachable")  # pragma: no cover
         return rows.T
 
     def activations(self, X: ArrayLike) -> list[Array]:
-        """Return the activations of every layer, the input first: a^1 ... a^L, of shapes (n_l, m).
+        """Return the activations of all layers, the input layer first: a^1 to a^L, of shapes (n_l, m).
 
         Raises
         ------
-        ValueError, TypeError
-            If X has the wrong shape, no column, or NaN or inf in it.
+        ValueError
+            If X has the wrong shape or no column, or holds NaN or inf.
+        TypeError
+            If X does not hold real numbers.
         """
         inputs = as_inputs("X", X, self.sizes[0], self.dtype)
         return [input_values(inputs, self.dtype).T, *self._engine.activations_of(inputs)]
 
     def classify(self, X: ArrayLike) -> Array:
-        """Return the label of every column of X: the number of its largest output, or whether a single one is over 1/2.
+        """Return the label of every column of X.
+
+        With several outputs, the label is the index of the largest one, and the smallest index if several are equal.
+        With a single output, the label is 1 if the output is above 1/2, else 0.
 
         Returns
         -------
@@ -185,27 +196,32 @@ class Network:
 
         Raises
         ------
-        ValueError, TypeError
-            If X has the wrong shape, no column, or NaN or inf in it.
+        ValueError
+            If X has the wrong shape or no column, or holds NaN or inf.
+        TypeError
+            If X does not hold real numbers.
         """
         outputs = self.feedforward(X)
         labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
 
     def accuracy(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return the fraction of columns that are classified rightly.
+        """Return the fraction of columns that are classified correctly.
 
         Parameters
         ----------
         X : array_like of shape (n_in, m)
             Inputs.
         y : array_like of shape (m,) or (n_L, m)
-            Labels, or unit vectors.
+            Labels, or unit vectors (for a single output: 0 or 1).
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or holds a label that is out of range, or if y holds
+            neither labels nor unit vectors.
+        TypeError
+            If an argument does not hold real numbers.
         """
         accuracy = self._engine.score(self._engine.examples(X, y, "X", "y")).accuracy
         if accuracy is None:
@@ -222,12 +238,14 @@ class Network:
         Y : array_like of shape (n_L, m) or (m,)
             Desired outputs, or labels.
         example_weights : array_like of shape (m,), optional
-            The factor of each example's cost.
+            A factor for the cost of each example; the mean still divides by m.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or holds a label or a number that is out of range.
+        TypeError
+            If an argument does not hold real numbers.
         """
         return self._engine.score(self._engine.examples(X, Y, "X", "Y", example_weights)).cost
 
@@ -246,13 +264,13 @@ class Network:
         Parameters
         ----------
         X : array_like of shape (n_in, m)
-            Inputs, one example a column.
+            Inputs, one example per column.
         Y : array_like of shape (n_L, m) or (m,)
             Desired outputs, or labels.
         example_weights : array_like of shape (m,), optional
-            The factor of each example's cost; the mean still divides by m.
+            A factor for the cost of each example; the mean still divides by m.
         with_respect_to_input : bool
-            Whether to return dC_x/dx for every example too.
+            Whether to return also the gradient dC_x/dx of every example, as `inputs`.
 
         Returns
         -------
@@ -260,8 +278,10 @@ class Network:
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument has the wrong shape, numbers out of range, or NaN or inf in it.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or holds a label or a number that is out of range.
+        TypeError
+            If an argument does not hold real numbers.
 
         Notes
         -----
@@ -296,56 +316,69 @@ class Network:
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
     ) -> History:
-        """Train the network by mini-batch gradient descent; called again, it goes on where it stopped.
+        """Train the network by mini-batch gradient descent.
 
-        Ctrl-C ends the training after the running epoch and keeps what was learnt.
+        A further call continues the training. Ctrl-C ends the training after the current epoch. A second Ctrl-C ends it
+        at once, and the network keeps the parameters of the last complete epoch.
 
         Parameters
         ----------
         X : array_like of shape (n_in, n)
-            Training inputs, one example a column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
+            Training inputs, one example per column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
         y : array_like of shape (n,) or (n_L, n)
             Labels, or desired outputs.
         epochs : int
-            How many times to go through the training set.
+            The number of passes through the training set.
         batch_size : int
-            The size of a mini-batch. The last one of an epoch is what is left, and divides by its own size.
-        learning_rate : float, Schedule, or function of the epoch's number (from 1), optional
-            The book's eta. By default the optimizer's own: 0.1 for sgd, 0.02 with momentum, 0.001 for Adam.
+            The number of examples in a mini-batch. The last mini-batch of an epoch holds the examples that are left,
+            and its gradient is the mean over them.
+        learning_rate : float, Schedule, or function of the number of the epoch, optional
+            The book's eta. The number of the first epoch is 1. By default the optimizer's `default_learning_rate`: 0.1
+            for sgd, 0.02 for momentum and nesterov, 0.001 for adam, adamw and rmsprop, 0.05 for adagrad.
         optimizer : str or Optimizer
-            sgd, momentum, nesterov, adam, adamw. Its state is kept from one call to the next, while it is the same.
+            sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, or an `Optimizer`. Its state is kept for a further
+            call with the same optimizer and the same settings.
         l2 : float
             The book's lambda: lambda / 2n times the sum of the squared weights is added to the cost.
         weight_decay : float, optional
-            Decoupled decay: each step takes the share learning_rate x weight_decay off every weight.
+            Decoupled weight decay: each step also subtracts learning_rate * weight_decay * W from each weight matrix W.
+            By default the `weight_decay` of the optimizer: 0.01 for adamw, 0 for the others.
         clip_norm : float, optional
-            A longer gradient is shortened to this Euclidean norm.
+            The largest Euclidean norm of a gradient. A gradient with a larger norm is scaled down to this norm.
         shuffle : bool
-            Whether each epoch goes through the examples in an order of its own.
+            Whether each epoch takes the examples in a new random order.
         example_weights : array_like of shape (n,), optional
-            The factor of each example's cost.
+            A factor for the cost of each example.
         class_weights : mapping, sequence or "balanced", optional
-            The factor of each class, on top of that; "balanced" gives every class the same say.
+            A factor for each class, which multiplies the example weights: a sequence with one factor for each class, or
+            a mapping from labels to factors, where a missing label has the factor 1. "balanced" gives all classes the
+            same total weight.
         validation_data : pair (X, y), optional
-            Examples to score after every epoch.
+            Examples that are scored after every epoch.
         early_stopping : EarlyStopping or int, optional
-            When to stop before the last epoch; a number is the patience on the validation (else training) cost.
+            When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
+            validation data, else on the training cost.
         callbacks : function (net, epoch) or several
-            Called after every epoch with the network and the new row of the history. `StopTraining` ends the training.
+            Called after every epoch with the network and the new row of the history. A callback ends the training by
+            raising `StopTraining`.
         progress : bool, optional
             Whether to show a progress bar; by default only on a terminal.
 
         Returns
         -------
         History
-            ``net.history``: a row for every epoch so far, of this call and those before.
+            ``net.history``: one row for every epoch so far, those of earlier calls included.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is not as it should be; nothing has changed then.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or is out of range, if a name is unknown, or if two
+            arguments do not fit together. The network is unchanged then. Also if the schedule gives a learning rate
+            below 0, NaN or inf; the network then keeps the epochs before.
+        TypeError
+            If an argument is of the wrong type. The network is unchanged then.
         DivergedError
-            If the cost becomes NaN or inf; the network has the parameters of the last good epoch.
+            If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch.
         """
         called = training.as_callbacks(callbacks)
 
@@ -381,28 +414,28 @@ class Network:
         weight_decay: float | None = None,
         clip_norm: float | None = None,
     ) -> Trainer:
-        """Return what takes single steps of training, for examples that come one by one.
+        """Return a `Trainer`, which takes single steps of training, for examples that arrive one at a time.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            As for `fit`. Its state belongs to the trainer, and begins afresh.
+            As for `fit`. Its state belongs to the trainer and starts at zero.
         learning_rate : float, optional
-            The book's eta. By default the optimizer's own.
-        weight_decay : float, optional
-            Decoupled decay of the weights.
-        clip_norm : float, optional
-            A longer gradient is shortened to this Euclidean norm.
+            The book's eta. By default the optimizer's `default_learning_rate`.
+        weight_decay, clip_norm : float, optional
+            As for `fit`.
 
         Returns
         -------
         Trainer
-            Its `step(X, Y)` takes a step and returns the mean cost.
+            Its `step(X, Y)` takes a step and returns the mean cost before the step.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument is of the wrong type or out of range, or a name is unknown.
+        ValueError
+            If an argument is out of range, or a name is unknown.
+        TypeError
+            If an argument is of the wrong type.
 
         Examples
         --------
@@ -420,5 +453,5 @@ class Network:
 
 
 def _is_quick(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> bool:
-    """Say whether X is just as the kernels take it, and has few columns."""
+    """Return whether X is an array (n_in, m) of the network's dtype with at most FEW columns."""
     return type(X) is np.ndarray and X.dtype == dtype and X.ndim == 2 and X.shape[0] == n_in and 0 < X.shape[1] <= FEW

@@ -1,7 +1,8 @@
-"""The optimizers by name, and a user's own: how a step follows from a gradient.
+"""The optimizers, built-in and custom: how a step changes the parameters, given the gradient.
 
-To add one, write a class with an `update`, as `RMSprop` and `Adagrad` do. The others have a kernel written out in
-`mbbp.kernels.updates` and kept on disk, and some let the backward pass do the update.
+To add an optimizer, write a class with an `update`, as `RMSprop` and `Adagrad` do. The other optimizers have kernels in
+`mbbp.kernels.updates`, whose compiled code is cached on disk. For SGD and Momentum, the backward pass does the update
+if it can.
 """
 
 import functools
@@ -19,16 +20,16 @@ from mbbp.validation import as_number, refuse_unknown
 
 @dataclass
 class OptimizerState:
-    """What an optimizer remembers of its steps so far.
+    """The state of an optimizer after its steps so far.
 
     Attributes
     ----------
     optimizer : Optimizer
-        Whose state it is.
+        The optimizer that the state belongs to.
     moments : ndarray of shape (n_states, n_parameters)
         Velocities, or running moments of the gradient.
     steps : ndarray of int64, shape (1,)
-        How many steps were taken.
+        The number of steps so far.
     """
 
     optimizer: "Optimizer"
@@ -37,18 +38,18 @@ class OptimizerState:
 
 
 class Rates(NamedTuple):
-    """What a step depends on besides the optimizer's own settings.
+    """The numbers that a step depends on besides the optimizer's settings.
 
     Attributes
     ----------
     learning_rate : float
         The book's eta.
     l2 : float
-        lambda / n: added to the gradient of the weights, times the weights.
+        lambda / n, for n training examples: l2 * W is added to the gradient of each weight matrix W.
     clip_norm : float
-        The largest norm of a gradient, or inf.
+        The largest Euclidean norm of a gradient. Inf if there is no limit.
     measures_norm : bool
-        Whether the norm of the gradient is needed.
+        Whether the step measures the norm of the gradient.
     """
 
     learning_rate: float
@@ -58,28 +59,40 @@ class Rates(NamedTuple):
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether the gradient itself must stand in memory."""
+        """Whether the step must store the whole gradient."""
         return self.measures_norm or self.clip_norm < math.inf
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share, and what a user's own derives from.
+    """The base class of all optimizers, also of custom ones.
 
-    A subclass is a frozen dataclass. Its fields are its settings, which are numbers. It says how many states there are
-    for each parameter (0, 1 or 2; they begin as zeros), and has an `update`: a function of numbers, called for one
-    parameter at a time and compiled so that it runs in vector lanes.
+    A subclass is a frozen dataclass. Its fields are its settings, which are numbers. It has a static method `update`,
+    which computes the change of one parameter. Numba compiles it, and the loop over the parameters is vectorised:
 
         update(gradient, *states, *coefficients) -> change of the parameter, *new states
 
-    The coefficients are the learning rate and the settings. If something else has to be computed from these once for
-    each step, the subclass has ``coefficients(learning_rate, step, *settings) -> tuple``; the first step is number 1.
-    L2 is in the gradient already, and decoupled weight decay comes on top of the change.
+    Without states, it returns only the change. The coefficients are the learning rate and the settings. If `update`
+    needs other numbers, which are the same for all parameters, the subclass also has a static method that computes them
+    once per step. The first step has the number 1:
+
+        coefficients(learning_rate, step, *settings) -> tuple of numbers
+
+    The gradient already contains the L2 term. Decoupled weight decay is applied in addition to the change.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay: each step also takes the share learning_rate x weight_decay off every weight (not bias).
+        Decoupled weight decay: each step also subtracts learning_rate * weight_decay * W from each weight matrix W.
+
+    Attributes
+    ----------
+    name : str
+        Its name in tables.
+    n_states : int
+        The number of states of each parameter: 0, 1 or 2. They start at zero.
+    default_learning_rate : float
+        The learning rate if the user gives none.
 
     Examples
     --------
@@ -103,14 +116,14 @@ class Optimizer:
     name: ClassVar[str] = ""
     n_states: ClassVar[int] = 0
     default_learning_rate: ClassVar[float] = 0.01
-    _written_out: ClassVar[Kernel | None] = None  # its kernel, if it has one in mbbp.kernels.updates
+    _written_out: ClassVar[Kernel | None] = None  # its kernel in mbbp.kernels.updates, if there is one
 
     def __post_init__(self) -> None:
         as_number("weight_decay", self.weight_decay)
 
     @staticmethod
     def update(*numbers: Any) -> Any:
-        """Return the change of one parameter, and its new states."""
+        """Return the change of one parameter and its new states."""
         raise TypeError("optimizer: expected a subclass of mbbp.Optimizer with an update function")
 
     @staticmethod
@@ -120,7 +133,7 @@ class Optimizer:
 
     @property
     def settings(self) -> Array:
-        """Its own settings, in the order of its fields."""
+        """The settings in the order of the fields, without the weight decay."""
         names = [one.name for one in fields(self) if one.name != "weight_decay"]
         return np.array([float(getattr(self, name)) for name in names], np.float64)
 
@@ -129,7 +142,7 @@ class Optimizer:
         return OptimizerState(self, np.zeros((self.n_states, n_parameters), dtype), np.zeros(1, np.int64))
 
     def kernel(self) -> Kernel:
-        """Return the kernel that updates parameters from gradients."""
+        """Return the kernel that updates the parameters from the gradient."""
         has_own_update = type(self).update is not Optimizer.update
         if self._written_out is not None and not has_own_update:
             return self._written_out
@@ -137,16 +150,16 @@ class Optimizer:
         return _custom_kernel(kind, self.settings.size)
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
-        """Return a step as the kernels take it.
+        """Return the record of a step for the kernels.
 
         Parameters
         ----------
         theta, gradient : ndarray of shape (n_parameters,)
-            The parameters, and room for their gradient.
+            The parameters, and memory for their gradient.
         state : OptimizerState
-            Is changed by the step.
+            The state, which the step changes.
         rates : Rates
-            The learning rate and what goes with it.
+            The learning rate and the other numbers of the step.
         """
         return self._step(theta, state, rates, target=gradient, kernel=self.kernel())
 
@@ -191,7 +204,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     """
 
     name = "sgd"
@@ -199,7 +212,7 @@ class SGD(Optimizer):
     _written_out = updates.sgd
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
-        """Return a step as the kernels take it; the backward pass takes it by itself where it can."""
+        """Return the record of a step for the kernels. If it can, the backward pass changes the parameters itself."""
         shrinkage = rates.learning_rate * (rates.l2 + self.weight_decay)
         if rates.needs_gradient or not _is_representable(shrinkage, theta.dtype):
             return super().step(theta, gradient, state, rates)
@@ -216,28 +229,29 @@ class SGD(Optimizer):
 
 
 def _is_representable(shrinkage: float, dtype: np.dtype[Any]) -> bool:
-    """Say whether a factor 1 - shrinkage has at least two right digits of the shrinkage in a dtype.
+    """Return whether the factor 1 - shrinkage, rounded to a dtype, holds the shrinkage to 1 percent.
 
-    In float32, 1 - 1e-9 is 1, and weights multiplied by it would never decay.
+    In float32, 1 - 1e-9 is rounded to 1. Weights that are multiplied by it would never decay.
     """
     return bool(abs(1.0 - float(dtype.type(1.0 - shrinkage)) - shrinkage) <= 0.01 * shrinkage)
 
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """Gradient descent with a velocity: v = mu v - eta grad C; theta = theta + v.
+    """Gradient descent with a velocity (the book's ch. 3): v = mu v - eta grad C; theta = theta + v.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     momentum : float
-        mu, from 0 to below 1.
+        mu, at least 0 and below 1.
 
     Notes
     -----
-    The learning rate is inside the velocity, as in the book: if it falls, the velocity keeps what earlier, larger rates
-    gave it. PyTorch multiplies the velocity by the rate of the present step instead.
+    As in the book, the velocity contains the learning rate. So if the learning rate falls, the velocity still contains
+    earlier steps with larger learning rates. PyTorch multiplies the velocity by the learning rate of the current step
+    instead.
     """
 
     momentum: float = 0.9
@@ -252,7 +266,7 @@ class Momentum(Optimizer):
         as_number("momentum", self.momentum, below=1.0)
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
-        """Return a step as the kernels take it; the backward pass updates the velocities where it can."""
+        """Return the record of a step for the kernels. If it can, the backward pass changes the velocities itself."""
         if rates.needs_gradient or rates.l2 != 0:
             return super().step(theta, gradient, state, rates)
         return self._step(
@@ -269,36 +283,38 @@ class Momentum(Optimizer):
 
 @dataclass(frozen=True)
 class Nesterov(Momentum):
-    """Momentum that looks ahead: v = mu v - eta grad C; theta = theta + mu v - eta grad C.
+    """Nesterov's accelerated gradient: v = mu v - eta grad C; theta = theta + mu v - eta grad C.
+
+    The form is that of Bengio, Boulanger-Lewandowski and Pascanu 2013, *Advances in optimizing recurrent networks*.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     momentum : float
-        mu, from 0 to below 1.
+        mu, at least 0 and below 1.
     """
 
     name = "nesterov"
     _written_out = updates.nesterov
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
-        """Return a step as the kernels take it."""
+        """Return the record of a step for the kernels."""
         return Optimizer.step(self, theta, gradient, state, rates)
 
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015): each parameter's step is scaled by running moments of its gradient.
+    """Adam (Kingma and Ba 2015): the step of each parameter is scaled by running moments of its gradient.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     beta1, beta2 : float
-        How much of the running moments is kept at each step, from 0 to below 1.
+        The decay rates of the first and the second moment, at least 0 and below 1.
     epsilon : float
-        Added to the root of the second moment, above 0.
+        A number above 0, which is added to the square root of the second moment.
     """
 
     beta1: float = 0.9
@@ -324,7 +340,7 @@ class AdamW(Adam):
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     beta1, beta2, epsilon : float
         As for Adam.
     """
@@ -336,16 +352,16 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton 2012): the gradient divided by the root of the running mean of its square.
+    """RMSprop (Tieleman and Hinton 2012): the gradient, divided by the square root of the running mean of its square.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     rho : float
-        How much of the running mean is kept at each step, from 0 to below 1.
+        The decay rate of the running mean, at least 0 and below 1.
     epsilon : float
-        Added to the root, above 0.
+        A number above 0, which is added to the square root.
     """
 
     rho: float = 0.99
@@ -362,7 +378,7 @@ class RMSprop(Optimizer):
 
     @staticmethod
     def coefficients(learning_rate, step, rho, epsilon):  # type: ignore[no-untyped-def]
-        """Return what `update` takes; 1 - rho is taken in float64, since in float32 it would lose digits."""
+        """Return the coefficients of `update`. 1 - rho is computed in float64: in float32 it would lose digits."""
         return learning_rate, rho, 1.0 - rho, epsilon
 
     @staticmethod
@@ -374,14 +390,14 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """Adagrad (Duchi, Hazan and Singer 2011): the gradient divided by the root of the sum of all its squares.
+    """Adagrad (Duchi, Hazan and Singer 2011): the gradient, divided by the square root of the sum of its squares.
 
     Parameters
     ----------
     weight_decay : float
-        Decoupled decay of the weights.
+        Decoupled weight decay; see `Optimizer`.
     epsilon : float
-        Added to the root, above 0.
+        A number above 0, which is added to the square root.
     """
 
     epsilon: float = 1e-10
@@ -405,12 +421,12 @@ OPTIMIZERS: dict[str, Optimizer] = {one.name: one() for one in (SGD, Momentum, N
 
 
 def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None) -> Optimizer:
-    """Return the optimizer of this name, or the one given, with its weight decay set if one is given.
+    """Return the optimizer with this name, or the given one. If `weight_decay` is given, it replaces the optimizer's.
 
     Raises
     ------
     ValueError
-        If no optimizer has this name, or the decay is out of range.
+        If no optimizer has this name, or the weight decay is out of range.
     TypeError
         If it is neither a name nor an Optimizer.
     """

@@ -1,8 +1,8 @@
-"""Where each weight and bias lives in the one flat vector ``theta``.
+"""The place of each weight and bias in the parameter vector ``theta``.
 
-``theta`` holds, layer after layer, the weights ``W`` and then the biases ``b``. A weight matrix (n_out, n_in) is in
-Fortran order: the weights that lead from one input to all neurons lie side by side, so that a vector register takes
-neighbouring neurons at once.
+``theta`` holds the weights ``W`` and then the biases ``b`` of the first computing layer, then those of the next layer,
+and so on. A weight matrix (n_out, n_in) is in Fortran order: the weights from one input to all neurons are contiguous,
+so that a vector register can hold the weights of several neurons.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Gradient(NamedTuple):
     theta : ndarray of shape (n_parameters,)
         The whole gradient as one flat vector, in the order of ``net.theta``.
     inputs : ndarray of shape (n_in, m) or None
-        Column i is the gradient of the cost C_x of example i with respect to its own input, where it was asked for.
+        Column i is the gradient dC_x/dx of example i with respect to its input. None unless it was requested.
     """
 
     cost: float
@@ -39,7 +39,7 @@ class Gradient(NamedTuple):
 
 
 def parameter_count(sizes: Sequence[int]) -> int:
-    """Return the number of weights and biases of a network of these sizes.
+    """Return the number of weights and biases of a network with these layer sizes.
 
     Examples
     --------
@@ -52,8 +52,9 @@ def parameter_count(sizes: Sequence[int]) -> int:
 def backprop_flops(sizes: Sequence[int], m: int) -> int:
     """Return the floating-point operations of the matrix products in one training step on a mini-batch of m examples.
 
-    Forward is one product for each layer. Backward is one for each weight gradient, and one for each layer but the
-    first to carry the error back. A multiplication with an addition counts as two operations.
+    The forward pass has one product for each computing layer. The backward pass has one product for the weight gradient
+    of each computing layer, and one for the error of each hidden layer. A multiplication with an addition counts as two
+    operations.
 
     Examples
     --------
@@ -65,7 +66,7 @@ def backprop_flops(sizes: Sequence[int], m: int) -> int:
 
 
 def parameter_offsets(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return where in `theta` the weights and the biases of each layer begin.
+    """Return the first index of the weights and of the biases of each layer in `theta`.
 
     Examples
     --------
@@ -85,7 +86,7 @@ def parameter_views(theta: Array, sizes: Sequence[int]) -> tuple[list[Array], li
     Parameters
     ----------
     theta : ndarray of shape (parameter_count(sizes),)
-        The flat vector.
+        The parameter vector.
     sizes : sequence of int
         The number of neurons in each layer, the input layer first.
 

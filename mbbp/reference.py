@@ -1,11 +1,11 @@
 """Backpropagation as the textbook writes it: one example at a time, in NumPy float64.
 
-This is the oracle that the compiled engine is tested against, and the baseline that it is measured against. It imports
-no kernel, so it can share no bug with one. The formulas are those of M. Nielsen, *Neural Networks and Deep Learning*,
-chapters 2 and 3; the equation numbers (BP1) to (BP4) are the book's.
+The tests compare the compiled engine with this module. The module imports no kernel, so that it cannot have the same
+bug as one. The formulas are those of M. Nielsen, *Neural Networks and Deep Learning*, chapters 2 and 3; the equation
+numbers (BP1) to (BP4) are the book's.
 
-Every function takes the network itself and reads its sizes, parameters, activations and cost. The elementwise functions
-take complex arguments too, and branch on the real part, so that a derivative can be taken by a complex step.
+The functions that take a network read its sizes, parameters, activations and cost. The elementwise functions also take
+complex arguments, and branch on the real part, so that the complex step can compute their derivatives.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,25 +18,25 @@ from mbbp.parameters import Array, Gradient, parameter_views
 
 
 class NetworkLike(Protocol):
-    """What the oracle reads of a network: sizes, parameters, and the NumPy twins of its activations and its cost."""
+    """The part of a network that this module reads."""
 
     sizes: Any
     theta: Array
 
     @property
     def layers(self) -> Any:
-        """The computing layers, each with an `activation`."""
+        """The computing layers, each with an `activation`, whose NumPy twins are used."""
 
     @property
     def cost_function(self) -> Any:
-        """The cost."""
+        """The cost, whose NumPy twins are used."""
 
 
 # ---------------------------------------------------------------------------------------------------------- activations
 
 
 def sigmoid(z: Array) -> Array:
-    """Return sigma(z) = 1 / (1 + exp(-z)), written so that no exponential overflows."""
+    """Return sigma(z) = 1 / (1 + exp(-z)), computed so that no exponential overflows."""
     e = np.exp(np.where(z.real < 0, z, -z))
     return np.where(z.real < 0, e, 1.0) / (1.0 + e)
 
@@ -101,8 +101,8 @@ def softmax_jacobian_product(a: Array, delta: Array) -> Array:
 
 
 # ---------------------------------------------------------------------------------------------------------------- costs
-# Each cost C_x is a function of the output column. z is given too, because the logarithm of a saturated output has to
-# be computed from it.
+# Each cost C_x is a function of an output column a. The Python functions also take z, because the logarithm of a
+# saturated output has to be computed from z.
 
 
 def _softplus(z: Array) -> Array:
@@ -132,7 +132,7 @@ def cross_entropy_gradient(a: Array, y: Array) -> Array:
 
 
 def cross_entropy_error(a: Array, y: Array) -> Array:
-    """Return the output error delta^L = a - y, for sigmoid outputs: sigma' cancels."""
+    """Return the output error delta^L = a - y for sigmoid outputs, where sigma' cancels."""
     return a - y
 
 
@@ -148,7 +148,7 @@ def log_likelihood_gradient(a: Array, y: Array) -> Array:
 
 
 def log_likelihood_error(a: Array, y: Array) -> Array:
-    """Return the output error delta^L = a sum_j y_j - y, for softmax outputs: the Jacobian cancels."""
+    """Return the output error delta^L = a sum_j y_j - y for softmax outputs, where the Jacobian cancels."""
     return a * y.sum(axis=0, keepdims=True) - y
 
 
@@ -156,13 +156,13 @@ def log_likelihood_error(a: Array, y: Array) -> Array:
 
 
 def as_inputs(X: ArrayLike) -> Array:
-    """Return inputs in float64. A NumPy array of uint8 holds pixels: they are divided by 255."""
+    """Return inputs in float64. A NumPy array of uint8 holds pixels, which are divided by 255."""
     is_pixels = isinstance(X, np.ndarray) and X.dtype == np.uint8
     return np.asarray(X, np.float64) / (255.0 if is_pixels else 1.0)
 
 
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
-    """Return targets as columns: labels (m,) become unit vectors (n_outputs, m), a matrix stays what it is."""
+    """Return targets as columns (n_outputs, m) in float64: labels (m,) become unit vectors, a matrix stays the same."""
     targets = np.asarray(Y)
     if targets.ndim == 2:
         return targets.astype(np.float64)
@@ -180,11 +180,11 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
     Parameters
     ----------
     net : Network
-        Its sizes and activations are used, and its parameters unless `theta` is given.
+        Its sizes and its activations are used, and its parameters if `theta` is not given.
     X : array_like of shape (n_in, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     theta : ndarray, optional
-        Parameters to use instead of the network's own, real or complex.
+        Real or complex parameters to use instead of the network's.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
 
 
 def cost(net: NetworkLike, X: ArrayLike, Y: ArrayLike, theta: Array | None = None) -> float | complex:
-    """Return the mean cost C = 1/m sum_x C_x; complex if `theta` is."""
+    """Return the mean cost C = 1/m sum_x C_x. It is complex if `theta` is complex."""
     zs, activations = feedforward(net, X, theta)
     costs = net.cost_function.function(zs[-1], activations[-1], unit_vectors(Y, net.sizes[-1]))
     mean: float | complex = costs.mean().item()
@@ -225,7 +225,7 @@ def backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], 
     cost : float
         C_x.
     nabla_b, nabla_w : list of ndarray
-        dC_x/db (n_l, 1) and dC_x/dW (n_l, n_{l-1}), layer by layer.
+        dC_x/db (n_l, 1) and dC_x/dW (n_l, n_{l-1}) for each computing layer.
     """
     weights, _ = parameter_views(np.asarray(net.theta, np.float64), net.sizes)
     zs, activations = feedforward(net, x)
@@ -249,16 +249,16 @@ def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequ
     net : Network
         The network.
     X : array_like of shape (n_in, m)
-        Inputs, one example a column.
+        Inputs, one example per column.
     Y : array_like of shape (n_L, m) or (m,)
         Desired outputs, or labels.
     example_weights : sequence of m floats, optional
-        The factor of each example's cost, 1 by default.
+        A factor for the cost of each example, 1 by default. The mean still divides by m.
 
     Returns
     -------
     Gradient
-        In float64, whatever the network's dtype.
+        In float64 for any dtype of the network.
     """
     inputs, targets = as_inputs(X), unit_vectors(Y, net.sizes[-1])
     m = inputs.shape[1]
@@ -285,16 +285,16 @@ def sgd(
     learning_rate: float,
     l2: float = 0.0,
 ) -> Array:
-    """Return the parameters after gradient descent over these mini-batches; the network ends as it began.
+    """Return the parameters after gradient descent over these mini-batches. The network keeps its parameters.
 
     Parameters
     ----------
     net : Network
-        A float64 network, whose parameters are the start.
+        A float64 network. Its parameters are the initial ones.
     X, Y : array_like of shapes (n_in, n), (n_L, n) or (n,)
         The training set.
     mini_batches : iterable of sequences of int
-        The columns of each mini-batch, in the order of the steps.
+        The column numbers of each mini-batch, in the order of the steps.
     learning_rate : float
         The book's eta.
     l2 : float, optional
@@ -325,7 +325,7 @@ def sgd(
 def central_difference(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> float:
     """Return the derivative of the cost along `direction`: [C(theta + h d) - C(theta - h d)] / 2h.
 
-    Its error is of the order of h^2 from the cut-off and of 1e-16 / h from rounding.
+    The truncation error is of the order of h^2, the rounding error of the order of 1e-16 / h.
     """
     theta = np.asarray(net.theta, np.float64)
     rise = cost(net, X, Y, theta + step * direction) - cost(net, X, Y, theta - step * direction)
@@ -333,7 +333,7 @@ def central_difference(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: 
 
 
 def complex_step(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-30) -> float:
-    """Return the derivative of the cost along `direction`: Im C(theta + i h d) / h, exact to rounding.
+    """Return the derivative of the cost along `direction`: Im C(theta + i h d) / h, exact except for rounding.
 
     W. Squire and G. Trapp, *Using complex variables to estimate derivatives of real functions*, SIAM Review 40 (1998).
     The activations and the cost must be analytic between their kinks.
@@ -350,7 +350,7 @@ def numeric_gradient(
 ) -> Array:
     """Return the gradient with respect to every parameter, one numeric derivative at a time.
 
-    This is the method that backpropagation makes unnecessary: it takes at least one forward pass for every parameter.
+    It takes at least one forward pass for every parameter; backpropagation takes one forward and one backward pass.
     """
     out = np.empty(net.theta.size)
     direction = np.zeros(net.theta.size)

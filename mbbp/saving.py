@@ -1,4 +1,4 @@
-"""Networks on disk: one .npz file, read without running anything that stands in it."""
+"""Saving and loading a network: one .npz file. Loading it runs no code from the file."""
 
 import json
 from pathlib import Path
@@ -15,24 +15,27 @@ FORMAT = 1
 
 
 def save(net: Network, path: str | Path) -> None:
-    """Write a network (sizes, names and parameters) to an .npz file; what stood there stays until the new one is whole.
+    """Save a network to an .npz file.
+
+    The file holds the sizes, the names of the activations and of the cost, and the parameters, but not the history and
+    the state of the optimizer. An old file at `path` is replaced when the new one is complete.
 
     Parameters
     ----------
     net : Network
-        Its activations and cost must be built-in ones: a custom function is code, which a file of numbers cannot hold.
+        Its activations and its cost must be built-in ones: a custom function is code, which the file cannot hold.
     path : path
-        The file, ending .npz.
+        The file. Its name must end in .npz.
 
     Raises
     ------
     ValueError
-        If the path does not end .npz, the network has custom functions, or its parameters hold NaN or inf.
+        If the path does not end in .npz, the network has custom functions, or its parameters hold NaN or inf.
     OSError
         If the file cannot be written.
     """
     if Path(path).suffix != ".npz":
-        raise ValueError(f"path: expected a name ending .npz, got {str(path)!r}")
+        raise ValueError(f"path: expected a name that ends in .npz, got {str(path)!r}")
     names = [layer.activation.name for layer in net.layers]
     custom = [layer.activation.name for layer in net.layers if layer.activation.is_custom]
     custom += [net.cost_function.name] if net.cost_function.is_custom else []
@@ -45,35 +48,40 @@ def save(net: Network, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Network:
-    """Read a network that `save` wrote.
+    """Load a network that `save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
 
     Returns
     -------
     Network
-        With the same outputs to the bit. Its history and optimizer start afresh.
+        Its outputs are the same to the bit. Its history is empty, and it has no state of an optimizer.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If the file does not exist or cannot be read.
     ValueError
-        If the file is damaged or holds no network.
+        If the file is damaged, or `save` did not write it.
     """
-    damaged = f"path: {str(path)!r} is damaged, or no network that mbbp.save wrote"
+    damaged = f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file"
     try:
-        # NumPy would leave a damaged file open.
+        # if NumPy opened the file itself, it would leave a damaged one open
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             header, theta = json.loads(str(file["header"])), file["theta"]
     except OSError:
         raise
-    except Exception as error:  # a damaged file can break every step of reading it
+    except Exception as error:  # a damaged file can cause any error
         raise ValueError(f"{damaged} ({error})") from error
     if not isinstance(header, dict):
-        raise ValueError(f"{damaged} (its header is no table)")
+        raise ValueError(f"{damaged} (its header is not a JSON object)")
     if header.get("format") != FORMAT:
         raise ValueError(
-            f"path: {str(path)!r} has a format that this version cannot read: "
-            f"expected {FORMAT}, got {header.get('format')!r}"
+            f"path: expected a file of format {FORMAT}, got format {header.get('format')!r} in {str(path)!r}; "
+            "this version of mbbp cannot read it"
         )
     try:
         return _build(header, theta)
@@ -83,10 +91,10 @@ def load(path: str | Path) -> Network:
 
 def _build(header: dict[str, Any], theta: Array) -> Network:
     sizes = as_sizes(header["sizes"])
-    if theta.shape != (parameter_count(sizes),):  # before anything of these sizes is made
+    if theta.shape != (parameter_count(sizes),):  # checked before arrays of these sizes are allocated
         raise ValueError(f"theta: expected shape ({parameter_count(sizes)},) for sizes {sizes}, got {theta.shape}")
     net = Network(sizes, activation=header["activation"], cost=header["cost"], dtype=theta.dtype)
     if not np.isfinite(theta).all():
-        raise ValueError("its parameters hold NaN or inf")
+        raise ValueError("theta: expected finite parameters, got NaN or inf")
     net.theta = theta
     return net

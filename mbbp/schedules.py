@@ -1,7 +1,7 @@
 """Learning-rate schedules: the learning rate of an epoch, as a function of its number and of the history so far.
 
-No schedule keeps a state of its own: what it needs to know it reads from the history. So one schedule can serve many
-networks, and training that goes on later goes on as if it had never stopped.
+A schedule has no state: it reads what it needs from the history. So several networks can share a schedule, and a
+further call of `fit` continues the schedule as if the training had not stopped.
 """
 
 import math
@@ -13,15 +13,15 @@ from mbbp.validation import as_count, as_number
 
 
 class Gains(Protocol):
-    """What a schedule asks of a history."""
+    """The part of a history that a schedule reads."""
 
     def gains(self, monitor: str) -> list[float]:
-        """Return a figure of every epoch so far, as numbers that are the greater the better; -inf for none."""
+        """Return a column of the history, as numbers of which the largest is the best; -inf if not measured."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What all schedules share.
+    """The base class of all schedules, also of custom ones: a subclass overrides `__call__`.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Step(Schedule):
     initial : float
         The learning rate of the first epochs.
     every : int
-        How many epochs a step lasts.
+        The number of epochs between two changes.
     factor : float
         The factor, above 0.
     """
@@ -102,16 +102,16 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine wave from `initial` down to `final` over `epochs` epochs, then `final`.
+    """Half a cosine wave from `initial` to `final` over `epochs` epochs, then `final` (Loshchilov and Hutter 2017).
 
     Parameters
     ----------
     initial : float
         The learning rate of the first epoch.
     epochs : int
-        The epoch that first has the final rate, at least 2.
+        The number of the first epoch with the learning rate `final`, at least 2.
     final : float
-        The last learning rate, from 0.
+        The last learning rate, at least 0.
     """
 
     epochs: int = 30
@@ -130,22 +130,23 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class ReduceWhenStuck(Schedule):
-    """Multiply the learning rate by `factor` whenever a figure of the history has not improved for `patience` epochs.
+    """Multiply the learning rate by `factor` after `patience` epochs without an improvement.
 
     Parameters
     ----------
     initial : float
         The learning rate of the first epochs.
     monitor : str
-        A column of the history. An accuracy improves upwards, everything else downwards.
+        The column of the history that must improve. An accuracy and `examples_per_second` improve when they rise, every
+        other column when it falls.
     patience : int
-        How many epochs in a row may bring no improvement.
+        The number of epochs in a row without an improvement after which the learning rate is reduced.
     factor : float
         The factor, above 0 and below 1.
     min_delta : float
-        An improvement is a change by more than this.
+        Only a change by more than this counts as an improvement.
     least : float
-        The learning rate never falls below this.
+        The learning rate is never below this.
     """
 
     monitor: str = "training_cost"
@@ -182,12 +183,12 @@ class _FunctionOfEpoch(Schedule):
     function: Callable[[int], Any] = float
 
     def __call__(self, epoch: int, history: Gains) -> float:
-        """Return what the function says for this epoch."""
+        """Return the value of the function for this epoch, checked."""
         return as_number(f"learning_rate of epoch {epoch}", self.function(epoch))
 
 
 def get_schedule(learning_rate: float | Schedule | Callable[[int], float]) -> Schedule:
-    """Return a schedule from a number, a schedule, or a function of the epoch's number.
+    """Return a schedule, given a number, a schedule, or a function of the number of the epoch.
 
     Raises
     ------

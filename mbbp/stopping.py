@@ -1,4 +1,4 @@
-"""When to stop before the last epoch."""
+"""Early stopping: when to stop before the last epoch."""
 
 import math
 from dataclasses import dataclass
@@ -10,18 +10,26 @@ from mbbp.validation import as_count, as_number
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """End the training when a figure of the history no longer improves.
+    """End the training when a column of the history has not improved for some epochs.
 
     Parameters
     ----------
     monitor : str
-        A column of the history. An accuracy improves upwards, everything else downwards.
+        The column of the history that must improve. An accuracy and `examples_per_second` improve when they rise, every
+        other column when it falls.
     patience : int
-        How many epochs in a row may bring no improvement.
+        The number of epochs in a row without an improvement after which the training ends.
     min_delta : float
-        An improvement is a change by more than this.
+        Only a change by more than this counts as an improvement.
     restore_best : bool
-        Whether the network ends with the parameters of its best epoch.
+        Whether the network gets the parameters of its best epoch when the training ends.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or a number is out of range.
+    TypeError
+        If a number is of the wrong type.
     """
 
     monitor: str = "validation_cost"
@@ -36,7 +44,7 @@ class EarlyStopping:
 
 
 def as_early_stopping(value: EarlyStopping | int | None, *, has_validation: bool) -> EarlyStopping | None:
-    """Return when to stop early; a number is the patience on the validation cost, else on the training cost.
+    """Return an EarlyStopping. A number is the patience on the validation cost or, without it, on the training cost.
 
     Raises
     ------
@@ -55,7 +63,7 @@ def as_early_stopping(value: EarlyStopping | int | None, *, has_validation: bool
 
 @dataclass
 class Best:
-    """The best epoch so far, for early stopping."""
+    """The best epoch so far, and the number of epochs since then, for early stopping."""
 
     spec: EarlyStopping
     gain: float = -math.inf
@@ -63,7 +71,7 @@ class Best:
     theta: Array | None = None
 
     def is_over(self, history: History, theta: Array) -> bool:
-        """Look at the epoch that ended, with the parameters after it, and say whether the training is over."""
+        """Compare the epoch that has just ended with the best one; return whether the training is over."""
         gain = history[-1:].gains(self.spec.monitor)[0]
         if self.theta is None or gain > self.gain + self.spec.min_delta:
             self.gain, self.waited, self.theta = gain, 0, theta.copy()
@@ -72,6 +80,6 @@ class Best:
         return self.waited >= self.spec.patience
 
     def restore(self, theta: Array) -> None:
-        """Set the parameters to those of the best epoch, if that was asked for."""
+        """Set the parameters to those of the best epoch, if `restore_best` is true."""
         if self.spec.restore_best and self.theta is not None:
             theta[:] = self.theta

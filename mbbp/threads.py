@@ -1,4 +1,4 @@
-"""How many threads the engine may use."""
+"""The number of threads that the engine may use, and running functions in several threads."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,19 +11,26 @@ _threads: int | None = None
 
 
 def available_cores() -> int:
-    """Return how many cores this process may run on."""
+    """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def set_threads(n: int | None) -> None:
-    """Set how many threads the engine may use: None for as many as there are cores. Results are the same to the bit.
+    """Set how many threads the engine may use. The results are the same to the bit for any number.
+
+    Parameters
+    ----------
+    n : int or None
+        The number of threads; None for the number of cores that this process may run on.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is not a whole number of at least 1.
+    TypeError
+        If `n` is not a whole number.
+    ValueError
+        If `n` is below 1.
     """
     global _threads
     _threads = None if n is None else as_count("threads", n)
@@ -34,24 +41,30 @@ def get_threads() -> int:
     return _threads or available_cores()
 
 
-# Of each thread: some 200 microseconds. Below it, starting and waiting for another thread costs more than it saves.
+# The least floating-point operations for each thread, about 200 microseconds of work. With less work, starting another
+# thread and waiting for it takes more time than it saves.
 LEAST_OPERATIONS = 20e6
 
 
 def worthwhile_threads(operations: float) -> int:
-    """Return how many of the threads that may be used make so many floating-point operations faster."""
+    """Return how many threads to use for so many floating-point operations, at most `get_threads()`."""
     return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS)))
 
 
 def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None] = lambda: None) -> list[Any]:
-    """Run functions side by side, the first one in this thread, and return what each returns.
+    """Run functions in parallel, the first one in this thread, and return what each returns.
 
     Parameters
     ----------
     calls : sequence of callable
-        They take no argument.
+        The functions. They take no argument.
     give_up : callable
-        Is called as soon as one of them fails, so that the others do not wait for it.
+        Is called as soon as one function fails, so that the other functions do not wait for it.
+
+    Raises
+    ------
+    BaseException
+        The first error that a function raised, after all threads have ended.
     """
     if len(calls) == 1:
         return [calls[0]()]

@@ -1,4 +1,4 @@
-"""One step of training at a time, for examples that come one by one: online learning, control."""
+"""Single steps of training, for examples that arrive one at a time, as in online learning or control."""
 
 from typing import Any
 
@@ -13,22 +13,22 @@ from mbbp.parameters import Array
 from mbbp.training import DivergedError
 from mbbp.validation import as_inputs, as_number, as_targets, input_values
 
-SIZES_KEPT = 8  # of mini-batches, each with all memory of a step
+SIZES_KEPT = 8  # the most sizes of mini-batches for which a trainer keeps the memory of a step
 
 
 class Trainer:
-    """Takes single steps of training on a network; `Network.trainer` makes one.
+    """Takes single steps of training on a network; `Network.trainer` returns one.
 
-    All memory of a step is kept from one to the next, so a step on a small mini-batch costs a few microseconds more
+    The memory of a step is kept for the next one. So a step on a small mini-batch takes only a few microseconds more
     than its arithmetic. The optimizer's state belongs to the trainer, not to the network.
 
     Attributes
     ----------
     learning_rate : float
-        The book's eta; it may be changed between steps.
+        The book's eta. It may be changed between steps.
     optimizer : Optimizer
     steps : int
-        How many steps were taken.
+        The number of steps so far.
     """
 
     def __init__(
@@ -62,41 +62,43 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """How many steps were taken."""
+        """The number of steps so far."""
         return int(self._state.steps[0])
 
     def step(self, X: ArrayLike, Y: ArrayLike) -> float:
-        """Take one step of training on a mini-batch, and return its mean cost before the step.
+        """Take one step of training on a mini-batch, and return the mean cost before the step.
 
         Parameters
         ----------
         X : array_like of shape (n_in, m)
-            Inputs, one example a column. It is fastest with a NumPy array of the network's dtype.
+            Inputs, one example per column. A NumPy array of the network's dtype is fastest.
         Y : array_like of shape (n_L, m) or (m,)
-            Desired outputs, or labels; labels are fastest as int64.
+            Desired outputs, or labels. A NumPy array of the network's dtype, or labels in int64, are fastest.
 
         Returns
         -------
         float
-            The mean cost of the mini-batch, with the parameters as they were before the step.
+            The mean cost of the mini-batch, with the parameters from before the step.
 
         Raises
         ------
-        ValueError, TypeError
-            If an argument has the wrong shape or dtype, an input or a target is NaN or inf, or a label is out of range.
+        ValueError
+            If an argument has the wrong shape, holds NaN or inf, or holds a label that is out of range.
+        TypeError
+            If an argument does not hold real numbers.
         DivergedError
-            If the cost is NaN or inf; the step is not taken then. Unlike `fit`, it does not look through the parameters
-            after the step, which would take longer than the step.
+            If the cost is NaN or inf. The step is not taken then. Unlike `fit`, `step` does not look for NaN and inf in
+            the parameters after the step, because that would take longer than the step.
 
         Notes
         -----
-        Nothing is added to the history. Whether targets are probabilities, where the cost takes only these, is checked
-        by `fit` and not here.
+        No row is added to the history. Unlike `fit`, `step` does not check that the targets are probabilities if the
+        cost needs probabilities.
         """
         batch = self._batch
         if batch is not None and batch.fits(X, Y):
             return batch.step(X, Y)
-        self._batch = None  # nothing of a refused mini-batch is kept
+        self._batch = None  # it stays None if a check raises
         X, Y = self._checked(X, Y)
         self._batch = self._batch_for(X.shape[1], are_labels=Y.ndim == 1)
         return self._batch.step(X, Y)
@@ -109,7 +111,7 @@ class Trainer:
         return input_values(inputs, engine.dtype).T, rows.T if len(rows) else labels
 
     def _batch_for(self, m: int, *, are_labels: bool) -> "_Batch":
-        """Return a mini-batch of this size and kind; the last few are kept."""
+        """Return the memory for mini-batches of this size and kind. At most SIZES_KEPT are kept."""
         key = (m, are_labels)
         if key not in self._batches:
             if len(self._batches) == SIZES_KEPT:
@@ -120,12 +122,12 @@ class Trainer:
 
 
 class _Batch:
-    """Room for a mini-batch of m examples, with the checks and the step that are bound to it."""
+    """The memory for a mini-batch of m examples, with its compiled check and its compiled step."""
 
     def __init__(self, engine: Engine, m: int, *, are_labels: bool) -> None:
         n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
         self._m, self._n_classes = m, max(n_out, 2)
-        # inputs and targets are one piece of memory, so that one look finds what is not finite
+        # inputs and targets are in one array, so that one pass finds NaN and inf in both
         numbers = np.zeros(m * (n_in + (0 if are_labels else n_out)), dtype)
         rows = numbers[: m * n_in].reshape(m, n_in)
         targets = numbers[m * n_in :].reshape(-1, n_out)
@@ -139,12 +141,12 @@ class _Batch:
         self._shapes, self._dtypes = (self._inputs.shape, self._targets.shape), (dtype, self._targets.dtype)
 
     def prepare(self, optimizer: Optimizer, state: OptimizerState, rates: Rates) -> None:
-        """Take over the optimizer's settings."""
+        """Set the step that is taken: that of an optimizer, its state and its rates."""
         step = optimizer.step(self._theta, self._loop.gradient, state, rates)
-        self._loop.set(order=np.arange(self._m), n=self._m, step=step)
+        self._loop.prepare(np.arange(self._m), step)
 
     def fits(self, X: Any, Y: Any) -> bool:
-        """Say whether these are arrays of this mini-batch's shapes and dtypes."""
+        """Return whether X and Y are arrays of this mini-batch's shapes and dtypes."""
         return (
             type(X) is np.ndarray
             and type(Y) is np.ndarray
@@ -153,8 +155,8 @@ class _Batch:
         )
 
     def step(self, X: Any, Y: Any) -> float:
-        """Check and take a step."""
-        self._inputs[...] = X  # a third of the time that copyto takes
+        """Copy and check a mini-batch, take a step, and return the mean cost before it."""
+        self._inputs[...] = X  # this takes a third of the time of np.copyto
         self._targets[...] = Y
         found = self._check()
         if found != ALL_FINE:
@@ -170,4 +172,6 @@ class _Batch:
         if found == NOT_FINITE:
             name = "X" if not np.isfinite(self._inputs).all() else "Y"
             return ValueError(f"{name}: expected finite numbers, got NaN or inf")
-        return ValueError(f"Y: expected labels from 0 to {self._n_classes - 1}, got others")
+        where = int(np.argmax((self._targets < 0) | (self._targets >= self._n_classes)))
+        got = f"{self._targets[where]} at position {where}"
+        return ValueError(f"Y: expected labels from 0 to {self._n_classes - 1}, got {got}")

@@ -1,4 +1,4 @@
-"""Training: epochs of mini-batches, and what is decided between them."""
+"""Training: epochs of mini-batches, and the decisions between two epochs."""
 
 import math
 import time
@@ -23,19 +23,22 @@ from mbbp.validation import as_count, as_example_weights, as_number
 
 ClassWeights = Mapping[int, float] | Sequence[float] | str | None
 
-SECONDS_BETWEEN_LOOKS = 0.1  # how long the compiled loop runs before the bar moves and Ctrl-C is heard
+SECONDS_BETWEEN_LOOKS = 0.1  # the time in compiled code before the progress bar moves and Ctrl-C is handled
 
 
 class DivergedError(ArithmeticError):
-    """The cost or a parameter became NaN or inf. The network has the parameters of the last good epoch."""
+    """The cost or a parameter became NaN or inf.
+
+    The network has the parameters from before the epoch in `Network.fit`, from before the step in `Trainer.step`.
+    """
 
 
-class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, no error
-    """Raise this in a callback to end the training after the epoch."""
+class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, not an error
+    """Raise this in a callback to end the training after the current epoch."""
 
 
 class Trained(Protocol):
-    """What training changes besides the parameters: it goes on there when it is called again."""
+    """What training changes besides the parameters. A further call of `fit` continues from it."""
 
     history: History
     rng: np.random.Generator
@@ -44,7 +47,7 @@ class Trained(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a training was asked for, checked."""
+    """The checked arguments of `Network.fit`."""
 
     examples: Examples
     validation: Examples | None
@@ -60,7 +63,7 @@ class Plan:
 
     @property
     def is_classification(self) -> bool:
-        """Whether the targets name classes."""
+        """Whether the targets are labels or unit vectors."""
         return self.examples.labels.size > 0
 
 
@@ -83,18 +86,21 @@ def make_plan(
     early_stopping: EarlyStopping | int | None,
     notify: Callable[[Epoch], None],
 ) -> Plan:
-    """Check all that a training is asked for; see `Network.fit`.
+    """Return the arguments of `Network.fit`, checked.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is of the wrong type or shape, out of range, or does not go with another one.
+    ValueError
+        If an argument has the wrong shape, holds NaN or inf, or is out of range, if a name is unknown, or if two
+        arguments do not fit together.
+    TypeError
+        If an argument is of the wrong type.
     """
     examples = engine.examples(X, y, "X", "y", example_weights)
     is_classification = examples.labels.size > 0
     if class_weights is not None:
         if not is_classification:
-            raise ValueError("class_weights: expected y to hold labels or unit vectors, got other targets")
+            raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
         weights = _weigh_classes(class_weights, examples, max(engine.sizes[-1], 2), engine.dtype)
         examples = examples._replace(weights=weights)
     validation = None
@@ -124,12 +130,12 @@ def make_plan(
 
 
 def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-    """Return one function or several as a tuple of functions.
+    """Return one function or several as a tuple.
 
     Raises
     ------
     TypeError
-        If one is no function.
+        If one of them cannot be called.
     """
     several = isinstance(callbacks, Iterable) and not callable(callbacks)
     called = tuple(callbacks) if several else (callbacks,)  # type: ignore[arg-type]
@@ -150,7 +156,7 @@ def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classi
 
 
 def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: int, dtype: np.dtype[Any]) -> Array:
-    """Return each example's factor times the weight of its class."""
+    """Return the factor of each example: its weight times the weight of its class."""
     labels = examples.labels
     if isinstance(class_weights, str):
         if class_weights != "balanced":
@@ -170,7 +176,13 @@ def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: i
 
 
 def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -> History:
-    """Train as planned, and return the history."""
+    """Train the engine's parameters as planned, and return the history of `trained`.
+
+    Raises
+    ------
+    DivergedError
+        If the cost or a parameter becomes NaN or inf.
+    """
     epochs = _Epochs(engine, trained, plan)
     best = Best(plan.early_stopping) if plan.early_stopping is not None else None
     try:
@@ -191,7 +203,7 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
 
 
 class _Epochs:
-    """One epoch after the other, each whole or not at all."""
+    """The epochs of a training. An epoch that fails changes nothing."""
 
     def __init__(self, engine: Engine, trained: Trained, plan: Plan) -> None:
         self.engine, self.trained, self.plan = engine, trained, plan
@@ -203,7 +215,7 @@ class _Epochs:
         self.steps_at_once = 16
 
     def run(self, bar: Progress) -> Epoch:
-        """Train for one epoch and return its figures; if that fails, the network is as it was before."""
+        """Train for one epoch and return its row of the history. After an error the network is as before."""
         trained, plan = self.trained, self.plan
         number = len(trained.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
@@ -242,7 +254,7 @@ class _Epochs:
             If a cost or a parameter becomes NaN or inf.
         """
         rates = Rates(learning_rate, self.plan.l2, self.plan.clip_norm)
-        # compiled before the clock starts
+        # this compiles, so it comes before the clock starts
         ordinary, measured = self._step(rates), self._step(rates._replace(measures_norm=True))
         self.loop.reset()
         began = time.perf_counter()
@@ -265,7 +277,15 @@ class _Epochs:
         return self.plan.optimizer.step(self.engine.theta, self.loop.gradient, self.state, rates)
 
     def _run_mini_batches(self, order: Array, ordinary: Step, measured: Step, bar: Progress) -> bool:
-        """Run the compiled loop over all mini-batches, piece by piece; the last one's gradient is measured."""
+        """Run the compiled loop over all mini-batches; the norm of the last gradient is measured.
+
+        The loop runs over so many mini-batches at a time that a call takes about SECONDS_BETWEEN_LOOKS.
+
+        Returns
+        -------
+        bool
+            Whether the cost stayed finite.
+        """
         batch_size = self.plan.batch_size
         last = (order.size - 1) // batch_size * batch_size
         start = 0

@@ -1,7 +1,7 @@
-"""The boundary: what callers give becomes what the kernels need, or an error that names the argument.
+"""Checks of the arguments that callers pass: each function returns what the kernels need, or raises an error.
 
-Nothing is changed before everything is checked, and nothing of the caller's is ever written to. What already has the
-engine's dtype and layout is passed on without a copy.
+The error names the argument. The caller's arrays are never changed. An array that already has the network's dtype and
+the right order in memory is not copied.
 """
 
 import math
@@ -20,14 +20,14 @@ NUMERIC_KINDS = "buif"
 
 
 def refuse_unknown(argument: str, name: object, known: Iterable[str]) -> NoReturn:
-    """Raise the error for a name that is in no table.
+    """Raise the error for an unknown name.
 
     Raises
     ------
     ValueError
         Always; it lists the known names.
     """
-    raise ValueError(f"{argument}: unknown name {name!r}; known are {', '.join(sorted(known))}")
+    raise ValueError(f"{argument}: expected one of {', '.join(sorted(known))}, got {name!r}")
 
 
 def as_dtype(dtype: object) -> np.dtype[Any]:
@@ -48,16 +48,16 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
 
 
 def as_sizes(sizes: Iterable[int]) -> list[int]:
-    """Return the layers' sizes as a list of ints.
+    """Return the sizes of the layers as a list of ints.
 
     Raises
     ------
     ValueError
-        If there are fewer than two layers, or one has no neuron.
+        If there are fewer than two layers, or a size is below 1.
     TypeError
         If they are not whole numbers.
     """
-    expected = "expected the neurons of at least two layers, each 1 or more"
+    expected = "expected at least two whole numbers of 1 or more"
     try:
         numbers = [operator.index(n) for n in sizes]
     except TypeError:
@@ -94,18 +94,18 @@ def as_number(
     Parameters
     ----------
     argument : str
-        What to call it in an error.
+        The name of the argument in an error message.
     value : number
-        What was given.
+        The number to check.
     least, below : float
-        The range.
+        The range: `least` belongs to it, `below` does not.
     positive : bool
-        Whether zero is refused too.
+        Whether `least` is outside the range too.
 
     Raises
     ------
     TypeError
-        If it is no number.
+        If it is not a number.
     ValueError
         If it is out of range, NaN or inf.
     """
@@ -131,7 +131,7 @@ def as_numeric_array(argument: str, value: ArrayLike) -> Array:
     TypeError
         If it does not hold real numbers.
     ValueError
-        If its rows are not of one length.
+        If its rows have different lengths.
     """
     try:
         array = np.asarray(value)
@@ -154,7 +154,7 @@ def _refuse_not_finite(argument: str, array: Array, cast: Array) -> NoReturn:
 
 
 def are_finite(rows: Array) -> bool:
-    """Say whether a contiguous array of float32 or float64 holds no NaN and no inf."""
+    """Return whether a contiguous array of float32 or float64 holds no NaN and no inf."""
     flat = rows.reshape(-1)
     return bool(check.bind(Checked(flat, flat.size, np.empty(0, np.int64), 0, 0), rows.dtype)() == ALL_FINE)
 
@@ -162,30 +162,30 @@ def are_finite(rows: Array) -> bool:
 def as_columns(
     argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, check_finite: bool = True
 ) -> Array:
-    """Return a matrix with one example a column, as the kernels read it.
+    """Return a matrix with one example per column, as the kernels read it.
 
     Parameters
     ----------
     argument : str
-        What to call it in an error.
+        The name of the argument in an error message.
     value : array_like of shape (n_rows, m)
-        Real numbers, in any order of memory.
+        Real numbers, in any order in memory.
     n_rows : int
-        The number of rows that is expected.
+        The expected number of rows.
     dtype : dtype
         The network's dtype.
     check_finite : bool
-        Whether to look for NaN and inf here; if not, the caller does.
+        Whether to look for NaN and inf. If False, the caller must do it.
 
     Returns
     -------
     ndarray of shape (n_rows, m)
-        In Fortran order and read-only. It shares memory with `value` where dtype and order are right already.
+        In Fortran order and read-only. It shares memory with `value` if dtype and order are already right.
 
     Raises
     ------
     TypeError
-        If it does not hold real numbers.
+        If `value` does not hold real numbers.
     ValueError
         If the shape is wrong, there is no column, or a number is NaN, inf or too large for `dtype`.
     """
@@ -201,10 +201,10 @@ def as_columns(
 def as_inputs(
     argument: str, value: ArrayLike, n_rows: int, dtype: np.dtype[Any], *, check_finite: bool = True
 ) -> Array:
-    """Return inputs with one example a row, as the kernels read them.
+    """Return inputs with one example per row, as the kernels read them.
 
-    A NumPy array of uint8 holds pixels, as images come: 0 to 255 stand for 0 to 1. It stays in bytes, and the numbers
-    are made when a mini-batch is gathered. Anything else is numbers.
+    A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1. It stays uint8, and each mini-batch is scaled when
+    it is gathered. Other inputs are not scaled.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def as_inputs(
     Returns
     -------
     ndarray of shape (m, n_rows)
-        Of the network's dtype or uint8, in C order and read-only. It shares memory with `value` where it can.
+        Of the network's dtype or uint8, in C order and read-only. It shares memory with `value` if possible.
 
     Raises
     ------
@@ -228,14 +228,16 @@ def as_inputs(
 
 
 def input_values(inputs: Array, dtype: np.dtype[Any]) -> Array:
-    """Return inputs as the numbers that they stand for, as the kernels make them; always a new array."""
+    """Return inputs in a new array of the network's dtype, with pixels scaled as the kernels do it."""
     return np.multiply(inputs, dtype.type(PIXEL)) if inputs.dtype == np.uint8 else inputs.astype(dtype)
 
 
 def _check_columns(argument: str, array: Array, n_rows: int) -> None:
     if array.ndim != 2:
         hint = f"; for a single example pass {argument}.reshape(-1, 1)" if array.ndim == 1 else ""
-        raise ValueError(f"{argument}: expected shape ({n_rows}, m) with one example a column, got {array.shape}{hint}")
+        raise ValueError(
+            f"{argument}: expected shape ({n_rows}, m) with one example per column, got {array.shape}{hint}"
+        )
     if array.shape[0] != n_rows:
         hint = f"; for rows of samples pass {argument}.T" if array.shape[1] == n_rows else ""
         raise ValueError(f"{argument}: expected shape ({n_rows}, m), got {array.shape}{hint}")
@@ -250,17 +252,17 @@ def _read_only(array: Array) -> Array:
 
 
 def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
-    """Return labels as int64 (m,).
+    """Return labels as int64, of shape (m,).
 
-    A network with a single output tells two classes apart, so its labels are 0 and 1; otherwise they are
-    0 ... n_outputs - 1.
+    A network with a single output has two classes, with the labels 0 and 1. Otherwise the labels are from 0 to
+    n_outputs - 1.
 
     Raises
     ------
     TypeError
-        If they are not real numbers.
+        If the labels are not real numbers.
     ValueError
-        If one is not whole, negative or too large, or there is none.
+        If there is no label, or one is not a whole number or out of range.
     """
     labels = as_numeric_array(argument, value).reshape(-1)
     largest = max(n_outputs - 1, 1)
@@ -270,23 +272,25 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
         raise ValueError(f"{argument}: expected at least one label, got none")
     for fault, name in (
         (~np.isfinite(labels), ""),
-        (labels != np.floor(labels), "which is not whole, "),
+        (labels != np.floor(labels), " (not a whole number)"),
         (labels < 0, ""),
         (labels > largest, ""),
     ):
         if fault.any():
             where = int(np.argmax(fault))
-            raise ValueError(f"{argument}: {expected}, got {labels[where]}, {name}at position {where}{hint}")
+            raise ValueError(f"{argument}: {expected}, got {labels[where]}{name} at position {where}{hint}")
     return labels.astype(np.int64)
 
 
 class Targets(NamedTuple):
-    """Desired outputs, one example a row: as numbers, as labels, or as both.
+    """The targets of some examples: their desired outputs, their labels, or both.
 
     Attributes
     ----------
-    rows : ndarray of shape (m, n_L), or (0, n_L) where they are the unit vectors of the labels
-    labels : ndarray of int64, shape (m,), or (0,) where they name no classes
+    rows : ndarray of shape (m, n_L) or (0, n_L)
+        The desired outputs, one example per row. Empty if the targets were given as labels.
+    labels : ndarray of int64, shape (m,) or (0,)
+        The labels. Empty if the targets do not name classes.
     """
 
     rows: Array
@@ -294,14 +298,29 @@ class Targets(NamedTuple):
 
 
 def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: np.dtype[Any], against: str) -> Targets:
-    """Return desired outputs; this is where it is decided whether they name classes.
+    """Return checked targets, and decide whether they name classes.
 
-    They do if they are labels, or a matrix whose columns are unit vectors (for a single output: 0 or 1).
+    They name classes if they are labels, or if every column is a unit vector (for a single output: 0 or 1).
+
+    Parameters
+    ----------
+    argument, against : str
+        The names of the targets and of the inputs in an error message.
+    value : array_like of shape (m,) or (n_outputs, m)
+        Labels, or desired outputs.
+    n_outputs : int
+        The number of outputs of the network.
+    m : int
+        The number of examples.
+    dtype : dtype
+        The network's dtype.
 
     Raises
     ------
-    TypeError, ValueError
-        As `as_columns` and `as_labels` do, and if there are not `m` of them, one for each column of `against`.
+    TypeError
+        If `value` does not hold real numbers.
+    ValueError
+        If a shape is wrong, a number is NaN, inf or too large for `dtype`, or a label is out of range.
     """
     array = as_numeric_array(argument, value)
     if array.ndim == 1:
@@ -318,7 +337,7 @@ def as_targets(argument: str, value: ArrayLike, n_outputs: int, m: int, dtype: n
 
 
 def labels_of(rows: Array) -> Array:
-    """Return the labels that rows of desired outputs name, (m,), or (0,) if they name no classes."""
+    """Return the labels of rows of desired outputs, of shape (m,), or (0,) if the rows do not name classes."""
     is_one = rows == 1
     names_classes = bool((is_one | (rows == 0)).all())
     if names_classes and rows.shape[1] > 1:
@@ -330,7 +349,7 @@ def labels_of(rows: Array) -> Array:
 
 
 def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
-    """Return labels as columns (n_outputs, m): 1 in the row of the label, else 0; for one output the label itself."""
+    """Return labels as columns (n_outputs, m): 1 in the row of the label, else 0. One output is the label itself."""
     if n_outputs == 1:
         return labels.astype(dtype).reshape(1, -1)
     columns = np.zeros((n_outputs, labels.size), dtype, order="F")
@@ -339,14 +358,14 @@ def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
 
 
 def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any]) -> Array:
-    """Return one factor for each example's cost, (m,), or (0,) for None: every example counts alike.
+    """Return a factor for the cost of each example, of shape (m,), or (0,) for None: then all factors are 1.
 
     Raises
     ------
     TypeError
-        If they are not real numbers.
+        If the factors are not real numbers.
     ValueError
-        If there are not `m` of them, one is negative or not finite, or all are 0.
+        If there are not `m` factors, one is negative, NaN or inf, or all are 0.
     """
     if value is None:
         return _read_only(np.zeros(0, dtype))
@@ -356,5 +375,9 @@ def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np
     with np.errstate(over="ignore", under="ignore"):
         factors = weights.astype(dtype)
     if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
-        raise ValueError(f"{argument}: expected finite numbers of at least 0, not all of them 0 (as {dtype})")
+        wrong = np.flatnonzero(~(np.isfinite(factors) & (factors >= 0)))
+        got = f"{weights[wrong[0]]} at position {wrong[0]}" if wrong.size else "zeros"
+        raise ValueError(
+            f"{argument}: expected finite numbers of at least 0, not all of them 0 (in {dtype}), got {got}"
+        )
     return _read_only(factors)

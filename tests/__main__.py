@@ -1,4 +1,4 @@
-"""``python -m tests``: everything that must hold before a change lands, in the order of what fails fastest."""
+"""``python -m tests``: all checks that must pass before a commit, the fastest first."""
 
 import os
 import subprocess

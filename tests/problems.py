@@ -1,4 +1,4 @@
-"""Small problems that several test files train on."""
+"""Small problems for the training in several test files."""
 
 import copy
 
@@ -17,7 +17,7 @@ def labelled(n=N, seed=7):
 
 
 def continuous(n=N, seed=8):
-    """Return inputs (4, n) and desired outputs (3, n) that name no class."""
+    """Return inputs (4, n) and desired outputs (3, n) that are not unit vectors."""
     X = np.random.default_rng(seed).standard_normal((4, n))
     return X, 0.5 + 0.4 * np.sin(X[:3])
 
@@ -35,7 +35,7 @@ def mini_batches(rng, n, batch_size, epochs, shuffle=True):
 
 
 def is_weight(net):
-    """Return where in `theta` the weights are, and not the biases."""
+    """Return a mask of `theta` that is true for weights and false for biases."""
     mask = np.zeros(net.theta.size)
     for W in parameter_views(mask, net.sizes)[0]:
         W[...] = 1
@@ -43,15 +43,15 @@ def is_weight(net):
 
 
 def figures(history):
-    """Return what does not depend on how fast the machine was."""
+    """Return the rows of a history without the values that depend on the speed of the machine."""
     return [row._replace(seconds=0.0, examples_per_second=0.0) for row in history]
 
 
 def epoch(number, **given):
-    """Return the row of an epoch, with the given figures."""
+    """Return the row of an epoch with the given values."""
     return mbbp.Epoch(number, 1.0, None, None, None, 0.1, 1.0, 1.0, 1.0)._replace(**given)
 
 
 def history_of(name, values):
-    """Return a history with these values of one figure."""
+    """Return a history with these values in one column."""
     return mbbp.History([epoch(number, **{name: value}) for number, value in enumerate(values, 1)])

@@ -1,4 +1,4 @@
-"""The gradient check: it passes what is right, finds what is wrong, and says where."""
+"""The gradient check: a right gradient passes, a wrong one does not, and the worst place is named."""
 
 import math
 
@@ -93,7 +93,7 @@ def test_a_wrong_derivative_is_found_in_and_before_its_layer(method, dtype):
     assert not check.passed
     assert "the gradient is WRONG" in str(check)
     wrong_layers = {one.layer for one in check.layers if one.worst > check.tolerance}
-    assert wrong_layers == {0, 1}  # what comes after does not depend on it
+    assert wrong_layers == {0, 1}  # the layer after it does not depend on its derivative
     assert max(check.directions) > check.tolerance
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_cost_is_found_in_every_layer():
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_gradient_that_is_not_finite_does_not_pass(derivative):
     net, X, Y = problem([4, 5, 3], [mbbp.Activation("cube", cube, derivative), "tanh"], m=1)
-    net.layers[0].W[:2], net.layers[0].b[:2] = 0, [[0], [2]]  # the one that is infinite now and then starts finite
+    net.layers[0].W[:2], net.layers[0].b[:2] = 0, [[0], [2]]  # sometimes_infinite is finite for neuron 0 only
     assert not mbbp.check_gradients(net, X, Y).passed
     assert not mbbp.check_gradients(net, X, Y, directions=0).passed
 
@@ -193,7 +193,7 @@ def test_the_network_is_not_changed(method):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"method": "forward"}, ValueError, "method: unknown name 'forward'; known are central, complex"),
+        ({"method": "forward"}, ValueError, "method: expected one of central, complex, got 'forward'"),
         ({"max_parameters": 0}, ValueError, "max_parameters: expected 1 or more, got 0"),
         ({"directions": -1}, ValueError, "directions: expected 0 or more, got -1"),
         ({"directions": 1.5}, TypeError, "directions: expected a whole number"),
@@ -210,5 +210,5 @@ def test_bad_arguments_are_named(options, error, message):
 def test_functions_without_a_complex_form_are_told_apart_from_wrong_ones():
     net, X, Y = problem([4, 5, 3], [mbbp.Activation("exp", exponential, exponential), "tanh"])
     assert mbbp.check_gradients(net, X, Y).passed
-    with pytest.raises(TypeError, match="method: an activation or the cost does not take complex numbers"):
+    with pytest.raises(TypeError, match="method: expected 'central' for functions that do not take complex numbers"):
         mbbp.check_gradients(net, X, Y, method="complex")

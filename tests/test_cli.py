@@ -25,7 +25,7 @@ def restore_threads():
 
 @pytest.fixture(autouse=not JIT)
 def fewer_digits(monkeypatch):
-    """Plain Python kernels get a tenth of the images."""
+    """Use a tenth of the images if the kernels are plain Python."""
     whole = mbbp.datasets.load_digits()
     few = mbbp.datasets.Dataset(
         whole.name, whole.x_train[:, :140], whole.y_train[:140], whole.x_test[:, :40], whole.y_test[:40], whole.classes
@@ -51,7 +51,7 @@ def test_train_prints_a_row_an_epoch_and_the_test_accuracy(capsys):
     assert err == ""
 
 
-@pytest.mark.skipif(not JIT, reason="thirty epochs want compiled kernels")
+@pytest.mark.skipif(not JIT, reason="thirty epochs need compiled kernels")
 def test_train_with_no_option_learns_the_digits(capsys):
     assert main(["train"]) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What importing and compiling cost, and what they say."""
+"""Importing and compiling: how long they take, what they compile, and what they print."""
 
 import os
 import pty
@@ -64,7 +64,7 @@ def test_the_engine_is_compiled_once_for_all_shapes_and_found_in_the_cache(tmp_p
 
 
 def at_a_terminal(code, **environment):
-    """Run code whose stderr is a terminal, and return what a person would read there."""
+    """Run code with a terminal as its stderr, and return what the terminal shows."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | environment
@@ -74,7 +74,7 @@ def at_a_terminal(code, **environment):
     try:
         while chunk := os.read(ours, 4096):
             seen += chunk
-    except OSError:  # Linux says so when the other side has closed
+    except OSError:  # Linux raises it when the other side is closed
         pass
     os.close(ours)
     assert process.wait(timeout=300) == 0, seen

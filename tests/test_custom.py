@@ -1,4 +1,4 @@
-"""Activations and costs that users write themselves."""
+"""Custom activations and custom costs."""
 
 import copy
 import math
@@ -140,7 +140,7 @@ def test_functions_that_differ_in_a_constant_or_a_closure_do_not_mix():
     def times(factor):
         return mbbp.Activation("times", lambda z: factor * z, lambda z: factor + 0 * z)
 
-    # two of one line, with the same code but for a constant
+    # both are in the same place, with the same code except for a constant
     two, three = (
         mbbp.Activation("2", lambda z: 2 * z, lambda z: 2.0),
         mbbp.Activation("3", lambda z: 3 * z, lambda z: 3.0),

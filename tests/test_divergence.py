@@ -1,4 +1,4 @@
-"""A cost that becomes NaN or inf: the epoch that brought it never happened."""
+"""A cost that becomes NaN or inf: the epoch in which it happens changes nothing."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
 def explode(rate):
-    """Return a schedule that goes wrong after three epochs."""
+    """Return a schedule with this learning rate after three good epochs."""
     return lambda epoch: 0.05 if epoch <= GOOD else rate
 
 
@@ -48,7 +48,7 @@ def test_the_error_says_where_at_what_rate_and_what_to_try():
 
 
 def test_a_validation_cost_that_overflows_counts_too():
-    # One step an epoch: it makes the parameters huge, and its own cost was met before.
+    # One step per epoch: its cost is computed before it makes the parameters huge.
     options = {"epochs": 1, "batch_size": 100, "learning_rate": 1e200}
     net = network(**LINEAR)
     before = net.theta.copy()

@@ -160,7 +160,7 @@ def test_weights_that_make_no_sense_are_refused(options, error, message):
 
 
 def test_class_weights_want_classes():
-    with pytest.raises(ValueError, match="class_weights: expected y to hold labels"):
+    with pytest.raises(ValueError, match="class_weights: expected labels or unit vectors as y, got other targets"):
         network().fit(*continuous(), class_weights="balanced")
 
 

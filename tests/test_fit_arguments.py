@@ -1,4 +1,4 @@
-"""What `fit` and `set_threads` refuse, and that nothing has changed then."""
+"""The arguments that `fit` and `set_threads` refuse, and that nothing has changed then."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ HOLED[2, 7] = np.nan
         (
             {"optimizer": "rprop"},
             ValueError,
-            "optimizer: unknown name 'rprop'; known are adagrad, adam, adamw, mom",
+            "optimizer: expected one of adagrad, adam, adamw, momentum, .*, got 'rprop'",
         ),
         ({"optimizer": mbbp.Adam}, TypeError, "optimizer: expected a name or an mbbp.Optimizer"),
         ({"validation_data": X}, TypeError, r"validation_data: expected a pair \(X, y\)"),
@@ -60,7 +60,7 @@ HOLED[2, 7] = np.nan
         ({"X": X.astype(str)}, TypeError, "X: expected real numbers"),
         ({"y": Y[:-1]}, ValueError, "y: expected one target for each of the 23 columns of X"),
         ({"y": Y - 1}, ValueError, "y: expected labels from 0 to 2, got -1"),
-        ({"y": Y + 0.5}, ValueError, "y: expected labels from 0 to 2.*not whole"),
+        ({"y": Y + 0.5}, ValueError, "y: expected labels from 0 to 2.*not a whole number"),
         ({"callbacks": 5}, TypeError, r"callbacks: expected functions \(net, epoch\), got 5"),
         ({"callbacks": [print, "x"]}, TypeError, "callbacks: .*got 'x'"),
         ({"callbacks": None}, TypeError, "callbacks: .*got None"),

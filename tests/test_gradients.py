@@ -15,10 +15,10 @@ OUTPUTS = [
     ("sigmoid", "cross_entropy"),
     ("softmax", "log_likelihood"),
 ]
-SEED = 7  # with it no example has all its outputs dead or saturated, and no weighted input is at a kink
+SEED = 7  # with it, no example has only dead or saturated outputs, and no weighted input is at a kink
 SIZES = {1: [4, 3], 2: [4, 5, 3], 3: [4, 6, 5, 2], 4: [3, 5, 4, 7, 2], 5: [3, 4, 5, 4, 5, 3]}
 BATCHES = [1, 2, 7, 10, 128]
-# One computing layer has no hidden activation: it need not be tried with each of them.
+# A network with one computing layer has no hidden activation, so the first one of HIDDEN is enough.
 NETWORKS = [
     (hidden, output, cost, depth)
     for output, cost in OUTPUTS
@@ -29,7 +29,7 @@ networks = pytest.mark.parametrize(("hidden", "output", "cost", "depth"), NETWOR
 
 
 def lively(rng, n_in, n_out):
-    """Draw parameters with which few relus are dead, and no gradient vanishes."""
+    """Draw parameters for which few relus are dead and no gradient vanishes."""
     return 1.5 * rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), 0.5 + abs(rng.standard_normal((n_out, 1)))
 
 
@@ -51,7 +51,7 @@ def assert_close(gradient, exact, tolerance):
 
 
 def assert_no_kink_within_reach(net, X, reach=1e-4):
-    """Assert that the steps of a numeric derivative, some 1e-6, take no weighted input across 0."""
+    """Assert that the steps of a numeric derivative, about 1e-6, take no weighted input across a kink at 0."""
     zs, _ = reference.feedforward(net, X)
     assert all(np.abs(z).min() > reach for z, layer in zip(zs, net.layers, strict=True) if layer.activation.kinks)
 
@@ -94,7 +94,7 @@ def test_the_gradient_of_the_input_is_the_numeric_one(hidden, output, cost, dept
     numeric, direction = np.empty_like(X), np.zeros_like(net.theta)
     _, biases = parameter_views(direction, net.sizes)
     for j, i in np.ndindex(X.shape):
-        biases[0][:, 0] = net.layers[0].W[:, j]  # what a step of input j does, a step of the biases along this does too
+        biases[0][:, 0] = net.layers[0].W[:, j]  # this change of the biases has the effect of a change of input j
         numeric[j, i] = reference.complex_step(net, X[:, i : i + 1], Y[:, i : i + 1], direction)
     found = net.gradient(X, Y, with_respect_to_input=True)
     assert_close(found.inputs, numeric, 1e-12)

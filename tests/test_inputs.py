@@ -1,4 +1,4 @@
-"""Input of any kind gives what the plain array gives, and stays what it was."""
+"""Arguments of any kind give the same results as plain arrays, and are not changed."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]
 M = 9
-# Small whole numbers, which every dtype below holds.
+# Small whole numbers, which every dtype below can hold.
 PLAIN_X = np.random.default_rng(2).integers(0, 2, (4, M)).astype(np.float64)
 LABELS = np.arange(M) % 3
 PLAIN_Y = np.eye(3)[:, LABELS]
@@ -68,7 +68,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def everything(net, X, Y):
-    """Return what a network makes of examples, as bytes."""
+    """Return all results of a network for some examples; arrays as bytes."""
     g = net.gradient(X, Y, with_respect_to_input=True)
     layers = [x for layer in net.layers for x in (layer.z, layer.a, layer.delta)]
     arrays = [g.theta, g.inputs, net.feedforward(X), net.classify(X), *net.activations(X), *layers]
@@ -134,7 +134,7 @@ def test_bytes_are_not_copied():
 
 @pytest.mark.parametrize(
     ("X", "message"),
-    [(np.zeros((3, M), np.uint8), r"X: expected shape \(4, m\)"), (np.zeros(4, np.uint8), "one example a column")],
+    [(np.zeros((3, M), np.uint8), r"X: expected shape \(4, m\)"), (np.zeros(4, np.uint8), "one example per column")],
 )
 def test_bytes_of_the_wrong_shape(X, message):
     with pytest.raises(ValueError, match=message):
@@ -142,15 +142,15 @@ def test_bytes_of_the_wrong_shape(X, message):
 
 
 def anonymous_memory():
-    """Return the bytes of this process's own memory: what no file holds."""
+    """Return how many bytes of this process's memory do not belong to a file."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(re.search(r"RssAnon:\s+(\d+)", status)[1])
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system has no /proc/self/status")
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_large_memory_mapped_file_is_not_copied(dtype, tmp_path):
-    n = (1 << 28) // 784 // np.dtype(dtype).itemsize if JIT else 4000  # 256 MB, of which the file system stores nothing
+    n = (1 << 28) // 784 // np.dtype(dtype).itemsize if JIT else 4000  # 256 MB, a sparse file
     rows = np.lib.format.open_memmap(tmp_path / "rows.npy", "w+", dtype, (n, 784))
     net = mbbp.Network([784, 4, 2], rng=0)
     net.fit(rows[:10].T, np.zeros(10, int), epochs=1, progress=False)
@@ -191,7 +191,7 @@ def test_a_frame_of_categories_is_refused_by_name():
 def test_memory_mapped_files(dtype, mode, tmp_path):
     net = build(dtype)
     for name, array in (("X", PLAIN_X), ("Y", PLAIN_Y)):
-        np.save(tmp_path / f"{name}.npy", array.T.astype(dtype, "C"))  # samples in rows, as data sets are
+        np.save(tmp_path / f"{name}.npy", array.T.astype(dtype, "C"))  # one example per row, as in a file of data
     rows, targets = (np.load(tmp_path / f"{name}.npy", mmap_mode=mode) for name in "XY")
     assert np.shares_memory(net.engine.examples(rows.T, targets.T).inputs, rows)
     assert everything(net, rows.T, targets.T) == everything(net, PLAIN_X, PLAIN_Y)
@@ -240,7 +240,7 @@ def test_any_view_equals_its_copy(start, step, rows, fortran):
 
 
 class Compilations(event.Listener):
-    """The names of what is compiled."""
+    """Collects the names of the functions that Numba compiles."""
 
     def __init__(self):
         self.names = []

@@ -1,4 +1,4 @@
-"""That it learns: small classics, from start to end."""
+"""Networks learn small classic problems."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_a_wave(optimizer):
     assert np.sqrt((error**2).mean()) < 0.02
 
 
-@pytest.mark.skipif(not JIT, reason="takes compiled kernels")
+@pytest.mark.skipif(not JIT, reason="needs compiled kernels")
 @pytest.mark.parametrize(
     ("options", "training"),
     [

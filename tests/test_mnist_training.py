@@ -1,4 +1,4 @@
-"""The real thing: the book's network on the real MNIST, where its files are at hand."""
+"""The book's network on the real MNIST, if its files are there."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from tests.conftest import JIT
 FOLDER = os.environ.get("MBBP_DATA")
 
 pytestmark = pytest.mark.skipif(
-    not JIT or not FOLDER, reason="wants compiled kernels, and the four files of MNIST in MBBP_DATA"
+    not JIT or not FOLDER, reason="needs compiled kernels, and the four files of MNIST in MBBP_DATA"
 )
 
 

@@ -1,4 +1,4 @@
-"""The network: its parameters and their views, its copies, and what it answers."""
+"""The network: its parameters and their views, its copies, and its outputs."""
 
 import copy
 import pickle
@@ -21,7 +21,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 @pytest.fixture
 def threads(monkeypatch):
-    """Return the function that sets how many threads are used, however little there is to do; afterwards as before."""
+    """Return the function that sets the number of threads. They are used for the smallest work, until the test ends."""
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
@@ -106,7 +106,7 @@ def test_layers_update_in_place():
     assert np.array_equal(net.theta[-3:], theta[-3:] - 1)
 
 
-# --------------------------------------------------------------------- how it is initialised
+# --------------------------------------------------------------------- initial parameters
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_copy_trains_on_as_the_network_would(copied):
     assert other.theta.tobytes() == net.theta.tobytes()
 
 
-# --------------------------------------------------------------------- what it answers
+# --------------------------------------------------------------------- outputs, labels, accuracy and cost
 
 
 @dtypes
@@ -308,7 +308,7 @@ def test_a_few_columns_take_a_shorter_way_to_the_same_bits(dtype, rng):
     for m in range(1, 12):
         few = np.asfortranarray(X[:, :m])
         quick = net.feedforward(few)
-        few.flags.writeable = False  # which the shorter way does not take
+        few.flags.writeable = False  # a read-only array must not make a difference
         np.testing.assert_array_equal(quick, net.feedforward(few))
         np.testing.assert_array_equal(quick, many[:, :m])
 

@@ -1,4 +1,4 @@
-"""Networks on disk: what comes back, what is refused, and that nothing is ever lost."""
+"""Saving and loading networks: what is loaded, what is refused, and that no old file is lost."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_a_network_that_came_back_trains_on(path):
 
 @pytest.mark.parametrize("name", ["net", "net.npy", "net.npz.txt", "npz"])
 def test_another_ending_is_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"path: expected a name ending \.npz, got .*{re.escape(name)}"):
+    with pytest.raises(ValueError, match=rf"path: expected a name that ends in \.npz, got .*{re.escape(name)}"):
         mbbp.save(network(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
@@ -83,7 +83,7 @@ def test_custom_functions_are_refused_by_name(tmp_path):
 # ------------------------------------------------------------------------------------------------------ damaged files
 
 
-def write(path, header=HEADER, theta=np.zeros(43), **more):  # noqa: B008 -- nobody writes to it
+def write(path, header=HEADER, theta=np.zeros(43), **more):  # noqa: B008 -- the array is never changed
     np.savez(path, header=np.array(header if isinstance(header, str) else json.dumps(header)), theta=theta, **more)
 
 
@@ -96,8 +96,8 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"header": HEADER | {"format": 2}}, "expected 1, got 2"),
-        ({"header": {}}, "expected 1, got None"),
+        ({"header": HEADER | {"format": 2}}, "expected a file of format 1, got format 2"),
+        ({"header": {}}, "expected a file of format 1, got format None"),
         ({"header": "[1, 2]"}, "damaged"),
         ({"header": '"text"'}, "damaged"),
         ({"header": "{"}, "damaged"),
@@ -112,11 +112,11 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
         ({"header": HEADER | {"sizes": [4, 5, 4]}}, r"theta: expected shape \(49,\) .*, got \(43,\)"),
         ({"header": HEADER | {"sizes": [10**9, 10**9, 3]}}, "theta: expected shape"),
         ({"header": HEADER | {"activation": ["sigmoid"]}}, "activation: .*got 1"),
-        ({"header": HEADER | {"activation": ["sigmoid", "sine"]}}, "unknown name 'sine'"),
+        ({"header": HEADER | {"activation": ["sigmoid", "sine"]}}, "expected one of .*, got 'sine'"),
         ({"header": HEADER | {"activation": ["softmax", "sigmoid"]}}, "softmax"),
         ({"header": HEADER | {"activation": [["sigmoid"], {}]}}, "activation"),
         ({"header": HEADER | {"activation": 7}}, "damaged"),
-        ({"header": HEADER | {"cost": "huber"}}, "unknown name 'huber'"),
+        ({"header": HEADER | {"cost": "huber"}}, "expected one of .*, got 'huber'"),
         ({"header": HEADER | {"cost": ["quadratic"]}}, "cost"),
         ({"header": HEADER | {"cost": "log_likelihood"}}, "softmax"),
         ({"theta": np.zeros(42)}, r"theta: expected shape \(43,\) .*, got \(42,\)"),
@@ -164,7 +164,7 @@ def test_other_arrays_are_refused_by_their_name(path):
 
 
 def loaded_or_refused(path):
-    """Return the network, or what the error says."""
+    """Return the network, or the message of the error."""
     try:
         return mbbp.load(path)
     except ValueError as error:
@@ -236,8 +236,8 @@ def test_write_aside(name, as_text, tmp_path):
     write_aside(str(path) if as_text else path, write_to)
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
-    assert seen[0].parent == tmp_path  # a rename from another disk would be no rename
-    assert not path.suffix or seen[0].suffix == path.suffix  # writers go by it
+    assert seen[0].parent == tmp_path  # a file on another disk could not be renamed to `path`
+    assert not path.suffix or seen[0].suffix == path.suffix  # what writes the file chooses the format by the ending
 
 
 def test_write_aside_that_writes_nothing_leaves_the_old_file(tmp_path):

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what each gives epoch by epoch, and what makes no sense."""
+"""Learning-rate schedules: the learning rate of each epoch, and the arguments that are refused."""
 
 import json
 
@@ -58,11 +58,11 @@ def test_a_cosine_goes_steadily_from_the_first_rate_to_the_last(initial, final, 
         ({"patience": 2}, [3, 2, 2], 1.0),
         ({"patience": 2}, [3, 2, 2, 2], 0.5),
         ({"patience": 2}, [3, 2, 2, 2, 1, 1], 0.5),
-        ({"patience": 2}, [3, 2, 2, 2, 2, 2], 0.25),  # the wait starts anew after each reduction
+        ({"patience": 2}, [3, 2, 2, 2, 2, 2], 0.25),  # after a reduction, the count starts again
         ({"patience": 1}, [1, 2, 3, 4], 0.125),
         ({"patience": 1, "factor": 0.1}, [1, 2], 0.1),
         ({"patience": 1, "least": 0.3}, [1, 2, 3, 4], 0.3),
-        ({"patience": 2, "min_delta": 0.5}, [3, 2.5, 2.5], 0.5),  # of at most min_delta: no improvement
+        ({"patience": 2, "min_delta": 0.5}, [3, 2.5, 2.5], 0.5),  # a change by at most min_delta is no improvement
         ({"patience": 2, "min_delta": 0.5}, [3, 2.8, 2.4], 1.0),
         ({"patience": 2, "monitor": "training_accuracy"}, [0.5, 0.6, 0.7], 1.0),
         ({"patience": 2, "monitor": "training_accuracy"}, [0.7, 0.6, 0.5], 0.5),
@@ -123,7 +123,7 @@ def test_a_function_is_told_the_epoch_of_the_whole_history():
 
 
 class Own(Schedule):
-    """A user's own schedule."""
+    """A custom schedule."""
 
     def __call__(self, epoch, history):
         return [0.1, np.nan][epoch - 1]
@@ -186,7 +186,7 @@ def test_arguments_that_make_no_sense_are_refused(make, error, message):
 @pytest.mark.parametrize(
     ("monitor", "message"),
     [
-        ("loss", "learning_rate: unknown name 'loss'; known are .*training_cost"),
+        ("loss", "learning_rate: expected one of .*training_cost.*, got 'loss'"),
         ("validation_cost", "learning_rate: expected validation_data for the monitor validation_cost"),
     ],
 )

@@ -11,11 +11,11 @@ from mbbp.stopping import Best, as_early_stopping
 from tests.problems import continuous, epoch, labelled, network
 
 X, Y = labelled(n=30)
-VALIDATION = (labelled(n=90, seed=1)[0], np.random.default_rng(0).permutation(90) % 3)  # nothing to be learnt
+VALIDATION = (labelled(n=90, seed=1)[0], np.random.default_rng(0).permutation(90) % 3)  # random labels
 
 
 def watch(rule, values):
-    """Return how many epochs with these values there would be, and the number of the one whose parameters are kept."""
+    """Return the number of epochs of a training with these values, and the epoch whose parameters are kept."""
     history, theta = History(), np.zeros(1)
     best = Best(rule)
     for number, value in enumerate(values, 1):
@@ -41,7 +41,7 @@ def watch(rule, values):
         ("examples_per_second", {"patience": 1}, [1, 2, 3, 2.5, 9], 4, 3),
         ("gradient_norm", {"patience": 1}, [3, 2, 1, 1.5, 0], 4, 3),
         ("training_cost", {"patience": 2, "min_delta": 1}, [5, 4.5, 3.9, 3.5, 3.0, 0], 5, 3),
-        ("training_cost", {"patience": 1, "min_delta": 1}, [5, 4, 0], 2, 1),  # by more than, not by as much as
+        ("training_cost", {"patience": 1, "min_delta": 1}, [5, 4, 0], 2, 1),  # a change by 1 is not more than 1
         ("training_cost", {"patience": 1, "restore_best": False}, [1, 2, 0], 2, 2),
     ],
     ids=str,
@@ -63,7 +63,7 @@ def test_it_stops_at_the_first_epoch_whose_best_is_patience_epochs_ago(costs, pa
 
 @pytest.mark.parametrize("monitor", Epoch._fields)
 def test_any_recorded_figure_can_be_watched(monitor):
-    # An improvement by more than 1e9 is none: the first epoch stays the best.
+    # No column changes by more than 1e9, so the first epoch stays the best.
     rule = EarlyStopping(monitor, patience=2, min_delta=1e9)
     assert len(network().fit(X, Y, epochs=9, validation_data=VALIDATION, early_stopping=rule)) == 3
 
@@ -89,7 +89,7 @@ def test_the_best_parameters_come_back(monitor, measure, best, how):
     net = network()
     history = net.fit(X, Y, learning_rate=1.0, validation_data=VALIDATION, **options)
     assert len(history) < 500
-    assert best(history[monitor]) != history[-1]._asdict()[monitor]  # else there is nothing to come back
+    assert best(history[monitor]) != history[-1]._asdict()[monitor]  # otherwise nothing would have to be restored
     assert measure(net) == best(history[monitor])
     if how == "patience":
         assert len(history) - 1 - history[monitor].index(best(history[monitor])) == 10
@@ -139,7 +139,7 @@ def test_a_number_is_the_patience_on_a_cost(value, has_validation, rule):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: EarlyStopping("loss"), ValueError, "monitor: unknown name 'loss'; known are .*validation_cost"),
+        (lambda: EarlyStopping("loss"), ValueError, "monitor: expected one of .*validation_cost, got 'loss'"),
         (lambda: EarlyStopping(patience=0), ValueError, "patience: expected 1 or more"),
         (lambda: EarlyStopping(patience=1.5), TypeError, "patience: expected a whole number"),
         (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta: expected a finite number of at least 0"),

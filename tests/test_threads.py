@@ -1,4 +1,4 @@
-"""Several threads give the numbers of one, to the bit."""
+"""Several threads give the same numbers as one thread, to the bit."""
 
 import threading
 from typing import NamedTuple
@@ -31,7 +31,7 @@ TRAININGS = {
 
 @pytest.fixture
 def threads(monkeypatch):
-    """Let even a tiny step be shared."""
+    """Return the function that sets the number of threads. They share even a tiny step, until the test ends."""
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     monkeypatch.setattr(engine, "LEAST_EXAMPLES", 1)
     yield mbbp.set_threads
@@ -48,7 +48,7 @@ def trained(network, training, dtype, batch_size, sizes):
 
 
 def assert_same(first, second):
-    """Check that all is the same to the bit; without the JIT, where NumPy sums parts otherwise, but for rounding."""
+    """Assert that all is equal to the bit, and without the JIT except for rounding: NumPy sums in another order."""
     for one, other in zip(first, second, strict=True):
         if JIT:
             assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
@@ -114,7 +114,7 @@ class Meeting(NamedTuple):
 
 @kernel(Meeting)
 def meet(at):
-    """Come to a barrier again and again; return how often somebody passed it before all had come."""
+    """Wait at a barrier again and again; return how often a thread passed it before all threads had come."""
     meeting = at[0]
     team, ahead = meeting.team, 0
     for number in range(1, meeting.rounds + 1):

@@ -1,4 +1,4 @@
-"""Training: the same steps as the textbook's loop, the same numbers every time, and the weights of examples."""
+"""Training: the same steps as the textbook's loop, the same numbers every time, and further calls of `fit`."""
 
 import copy
 from itertools import product
@@ -113,7 +113,7 @@ def test_a_shuffle_is_of_the_examples_and_new_in_every_epoch():
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_change_no_bit(threads, monkeypatch):
-    monkeypatch.setattr(mbbp.threads, "_threads", None)  # and back, afterwards
+    monkeypatch.setattr(mbbp.threads, "_threads", None)  # restores it after the test
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
     X, y = labelled(n=700, seed=1)
     mbbp.set_threads(1)

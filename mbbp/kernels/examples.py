@@ -19,6 +19,7 @@ from mbbp.kernels.lowlevel.records import (
     typed,
 )
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.parameters import Array
 
 PIXEL = 1 / 255  # what one of a pixel's 255 steps stands for
 
@@ -36,6 +37,11 @@ class Examples(NamedTuple):
     def n(self) -> int:
         """How many examples there are."""
         return len(self.inputs)
+
+
+def only_inputs(inputs: Array, dtype: np.dtype[Any]) -> Examples:
+    """Return examples of which nothing but the inputs is known."""
+    return Examples(inputs, np.empty((0, 0), dtype), np.empty(0, np.int64), np.empty(0, dtype))
 
 
 @record

@@ -7,15 +7,11 @@ a panel for each thread, room for its products, and a single 1. A mini-batch of 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from mbbp.kernels.gemm.blocking import PANEL
 from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
-from mbbp.parameters import parameter_offsets
-
-Array = NDArray[Any]
+from mbbp.parameters import Array, parameter_offsets
 
 
 @record

@@ -1,6 +1,8 @@
 """Every private or unusual use of Numba, and nothing else.
 
-- `compiling`: the decorators that compile, the cache on disk, and the line that tells a person of the wait
+- `compiling`: the decorators that compile, and the cache on disk
+- `events`: the line that tells a person what the wait is for
+- `processor`: what the processor has that is compiled for
 - `records`: kernels that are called by their address, and the typed records that they are called with
 - `views`: arrays made of an address and a shape
 - `scalars`: a user's scalar functions, compiled so that they run in vector lanes

@@ -54,7 +54,7 @@ Bytes = Annotated[NDArray[Any], "bytes"]  # an array of any dtype
 
 
 def PointerTo(record_class: type) -> Any:  # noqa: N802 -- a kind, like the others
-    """Return the kind of a pointer to records; from Python, an array of them (see `array_of`) or one that is `Placed`."""
+    """Return the kind of a pointer to records: in Python an array of them (see `array_of`), or one that is `Placed`."""
     return Annotated[Any, record_class]
 
 
