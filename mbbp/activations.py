@@ -98,7 +98,7 @@ class Activation:
         """
         if self.is_custom and self.kernels is not None and self.kernels.multiply_by_derivative is not None:
             named = [("function", self.kernels.activate), ("derivative", self.kernels.multiply_by_derivative)]
-            compile_all(f"activation {self.name!r}", named, 1, dtype)
+            compile_all(f"activation {self.name!r}", named, "one number", dtype)
 
     def addresses(self, dtype: np.dtype[Any], *, backward: bool) -> tuple[int, int]:
         """Return the addresses of its two kernels, and 0 for a kernel that is not needed."""

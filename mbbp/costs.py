@@ -154,7 +154,7 @@ class Cost:
         """
         if self.is_custom and self.kernels is not None:
             named = [("function", self.kernels.total), ("gradient", self.kernels.output_error)]
-            compile_all(f"cost {self.name!r}", named, 2, dtype)
+            compile_all(f"cost {self.name!r}", named, "2 numbers", dtype)
 
     def address(self, dtype: np.dtype[Any]) -> int:
         """Return the address of the kernel that sums C_x over a mini-batch."""

@@ -36,7 +36,7 @@ def elementwise(function: Callable[..., float]) -> Callable[..., Array]:
     return apply
 
 
-def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], n_arguments: int, dtype: np.dtype[Any]) -> None:
+def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], arguments: str, dtype: np.dtype[Any]) -> None:
     """Compile the kernels of custom functions.
 
     Parameters
@@ -45,8 +45,8 @@ def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], n_arguments: i
         What the functions belong to, for the error message.
     kernels : iterable of (str, Kernel)
         The name of each function and its kernel.
-    n_arguments : int
-        The number of arguments of the functions.
+    arguments : str
+        What the functions take, for the error message.
     dtype : dtype
         The network's dtype.
 
@@ -60,7 +60,6 @@ def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], n_arguments: i
             kernel.address(dtype)
         except Exception as error:  # not all that Numba raises is a NumbaError
             reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:600]
-            numbers = "one number" if n_arguments == 1 else f"{n_arguments} numbers"
             raise TypeError(
-                f"{what}, {name}: expected a function of {numbers} that Numba can compile; Numba says: {reason}"
+                f"{what}, {name}: expected a function of {arguments} that Numba can compile; Numba says: {reason}"
             ) from error

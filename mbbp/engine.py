@@ -348,12 +348,12 @@ class Loop:
         self._totals[...] = 0
 
     def prepare(self, order: Array, step: updates.Step) -> None:
-        """Say what `run_again` is to do: a step for every mini-batch of the examples in `order`."""
+        """Set the work of `run_again`: a step for every mini-batch of the examples in `order`."""
         if self._calls:
             for call in self._calls:
                 call.set(order=order, n=order.size, step=step)
             return
-        for place in self._team:  # each thread has the same record, but for its place in the team
+        for place in self._team:  # the records of the threads differ only in the place in the team
             training = epoch.Training(order=order, n=order.size, step=step, team=place, **self._fixed)
             self._calls.append(epoch.train.bind(training, self.theta.dtype))
 
@@ -363,13 +363,13 @@ class Loop:
         Returns
         -------
         bool
-            Whether the cost stayed finite. If not, the step that would have used it was not taken.
+            Whether the cost stayed finite. If a cost is not finite, the loop ends without the step of its mini-batch.
         """
         self.prepare(order, step)
         return self.run_again()
 
     def run_again(self) -> bool:
-        """Run with the fields that were set last."""
+        """Do the work that `prepare` or `run` has set last."""
         if self.threads == 1:
             return bool(self._calls[0].run())
         return all(run_together(self._calls, lambda: give_up(self._team[0])))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from mbbp.custom import compile_all
 from mbbp.kernels import updates
 from mbbp.kernels.lowlevel.records import Kernel
 from mbbp.parameters import Array
@@ -143,11 +144,30 @@ class Optimizer:
 
     def kernel(self) -> Kernel:
         """Return the kernel that updates the parameters from the gradient."""
-        has_own_update = type(self).update is not Optimizer.update
-        if self._written_out is not None and not has_own_update:
+        if self._written_out is not None and not self._has_custom_update:
             return self._written_out
         kind: Any = type(self)
         return _custom_kernel(kind, self.settings.size)
+
+    @property
+    def _has_custom_update(self) -> bool:
+        return type(self).update is not Optimizer.update
+
+    def compile(self, dtype: np.dtype[Any]) -> None:
+        """Compile its kernel, so that a fault in a custom `update` is found before anything has changed.
+
+        Raises
+        ------
+        TypeError
+            If there is no `update`, or Numba cannot compile it.
+        ValueError
+            If `n_states` is not 0, 1 or 2.
+        """
+        if self._written_out is None and not self._has_custom_update:
+            raise TypeError(f"optimizer: expected a class with an update function, got {type(self).__name__}")
+        names = ", ".join(["a gradient", f"{self.n_states} states", "the coefficients"])
+        if self._has_custom_update:
+            compile_all(f"optimizer {self.name!r}", [("update", self.kernel())], names, dtype)
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
         """Return the record of a step for the kernels.

@@ -40,6 +40,7 @@ class Trainer:
         clip_norm: float | None = None,
     ) -> None:
         self.optimizer = get_optimizer(optimizer, weight_decay)
+        self.optimizer.compile(engine.dtype)
         rate = self.optimizer.default_learning_rate if learning_rate is None else learning_rate
         self._rates = Rates(as_number("learning_rate", rate, positive=True))
         if clip_norm is not None:

@@ -109,6 +109,7 @@ def make_plan(
             raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
         validation = engine.examples(*validation_data, "validation_data[0]", "validation_data[1]")
     found = get_optimizer(optimizer, weight_decay)
+    found.compile(engine.dtype)
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
@@ -209,7 +210,7 @@ class _Epochs:
         self.engine, self.trained, self.plan = engine, trained, plan
         state = trained.optimizer_state
         if state is None or state.optimizer != plan.optimizer:
-            state = trained.optimizer_state = plan.optimizer.start(engine.theta.size, engine.dtype)
+            state = plan.optimizer.start(engine.theta.size, engine.dtype)
         self.state = state
         self.loop = engine.loop(plan.examples, plan.batch_size)
         self.steps_at_once = 16
@@ -219,6 +220,7 @@ class _Epochs:
         trained, plan = self.trained, self.plan
         number = len(trained.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
+        trained.optimizer_state = self.state  # not sooner: a learning rate that is refused must change nothing
         rng_before = trained.rng.bit_generator.state
         order = trained.rng.permutation(plan.examples.n) if plan.shuffle else np.arange(plan.examples.n)
         changed = (self.engine.theta, self.state.moments, self.state.steps)

@@ -118,7 +118,7 @@ def test_it_is_a_sequence():
 
 
 def test_an_unknown_name_lists_those_that_are_known():
-    with pytest.raises(ValueError, match="history: expected one of .*, got 'loss'") as caught:
+    with pytest.raises(ValueError, match=r"history: expected one of .*, got 'loss'") as caught:
         THREE["loss"]
     assert all(name in str(caught.value) for name in Epoch._fields)
 

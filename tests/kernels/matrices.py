@@ -48,7 +48,8 @@ def run(kernel, record_class, **fields):
     dtype = next(value.dtype for value in fields.values() if isinstance(value, np.ndarray))
     flat = {name: value.T.reshape(-1) if np.ndim(value) == 2 else value for name, value in fields.items()}
     for name, value in flat.items():
-        assert np.ndim(value) == 0 or np.shares_memory(value, fields[name]), f"{name}: expected Fortran order"
+        if np.size(value) and np.ndim(value):
+            assert np.shares_memory(value, fields[name]), f"{name}: expected Fortran order"
     return kernel.bind(record_class(**flat), dtype)()
 
 

@@ -70,5 +70,5 @@ def test_the_cost_of_a_saturated_output_is_its_weighted_input(name, dtype):
 
 
 def test_the_quadratic_cost_of_float32_does_not_overflow():
-    Z, Y = np.full((2, 2), 1e30, np.float32), np.zeros((2, 2), np.float32)
+    Z, Y = np.full((2, 2), 1e30, np.float32, "F"), np.zeros((2, 2), np.float32, "F")
     assert total(COSTS["quadratic"], Z, Z, Y) == pytest.approx(2e60)

@@ -150,7 +150,7 @@ class Placed:
     """
 
     def __init__(self, record: Any, dtype: np.dtype[Any]) -> None:
-        self.record = record  # keeps the arrays alive
+        self.record, self.dtype = record, dtype  # the record keeps the arrays alive
         record_class: Any = type(record)
         self._structure = structure(record_class, dtype)()
         if not DISABLED:
@@ -172,17 +172,21 @@ def _fill(target: ctypes.Structure, name: str, kind: Any, value: Any, dtype: np.
         for field, its_kind in _kinds(kind).items():
             _fill(nested, field, its_kind, getattr(value, field), dtype)
     elif _is_array(kind):
-        setattr(target, name, value.address if isinstance(value, Placed) else _address_of(name, kind, value, dtype))
+        setattr(target, name, _address_of(name, kind, value, dtype))
     else:
         setattr(target, name, int(value) if kind == "int" else float(value))
 
 
-def _address_of(name: str, kind: Any, array: NDArray[Any], dtype: np.dtype[Any]) -> int:
+def _address_of(name: str, kind: Any, value: Any, dtype: np.dtype[Any]) -> int:
+    if isinstance(value, Placed):
+        if kind != [type(value.record)] or value.dtype != dtype:
+            raise TypeError(f"{name}: expected {kind} of {dtype}, got {type(value.record)} of {value.dtype}")
+        return value.address
     words: dict[Any, Any] = {"numbers": dtype, "reals": np.float64, "integers": np.int64}
-    expected = np.dtype(structure(kind[0], dtype)) if isinstance(kind, list) else words.get(kind, array.dtype)
-    if array.dtype != expected or not (array.flags.c_contiguous or array.flags.f_contiguous):
-        raise TypeError(f"{name}: expected a contiguous array of {expected}, got {array.dtype}, {array.flags}")
-    return int(array.ctypes.data)
+    expected = np.dtype(structure(kind[0], dtype)) if isinstance(kind, list) else words.get(kind, value.dtype)
+    if value.dtype != expected or not (value.flags.c_contiguous or value.flags.f_contiguous):
+        raise TypeError(f"{name}: expected a contiguous array of {expected}, got {value.dtype}, {value.flags}")
+    return int(value.ctypes.data)
 
 
 # -------------------------------------------------------------------------------------------------------------- kernels
@@ -308,20 +312,26 @@ if DISABLED:
 else:
 
     def _number_of(arguments: Any) -> Any:
-        """Return the dtype of the first field of the network's dtype, looking into nested records."""
-        for (_, kind), given in zip(_kinds(arguments.instance_class).items(), arguments.types, strict=True):
-            if kind == "numbers":
-                return given.dtype
-            if _is_record(kind):
-                return _number_of(given)
-        return types.float64
+        """Return the network's dtype as the fields of a record have it, or None if none of them has it."""
+        for kind, given in zip(_kinds(arguments.instance_class).values(), arguments.types, strict=True):
+            found = None
+            if kind == "numbers" and isinstance(given, types.Array | types.CPointer):
+                found = given.dtype
+            elif kind == "number":
+                found = given
+            elif isinstance(getattr(given, "dtype", given), types.BaseTuple):  # a record, or a pointer to one
+                found = _number_of(getattr(given, "dtype", given))
+            if found is not None:
+                return found
+        return None
 
     def _check(arguments: Any, number: Any) -> None:
         record_class = arguments.instance_class
         for (name, kind), given in zip(_kinds(record_class).items(), arguments.types, strict=True):
             expected = _field_type(kind, number)
             if _is_array(kind):
-                fits = given == expected or (isinstance(given, types.Array) and given.dtype == expected.dtype)
+                is_contiguous = isinstance(given, types.Array) and given.layout in "CF"
+                fits = given == expected or (is_contiguous and given.dtype == expected.dtype)
             elif _is_record(kind):
                 fits = getattr(given, "instance_class", None) is kind
                 if fits:
@@ -352,7 +362,9 @@ else:
         """Call the kernel at an address with a record."""
         if getattr(arguments, "instance_class", None) not in _RETURN_KINDS:
             raise TypingError(f"call: expected a record, got {arguments}")
-        number = _number_of(arguments)
+        if not isinstance(address, types.Integer):
+            raise TypingError(f"call: expected an int64 as the address, got {address}")
+        number = _number_of(arguments) or types.float64  # if no field has the network's dtype, any will do
         _check(arguments, number)
         signature = _signature(arguments.instance_class, number)
 

@@ -296,7 +296,6 @@ def test_a_slip_is_found_when_the_caller_is_compiled(changed, message):
 
 
 @compiles
-@pytest.mark.xfail(reason="not yet", strict=True)
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -323,7 +322,6 @@ class WithoutNumbersFirst(NamedTuple):
 
 
 @compiles
-@pytest.mark.xfail(reason="not yet", strict=True)
 def test_the_dtype_is_found_behind_a_record_that_has_none():
     vector = types.Array(types.float32, 1, "C")
     numba.njit((types.int64, vector))(lambda address, x: call(address, WithoutNumbersFirst(Empty(n=1), x)))
@@ -346,7 +344,6 @@ def test_a_placed_record_is_pointed_to(dtype):
 
 
 @compiles
-@pytest.mark.xfail(reason="not yet", strict=True)
 @pytest.mark.parametrize(
     "placed",
     [Placed(SameFields(x=1.0, n=7), np.dtype(np.float64)), Placed(Point(x=1.0, n=7), np.dtype(np.float32))],

@@ -1,0 +1,123 @@
+"""How examples are gathered into the workspace: of any dtype, in any order, each thread its own columns."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mbbp
+from mbbp.kernels.examples import PIXEL, Examples, Source, gather_inputs, gather_targets, source_of
+from mbbp.kernels.layout import Layout
+from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, kernel, record
+from mbbp.kernels.propagation import Model
+from tests.kernels.matrices import seeds
+
+N = 7  # examples
+M = 6  # columns of the workspace
+KINDS = {  # the dtype of the inputs and that of the network
+    "float32": ("float32", "float32"),
+    "float64": ("float64", "float64"),
+    "float32 for float64": ("float32", "float64"),
+    "pixels": ("uint8", "float32"),
+    "pixels for float64": ("uint8", "float64"),
+}
+kinds = pytest.mark.parametrize(("inputs", "dtype"), KINDS.values(), ids=KINDS)
+orders = st.lists(st.integers(0, N - 1), min_size=1, max_size=M)
+
+
+@record
+class Gathering(NamedTuple):
+    model: PointerTo(Model)
+    source: PointerTo(Source)
+    order: Integers
+    start: Int
+    stop: Int
+
+
+@kernel(Gathering)
+def gather(at):
+    g = at[0]
+    model, source = g.model[0], g.source[0]
+    gather_inputs(source, g.order, model, g.start, g.stop)
+    gather_targets(source, g.order, model, g.start, g.stop)
+    return 0
+
+
+def gathered(examples, n_in, n_out, dtype, order, start=0, stop=None):
+    """Return the inputs (n_in, M), the targets (n_out, M) and the weights (M,) of a workspace that was all NaN."""
+    net = mbbp.Network([n_in, n_out], dtype=dtype, rng=0)
+    layout = Layout(net.sizes, M)
+    model = net.engine._model(layout, examples)
+    work = model.record.work
+    work[...] = np.nan
+    source = source_of(examples, net.dtype)
+    stop = len(order) if stop is None else stop
+    call = Gathering(model=model, source=source, order=np.array(order, np.int64), start=start, stop=stop)
+    gather.bind(call, net.dtype)()
+    assert np.isnan(work[layout.table[0].z :]).all()
+    rows = work[: layout.weights]
+    inputs, targets = rows[: layout.targets].reshape(M, n_in).T, rows[layout.targets :].reshape(M, n_out).T
+    return inputs, targets, work[layout.weights : layout.weights + M]
+
+
+def examples(rng, inputs, dtype, n_in=3, n_out=2, labels=(), weighted=False):
+    """Return examples with labels, or else with targets."""
+    rows = rng.integers(0, 256, (N, n_in)).astype(inputs) if inputs == "uint8" else rng.standard_normal((N, n_in))
+    targets = rng.standard_normal((0 if len(labels) else N, n_out))
+    weights = rng.random(N if weighted else 0)
+    return Examples(rows.astype(inputs), targets.astype(dtype), np.array(labels, np.int64), weights.astype(dtype))
+
+
+@kinds
+@given(order=orders, n_in=st.integers(1, 5), seed=seeds)
+def test_inputs_of_any_dtype_in_any_order(inputs, dtype, order, n_in, seed):
+    given_ones = examples(np.random.default_rng(seed), inputs, dtype, n_in)
+    found, targets, _ = gathered(given_ones, n_in, 2, dtype, order)
+    number = np.dtype(dtype).type
+    values = given_ones.inputs.astype(dtype) * (number(PIXEL) if inputs == "uint8" else number(1))
+    m = len(order)
+    np.testing.assert_array_equal(found[:, :m], values[order].T)
+    np.testing.assert_array_equal(targets[:, :m], given_ones.targets[order].T)
+    assert np.isnan(found[:, m:]).all()
+    assert np.isnan(targets[:, m:]).all()
+
+
+@kinds
+@given(order=st.lists(st.integers(0, N - 1), min_size=M, max_size=M), start=st.integers(0, M), stop=st.integers(0, M))
+def test_a_range_touches_its_own_columns_alone(inputs, dtype, order, start, stop):
+    for labels in ((), np.arange(N) % 2):
+        given_ones = examples(np.random.default_rng(1), inputs, dtype, labels=labels, weighted=True)
+        whole = gathered(given_ones, 3, 2, dtype, order)
+        some = gathered(given_ones, 3, 2, dtype, order, start, stop)
+        own = np.arange(M)[start:stop]
+        others = np.setdiff1d(np.arange(M), own)
+        for all_of_it, found in zip(whole, some, strict=True):
+            np.testing.assert_array_equal(found[..., own], all_of_it[..., own])
+            assert np.isnan(found[..., others]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(order=orders, n_out=st.integers(1, 4), seed=seeds)
+def test_labels_become_unit_vectors_and_for_one_output_stay_themselves(dtype, order, n_out, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, max(2, n_out), N)
+    _, targets, _ = gathered(examples(rng, dtype, dtype, n_out=n_out, labels=labels), 3, n_out, dtype, order)
+    expected = labels[order][None] if n_out == 1 else np.eye(n_out)[:, labels[order]]
+    np.testing.assert_array_equal(targets[:, : len(order)], expected)
+
+
+def test_targets_go_before_the_labels_that_they_name(rng):
+    both = examples(rng, "float32", "float32")._replace(labels=np.zeros(N, np.int64))
+    np.testing.assert_array_equal(gathered(both, 3, 2, "float32", [4, 1])[1][:, :2], both.targets[[4, 1]].T)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@given(order=orders)
+def test_weights_go_with_their_examples(dtype, order):
+    rng = np.random.default_rng(1)
+    weighted = examples(rng, dtype, dtype, weighted=True)
+    np.testing.assert_array_equal(gathered(weighted, 3, 2, dtype, order)[2][: len(order)], weighted.weights[order])
+    plain = weighted._replace(weights=np.empty(0, dtype))
+    assert np.isnan(gathered(plain, 3, 2, dtype, order)[2]).all()

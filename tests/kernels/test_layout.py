@@ -1,0 +1,81 @@
+"""The table of a network: nothing overlaps, nothing is left over, and everybody finds the same numbers."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mbbp
+from mbbp.kernels.gemm.blocking import PANEL
+from mbbp.kernels.layout import Layout
+from mbbp.kernels.propagation import Forward, forward
+from mbbp.parameters import parameter_count, parameter_views
+
+networks = st.lists(st.integers(1, 12), min_size=2, max_size=5)
+counts = st.integers(1, 9)
+
+
+def parts(layout, sizes, m, threads):
+    """Return the name, the beginning and the length of everything that the workspace holds."""
+    found = [("inputs", 0, sizes[0] * m), ("targets", layout.targets, sizes[-1] * m), ("weights", layout.weights, m)]
+    for i, row in enumerate(layout.table):
+        found += [(f"{name} of {i}", row[name], row.n_out * m) for name in ("z", "a", "delta")]
+    return [*found, ("panels", layout.panels, threads * PANEL), ("one", layout.one, 1)]
+
+
+@given(sizes=networks, m=counts, threads=st.integers(1, 4))
+def test_the_parts_of_the_workspace_fill_it_and_do_not_overlap(sizes, m, threads):
+    layout = Layout(sizes, m, threads)
+    end = 0
+    for name, start, size in sorted(parts(layout, sizes, m, threads), key=lambda part: part[1]):
+        assert start == end, name
+        end = start + size
+    assert end == layout.work_size
+
+
+@given(sizes=networks, m=counts)
+def test_the_inputs_of_a_layer_are_the_outputs_of_the_one_before(sizes, m):
+    table = Layout(sizes, m).table
+    assert table.inputs.tolist() == [0, *table.a[:-1]]
+    assert table.n_in.tolist() == sizes[:-1]
+    assert table.n_out.tolist() == sizes[1:]
+
+
+@given(sizes=networks, m=counts)
+def test_the_parameters_are_where_the_views_are(sizes, m):
+    theta = np.arange(parameter_count(sizes))
+    for row, W, b in zip(Layout(sizes, m).table, *parameter_views(theta, sizes), strict=True):
+        np.testing.assert_array_equal(theta[row.W : row.W + row.n_out * row.n_in].reshape(W.shape, order="F"), W)
+        np.testing.assert_array_equal(theta[row.b : row.b + row.n_out], b[:, 0])
+
+
+@given(sizes=networks, m=counts)
+def test_a_block_is_a_view_with_an_example_a_column(sizes, m):
+    layout = Layout(sizes, m)
+    work = np.arange(layout.work_size)
+    for index, row in enumerate(layout.table):
+        for name, block in zip(("z", "a", "delta"), layout.block(work, index), strict=True):
+            assert np.shares_memory(block, work)
+            expected = work[row[name] : row[name] + row.n_out * m].reshape(row.n_out, m, order="F")
+            np.testing.assert_array_equal(block, expected)
+
+
+@given(sizes=networks, m=st.integers(2, 9), few=st.integers(1, 8))
+def test_fewer_examples_use_the_first_columns(sizes, m, few):
+    few = min(few, m - 1)
+    net = mbbp.Network(sizes, dtype="float64", rng=0)
+    X = np.random.default_rng(1).random((sizes[0], few))
+    layout = Layout(sizes, m)
+    model = net.engine._model(layout)
+    work = model.record.work
+    work[...] = np.nan
+    work[: X.size] = X.T.reshape(-1)
+    forward.bind(Forward(model=model, inputs=work, start=0, stop=few, rank=0), net.dtype)()
+    _, activations = mbbp.reference.feedforward(net, X)
+    for index, expected in enumerate(activations[1:]):
+        z, a, delta = layout.block(work, index)
+        np.testing.assert_allclose(a[:, :few], expected, rtol=1e-13)
+        assert np.isfinite(z[:, :few]).all()
+        assert np.isnan(z[:, few:]).all()
+        assert np.isnan(a[:, few:]).all()
+        assert np.isnan(delta).all()
+    assert np.isnan(work[X.size : layout.table[0].z]).all()  # targets and weights
