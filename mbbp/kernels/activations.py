@@ -20,7 +20,7 @@ LEAK = 0.01
 
 @record
 class Block(NamedTuple):
-    """A layer's z, a and delta for some examples: each an (n, m) matrix, an example a column."""
+    """A layer's z, a and delta for some examples: each an (n, m) matrix, one example per column."""
 
     z: Numbers
     a: Numbers
@@ -190,7 +190,7 @@ BUILT_IN = {
 
 
 def custom(function: Callable[[float], float], derivative: Callable[[float], float]) -> ActivationKernels:
-    """Return the kernels of a user's own activation, made of scalar functions sigma(z) and sigma'(z)."""
+    """Return the kernels of a custom activation, from the scalar functions sigma(z) and sigma'(z)."""
     sigma, sigma_prime = compiled_scalar(function), compiled_scalar(derivative)
 
     def activate(at: Any) -> Any:

@@ -24,7 +24,7 @@ SMALLEST = 1e-30  # outputs under it have lost digits, in float32
 
 @record(returns=Real)
 class Outputs(NamedTuple):
-    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix, an example a column."""
+    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix, one example per column."""
 
     z: Numbers
     a: Numbers
@@ -42,9 +42,9 @@ class CostKernels(NamedTuple):
     total : Kernel
         Returns the sum of C_x over the examples.
     output_error : Kernel
-        Sets delta to grad_a C, or to the whole output error where it is fused; returns 0.
+        Sets delta to grad_a C, or to the whole output error if it is fused; returns 0.
     is_fused : bool
-        Whether sigma' is in the output error already, because the cost cancels it by hand and no digits are lost.
+        Whether the output error contains sigma' already: the cost cancels it by hand, so that no digits are lost.
     formula : str
         C_x.
     required_activation : str or None
@@ -179,7 +179,7 @@ BUILT_IN = {
 
 
 def custom(function: Callable[[float, float], float], gradient: Callable[[float, float], float]) -> CostKernels:
-    """Return the kernels of a user's own cost, made of scalar functions c(a, y) and dc/da."""
+    """Return the kernels of a custom cost, from the scalar functions c(a, y) and dc/da."""
     value, slope = compiled_scalar(function), compiled_scalar(gradient)
 
     def total(at: Any) -> Any:

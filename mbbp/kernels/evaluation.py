@@ -112,7 +112,7 @@ def evaluate(at):
 
 @kernel(Prediction)
 def predict(at):
-    """Write the outputs, an example a row of `out`.
+    """Write the outputs, one example per row of `out`.
 
     Return 1, or 0 if an input is not finite; then not all of `out` is written.
     """

@@ -1,13 +1,14 @@
 """The exponential function, as arithmetic that runs in vector lanes.
 
-The C library's exp is a call for every number. What stands here is a handful of multiply-adds without a branch, which
-LLVM turns into vector instructions wherever a loop applies it:
+The C library's exp is called for one number at a time. The functions here are a few multiply-adds without a branch.
+LLVM turns a loop over them into vector instructions:
 
     exp(x) = 2^n exp(r),   n = round(x / ln 2),   |r| <= ln(2)/2
 
-with exp(r) - 1 by its Taylor polynomial, whose first left-out term is below half a unit in the last place: degree 7 in
-float32 (r^8/8! < 6e-9), degree 13 in float64 (r^14/14! < 5e-18). ln 2 is taken off in two parts, so that r is right to
-the last bit (Cody and Waite 1980). Keeping exp(r) - 1 and 2^n apart gives exp(x) - 1 without cancellation too.
+exp(r) - 1 is a Taylor polynomial. The first term that it leaves out is below half a unit in the last place: degree 7 in
+float32 (r^8/8! < 6e-9), degree 13 in float64 (r^14/14! < 5e-18). ln 2 is subtracted in two parts, so that r is exact to
+the last bit (Cody and Waite 1980). exp(r) - 1 and 2^n are returned separately, so exp(x) - 1 can be computed from them
+without cancellation.
 """
 
 import numpy as np

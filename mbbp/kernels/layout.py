@@ -1,9 +1,9 @@
 """The table of a network: where each layer's parameters, and its z, a and delta, lie in memory.
 
 It is computed once, here, for the sizes of the layers, the largest mini-batch and the number of threads. Kernels read
-it; no kernel adds up offsets. The workspace is one vector. It holds, each as an (n, m) matrix with an example a column:
-the inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. At its end are
-a panel for each thread, room for its products, and a single 1. A mini-batch of fewer examples uses the first columns.
+it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
+inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. At its end are a
+panel for each thread, room for its products, and a single 1. A mini-batch of fewer examples uses the first columns.
 """
 
 from collections.abc import Sequence

@@ -7,22 +7,22 @@ from mbbp.kernels.lowlevel.compiling import compiled
 def exchange(order, last, words):
     """Shuffle a vector from entry `last` down, as far as the random words go.
 
-    Entry i changes places with one of the entries 0 to i. Which one, the highest bits of a word say, as many as i + 1
-    has; a word that says too large a number is passed over.
+    Entry i changes places with one of the entries 0 to i. The highest bits of a random word say with which one; as many
+    bits are used as i + 1 has. A word that gives too large a number is skipped.
 
     Parameters
     ----------
     order : int64 (n,)
-        Is shuffled in place.
+        The vector; it is shuffled in place.
     last : int
-        The entry to begin with, at least 1.
+        The entry to start with, at least 1.
     words : int64 (k,)
-        Numbers below 2^32, no more than `last`: each entry takes at least one.
+        Numbers below 2^32. There must not be more than `last` of them: each entry takes at least one.
 
     Returns
     -------
     int
-        The entry whose turn is next; 0 where all is done.
+        The entry that comes next; 0 when all are done.
     """
     bits, power = 1, 2
     while power <= last + 1:

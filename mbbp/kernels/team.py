@@ -1,7 +1,7 @@
 """Several threads in one step: each runs the whole training loop on its share, and waits for the others at barriers.
 
-What a thread writes, no other writes, and no sum is cut in two: so the numbers are the same to the bit for any number
-of threads.
+No two threads write to the same place, and no sum is split between threads. So the numbers are the same to the bit for
+any number of threads.
 """
 
 from typing import NamedTuple
@@ -33,13 +33,13 @@ def make_team(size: int) -> list[Team]:
 
 
 def give_up(team: Team) -> None:
-    """Let nobody wait any longer, because one thread will not come."""
+    """Let no thread wait any longer, because one of them will not come."""
     team.arrivals[team.size * SLOT] = 1
 
 
 @inlined
 def share(team, n, grain):
-    """Return the first of n things that are this thread's, and the one after its last, in whole grains if possible."""
+    """Return the range of this thread among n things: first, and one after the last, in whole grains if possible."""
     grains = (n + grain - 1) // grain
     first, last = grains * team.rank // team.size, grains * (team.rank + 1) // team.size
     return min(n, grain * first), min(n, grain * last)
@@ -47,7 +47,7 @@ def share(team, n, grain):
 
 @inlined
 def share_of_rows(team, n):
-    """Return the first of n rows that are this thread's, and the one after its last, in whole tiles if possible."""
+    """Return the range of this thread among n rows: first, and one after the last, in whole tiles if possible."""
     return share(team, n, MR)
 
 

@@ -1,8 +1,8 @@
 """How a step changes the parameters.
 
-The backward pass leaves target = beta target + alpha gradient in a vector that the optimizer names: a vector for the
-gradient, the velocities, or the parameters themselves. Then, if the optimizer has a kernel for it, that kernel updates
-the parameters from the target. All this is data, in a `Step`.
+The backward pass writes target = beta target + alpha gradient to a vector that the optimizer chooses: room for the
+gradient, the velocities, or the parameters themselves. Then a kernel of the optimizer updates the parameters from the
+target; if the target is the parameters, there is nothing left to do. All this is data, in a `Step`.
 """
 
 import math
@@ -124,7 +124,7 @@ def adam(at):
 
 
 def custom(update: Callable[..., Any], coefficients: Callable[..., Any], n_states: int, n_settings: int) -> Kernel:
-    """Return the kernel of a user's own optimizer; see `mbbp.Optimizer` for the two functions.
+    """Return the kernel of a custom optimizer; see `mbbp.Optimizer` for the two functions.
 
     `coefficients` is called once a step, in float64; `update` once for every parameter, in the network's dtype.
     """

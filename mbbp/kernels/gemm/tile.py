@@ -2,8 +2,9 @@
 
 All products of backpropagation are C = beta Start + A B with B and C row after row in memory (rows are examples or
 inputs, columns are neurons); Start is C itself, or the biases, the same for every row. How fast that goes is decided by
-how often a number is loaded for each multiply-add. A loop that updates C in memory loads two or three; a processor has
-room for one. So a tile of C, MR rows by a few vectors of columns, stays in registers while the sum over k runs:
+how often a number is loaded for each multiply-add. A loop that updates C in memory loads two or three numbers for each;
+the processor has time for one. So a tile of C, MR rows by a few vectors of columns, stays in registers during the sum
+over k:
 
     for each k:   load the tile's vectors of row k of B             (1 to NR_VECTORS loads)
                   for each of the tile's rows:
@@ -13,15 +14,16 @@ With 8 rows by 3 vectors that is 11 loads for 24 vector multiply-adds. The accum
 with room for the vectors of B and one broadcast: 24 + 3 + 1 of the 32 that AVX-512 and NEON have, 12 + 2 + 1 of the
 16 of AVX and SSE.
 
-LLVM would have to guess all this from a scalar loop, and does not. So the tile is written as LLVM vector IR, which
-names no instruction: <16 x float> becomes what the processor has.
+LLVM does not find this form from a scalar loop. So the tile is written as LLVM vector IR, which names no instruction:
+LLVM turns <16 x float> into the instructions that the processor has.
 
-There is no scalar tail. Where the columns do not fill the last vector, it is moved back until it does: the columns
-that it then shares with the one before get the same numbers twice. Only a matrix narrower than one vector has lanes to
-spare; there loads are masked, and stores are cut into pieces of 8, 4, 2 and 1 (a masked store costs some 25 cycles on
-Zen 4). If it fits into half a vector, half vectors are used: Zen 4 does two of them at once.
+There is no scalar loop for the columns that are left. If they do not fill the last vector, it is moved back until it is
+full; the columns that it then shares with the vector before get the same numbers twice. Only a matrix that is narrower
+than one vector leaves lanes empty. There, loads are masked, and stores are cut into pieces of 8, 4, 2 and 1, because a
+masked store takes some 25 cycles on Zen 4. If the matrix fits into half a vector, half vectors are used: Zen 4 does two
+of them at once.
 
-With the JIT disabled, the NumPy twin at the end of this file stands in for it.
+With the JIT disabled, the NumPy twin at the end of this file is used instead.
 """
 
 import numpy as np
@@ -41,7 +43,7 @@ MASKS_ARE_CHEAP = HAS_AVX  # elsewhere LLVM makes a branch for every lane of a m
 
 
 def lanes(dtype, vectors=1):
-    """Return how many numbers of a dtype so many vector registers hold; 0 stands for half a one."""
+    """Return how many numbers of a dtype fit into so many vector registers; 0 stands for half a register."""
     return (vectors * VECTOR_BYTES if vectors else HALF_VECTOR_BYTES) // np.dtype(dtype).itemsize
 
 
@@ -291,25 +293,24 @@ else:
     def transpose(_, source, source_at, source_step, target, target_at, target_step, rows, columns):
         """Write the columns of a block, of at most lanes x lanes numbers, as rows: `columns` rows of `rows` numbers.
 
-        As many rows of as many numbers as a vector has lanes are written to `target`, however few `rows` and `columns`
-        there are; what stands beyond them means nothing.
+        A whole block, lanes x lanes numbers, is written to `target`. Numbers beyond `rows` and `columns` mean nothing.
         """
         i = types.int64
         return types.void(source, i, i, target, i, i, i, i), _emit_transposed
 
     @intrinsic(prefer_literal=True)
     def tiles(_, vectors, A, B, start, C, n_rows, depth, columns, beta):
-        """Set C = beta Start + A B, tile by tile, for one group of columns: as many as want `vectors` vectors.
+        """Set C = beta Start + A B, tile by tile, for one group of columns that needs `vectors` vectors.
 
         Parameters
         ----------
         vectors : literal int
-            The width of the tiles; 0 vectors are half a one.
+            The width of the tiles; 0 stands for half a vector.
         A : (vector, at, row, step)
-            The vector that holds the matrix, where in it the matrix begins, and how many numbers further the next row
-            is, and the next number along the sum.
+            The vector that holds the matrix, where the matrix begins in it, and the strides, in numbers, from row to
+            row and along the sum.
         B : (vector, at, row)
-            Likewise, with columns side by side. Where `MASKS_ARE_CHEAP` is not so, whole vectors of it are read.
+            Likewise, with contiguous columns. If `MASKS_ARE_CHEAP` is false, whole vectors of it are read.
         start, C : (vector, at, row)
             Likewise; they may be the same.
         n_rows : int
@@ -319,7 +320,7 @@ else:
         columns : int
             Of the group.
         beta : number
-            Where it is 0, what stands in Start does not count.
+            If it is 0, Start is not read.
         """
         if not isinstance(vectors, types.IntegerLiteral):
             return None

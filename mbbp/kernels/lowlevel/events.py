@@ -1,4 +1,4 @@
-"""What happens beside compiling: a person is told of the wait, and the garbage collector is put off."""
+"""What happens while Numba compiles: a person is told why they wait, and the garbage collector is switched off."""
 
 import gc
 import sys
@@ -49,7 +49,7 @@ def _is_ours(event: Any) -> bool:
 
 
 class _NoGarbageCollection(event.Listener):
-    """Puts the garbage collector off while a kernel is compiled: it would take a sixth of that time, for nothing."""
+    """Switches the garbage collector off during compiling: it would take a sixth of that time and free nothing."""
 
     def __init__(self) -> None:
         self._depth = 0

@@ -1,11 +1,11 @@
 """Kernels that are called by their address, and the typed records that they are called with.
 
-Numba compiles a function that is called by name into each of its callers, and into their callers again. What is long to
-compile, and what differs from network to network, is therefore compiled by itself and called by its address: a plain
-number, with no type in it. So that no argument can be of the wrong type or in the wrong place, everything that crosses
-an address is a *record*: a NamedTuple whose fields are declared once, here by their kinds. From that declaration come
-the Numba type for the code on both sides of the call and the C structure that Python fills. A field that is missing,
-has another name or another type is an error while the caller is compiled.
+Numba compiles a function that is called by name into each of its callers, and into their callers again. Functions that
+take long to compile, or differ from network to network, are therefore compiled separately and called by their address.
+An address is a plain number without a type. So that no argument can have the wrong type or the wrong place, everything
+that crosses an address is a *record*: a NamedTuple that declares each field and its kind once. From this declaration
+come the Numba type, for the code on both sides of the call, and the C structure, which Python fills. If a field is
+missing or has another name or type, compiling the caller fails.
 
 A kernel takes a pointer to its record and returns an int64 or, if its record says so, a float64:
 

@@ -1,9 +1,9 @@
-"""A user's scalar functions, compiled so that a loop over them runs in vector lanes.
+"""Custom scalar functions, compiled so that a loop over them runs in vector lanes.
 
-Two things would keep them out of the lanes, or in lanes of twice the width. `math.exp` and `math.tanh` are calls into
-the C library: ours take their place. And to Numba `1.0 + z` is float64 where z is float32, since a literal is float64;
-to NumPy a literal takes the type of what it meets (NEP 50), and so it does here. Both are done to Numba's own form of
-the function, before types are inferred.
+Two things would prevent that. `math.exp` and `math.tanh` are calls into the C library: they are replaced by ours. And
+in Numba `1.0 + z` is float64 for a float32 z, because a literal is float64; then half as many numbers fit into a
+vector. In NumPy a literal takes the type of the other operand (NEP 50), and here it does too. Both changes are made to
+Numba's intermediate form of the function, before types are inferred.
 """
 
 import builtins
