@@ -5,7 +5,9 @@ callers have checked their other arguments.
 """
 
 import ctypes
+import functools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.kernels import epoch, evaluation, propagation, updates
-from mbbp.kernels.examples import Examples, only_inputs, source_of
+from mbbp.kernels.examples import Examples, gather_address, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Bound, Placed, array_of
@@ -28,6 +30,7 @@ from mbbp.validation import as_example_weights, as_inputs, as_targets
 # The number of columns in one pass of a prediction or a score: enough to keep the kernels busy, and few enough for the
 # workspace to stay in the cache. It does not depend on the number of threads, so the results do not either.
 CHUNK = 128
+LAYOUTS_KEPT = 32
 FEW = 8  # the most columns for `predict_few`: checks and preparations take longer than the network itself
 LEAST_EXAMPLES = 32  # the least examples of a mini-batch for each thread: fewer would not fill the tiles
 
@@ -92,6 +95,8 @@ class Engine:
             activation.compile(self.dtype)
         cost.compile(self.dtype)
         self._few: list[_FewColumns] = []
+        self._spare_models: dict[tuple[int, bool, bool], list[Placed]] = defaultdict(list)
+        self._layout = functools.lru_cache(maxsize=LAYOUTS_KEPT)(self._make_layout)
 
     def examples(
         self,
@@ -131,21 +136,19 @@ class Engine:
     def predict(self, inputs: Array) -> Array | None:
         """Return the outputs (m, n_L) for inputs (m, n_in), or None if an input is NaN or inf."""
         out = np.empty((len(inputs), self.sizes[-1]), self.dtype)
-        examples = only_inputs(inputs, self.dtype)
         must_gather = inputs.dtype != self.dtype
         shared: dict[str, Any] = {
-            "source": source_of(examples, self.dtype),
+            "inputs": inputs.reshape(-1),
+            "gather": gather_address(inputs.dtype, self.dtype) if must_gather else 0,
             "order": np.arange(len(inputs) if must_gather else 0),
-            "must_gather": int(must_gather),
             "out": out.reshape(-1),
         }
 
-        def stretch(start: int, stop: int) -> Bound:
-            model = self._model(Layout(self.sizes, min(CHUNK, len(inputs))))
+        def run(model: Placed, start: int, stop: int) -> Any:
             call = evaluation.Prediction(model=model, start=start, stop=stop, chunk=CHUNK, **shared)
-            return evaluation.predict.bind(call, self.dtype)
+            return evaluation.predict.run(call, self.dtype)
 
-        return out if all(self._in_chunks(len(inputs), stretch)) else None
+        return out if all(self._in_chunks(len(inputs), run)) else None
 
     def predict_few(self, X: Array) -> Array | None:
         """Return the outputs (n_L, m) for at most FEW columns (n_in, m) of the network's dtype.
@@ -164,20 +167,19 @@ class Engine:
     def activations_of(self, inputs: Array) -> list[Array]:
         """Return the activations (n_l, m) of every computing layer for finite inputs (m, n_in)."""
         m = len(inputs)
-        layout = Layout(self.sizes, m)
+        layout = self._layout(m)
         model = self._model(layout)
-        examples = only_inputs(inputs, self.dtype)
         call = evaluation.Prediction(
             model=model,
-            source=source_of(examples, self.dtype),
+            inputs=inputs.reshape(-1),
+            gather=gather_address(inputs.dtype, self.dtype),
             order=np.arange(m),
-            must_gather=1,
             start=0,
             stop=m,
             chunk=m,
             out=np.empty(m * self.sizes[-1], self.dtype),
         )
-        evaluation.predict.bind(call, self.dtype)()
+        evaluation.predict.run(call, self.dtype)
         return [layout.block(model.record.work, index)[1] for index in range(len(self.activations))]
 
     def score(self, examples: Examples) -> Score:
@@ -187,8 +189,7 @@ class Engine:
         correct = np.zeros(costs.size, np.int64)
         source, order = source_of(examples, self.dtype), np.arange(m)
 
-        def stretch(start: int, stop: int) -> Bound:
-            model = self._model(Layout(self.sizes, min(CHUNK, m)), examples, with_cost=True)
+        def run(model: Placed, start: int, stop: int) -> Any:
             call = evaluation.Evaluation(
                 model=model,
                 source=source,
@@ -199,16 +200,16 @@ class Engine:
                 costs=costs,
                 correct=correct,
             )
-            return evaluation.evaluate.bind(call, self.dtype)
+            return evaluation.evaluate.run(call, self.dtype)
 
-        self._in_chunks(m, stretch)
+        self._in_chunks(m, run, with_cost=True, is_weighted=examples.weights.size > 0)
         return Score(float(costs.sum() / m), float(correct.sum() / m) if examples.labels.size else None)
 
     def gradient(self, examples: Examples, *, wants_inputs: bool = False) -> MiniBatchGradient:
         """Return the gradient of the mean cost of a mini-batch, by one forward and one backward pass."""
         m = examples.n
-        layout = Layout(self.sizes, m)
-        model = self._model(layout, examples, with_cost=True, backward=True)
+        layout = self._layout(m, backward=True)
+        model = self._model(layout, with_cost=True, backward=True, is_weighted=examples.weights.size > 0)
         theta = np.empty_like(self.theta)
         inputs = np.empty((m if wants_inputs else 0, self.sizes[0]), self.dtype)
         call = evaluation.Gradient(
@@ -221,7 +222,7 @@ class Engine:
             wants_inputs=int(wants_inputs),
             team=make_team(1)[0],
         )
-        cost = evaluation.gradient.bind(call, self.dtype)()
+        cost = evaluation.gradient.run(call, self.dtype)
         blocks = [layout.block(model.record.work, index) for index in range(len(self.activations))]
         return MiniBatchGradient(float(cost), theta, inputs, blocks)
 
@@ -232,15 +233,13 @@ class Engine:
     def _model(
         self,
         layout: Layout,
-        examples: Examples | None = None,
         *,
         with_cost: bool = False,
         backward: bool = False,
+        is_weighted: bool = False,
     ) -> Placed:
         """Return the network with a new workspace. Only the kernels that are needed are compiled."""
         dtype = self.dtype
-        for row, activation in zip(layout.table, self.activations, strict=True):
-            row.activate, row.multiply_by_derivative = activation.addresses(dtype, backward=backward)
         model = propagation.Model(
             theta=self.theta,
             layers=layout.table,
@@ -250,7 +249,7 @@ class Engine:
             weights=layout.weights,
             panels=layout.panels,
             one=layout.one,
-            is_weighted=int(examples is not None and examples.weights.size > 0),
+            is_weighted=int(is_weighted),
             multiply_add=multiply_add.address(dtype),
             forward=propagation.forward.address(dtype),
             backward=propagation.backward.address(dtype) if backward else 0,
@@ -260,12 +259,36 @@ class Engine:
         )
         return Placed(model, dtype)
 
-    def _in_chunks(self, m: int, prepare: Callable[[int, int], Bound]) -> list[Any]:
-        """Give each thread a range of whole chunks of m examples, and return what the prepared calls return."""
+    def _make_layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
+        """Return a layout with the addresses of the activations in its table."""
+        layout = Layout(self.sizes, m, threads)
+        addresses = [activation.addresses(self.dtype, backward=backward) for activation in self.activations]
+        layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
+        return layout
+
+    def _in_chunks(
+        self, m: int, run: Callable[[Placed, int, int], Any], *, with_cost: bool = False, is_weighted: bool = False
+    ) -> list[Any]:
+        """Run over m examples, in stretches of whole chunks, one for each thread; return what each returns."""
         n_chunks = math.ceil(m / CHUNK)
         threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
-        return run_together([prepare(start, stop) for start, stop in pairwise(bounds)])
+        layout = self._layout(min(CHUNK, m))
+        spare = self._spare_models[layout.m, with_cost, is_weighted]
+
+        def stretch(start: int, stop: int) -> Any:
+            try:
+                model = spare.pop()
+            except (
+                IndexError
+            ):  # each thread needs a workspace of its own; it is kept, since new memory is slow at first
+                model = self._model(layout, with_cost=with_cost, is_weighted=is_weighted)
+            try:
+                return run(model, start, stop)
+            finally:
+                spare.append(model)
+
+        return run_together([functools.partial(stretch, start, stop) for start, stop in pairwise(bounds)])
 
 
 class _FewColumns:
@@ -274,12 +297,11 @@ class _FewColumns:
     def __init__(self, engine: Engine) -> None:
         n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
         rows, out = np.empty((FEW, n_in), dtype), np.empty((FEW, n_out), dtype)
-        examples = only_inputs(rows, dtype)
         call = evaluation.Prediction(
-            model=engine._model(Layout(engine.sizes, FEW)),
-            source=source_of(examples, dtype),
-            order=np.empty(0, np.int64),
-            must_gather=0,
+            model=engine._model(engine._layout(FEW)),
+            inputs=rows.reshape(-1),
+            gather=0,
+            order=np.arange(0),
             start=0,
             stop=0,
             chunk=FEW,
@@ -321,9 +343,14 @@ class Loop:
     def __init__(self, engine: Engine, examples: Examples, batch_size: int) -> None:
         self.theta, self.gradient = engine.theta, np.empty_like(engine.theta)
         self.threads = threads_for_step(engine.sizes, batch_size)
-        self._totals = array_of(epoch.Totals, 1)
+        self._totals = array_of([epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0)])
         self._team = make_team(self.threads)
-        model = engine._model(Layout(engine.sizes, batch_size, self.threads), examples, with_cost=True, backward=True)
+        model = engine._model(
+            engine._layout(batch_size, self.threads, backward=True),
+            with_cost=True,
+            backward=True,
+            is_weighted=examples.weights.size > 0,
+        )
         self._fixed: dict[str, Any] = {
             "model": model,
             "source": source_of(examples, engine.dtype),

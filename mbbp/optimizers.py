@@ -135,8 +135,8 @@ class Optimizer:
     @property
     def settings(self) -> Array:
         """The settings in the order of the fields, without the weight decay."""
-        names = [one.name for one in fields(self) if one.name != "weight_decay"]
-        return np.array([float(getattr(self, name)) for name in names], np.float64)
+        kind: Any = type(self)
+        return np.array([float(getattr(self, name)) for name in _setting_names(kind)], np.float64)
 
     def start(self, n_parameters: int, dtype: np.dtype[np.floating]) -> OptimizerState:
         """Return the state before the first step: all zeros."""
@@ -210,6 +210,11 @@ class Optimizer:
             clip_norm=float(rates.clip_norm),
             measures_norm=int(rates.measures_norm),
         )
+
+
+@functools.cache
+def _setting_names(kind: Any) -> list[str]:
+    return [one.name for one in fields(kind) if one.name != "weight_decay"]
 
 
 @functools.cache

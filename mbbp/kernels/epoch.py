@@ -106,7 +106,7 @@ def train(at):
         m = min(t.batch_size, t.n - begin)
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
-        gather_inputs(source, order, model, start, stop)
+        gather_inputs(source.gather, source.examples.inputs, order, model, start, stop)
         gather_targets(source, order, model, start, stop)
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, team.rank)
         if not wait(team):  # for all outputs

@@ -6,7 +6,20 @@ from mbbp.kernels.examples import Source, gather_inputs, gather_targets
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, PointerTo, Real, Reals, call, kernel, record, typed
+from mbbp.kernels.lowlevel.records import (
+    Address,
+    Bytes,
+    Int,
+    Integers,
+    Numbers,
+    PointerTo,
+    Real,
+    Reals,
+    call,
+    kernel,
+    record,
+    typed,
+)
 from mbbp.kernels.lowlevel.views import matrix, part, rest
 from mbbp.kernels.propagation import (
     Backward,
@@ -39,9 +52,9 @@ class Prediction(NamedTuple):
     """The outputs for some examples, chunk by chunk."""
 
     model: PointerTo(Model)  # type: ignore[valid-type]
-    source: PointerTo(Source)  # type: ignore[valid-type]
-    order: Integers  # (n,): 0, 1, 2, ...; read only where the inputs are not of the network's dtype
-    must_gather: Int  # whether they are not
+    inputs: Bytes  # (n, n_in)
+    gather: Address  # of the kernel for their dtype, or 0 if it is the network's: then they are read where they are
+    order: Integers  # (n,): 0, 1, 2, ...; only for that kernel
     start: Int
     stop: Int
     chunk: Int
@@ -101,7 +114,7 @@ def evaluate(at):
     for begin in range(e.start, e.stop, e.chunk):
         m = min(e.chunk, e.stop - begin)
         order = rest(e.order, begin)
-        gather_inputs(source, order, model, ZERO, m)
+        gather_inputs(source.gather, source.examples.inputs, order, model, ZERO, m)
         gather_targets(source, order, model, ZERO, m)
         forward_pass(e.model, model.work, ZERO, m, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
@@ -117,15 +130,15 @@ def predict(at):
     Return 1, or 0 if an input is not finite; then not all of `out` is written.
     """
     p = at[0]
-    model, source = p.model[0], p.source[0]
+    model = p.model[0]
     n_in, n_out = model.layers[0].n_in, model.layers[model.n_layers - 1].n_out
     for begin in range(p.start, p.stop, p.chunk):
         m = min(p.chunk, p.stop - begin)
-        if p.must_gather:
-            gather_inputs(source, rest(p.order, begin), model, ZERO, m)
+        if p.gather:
+            gather_inputs(p.gather, p.inputs, rest(p.order, begin), model, ZERO, m)
             forward_pass(p.model, model.work, ZERO, m, ZERO)
         else:
-            inputs = part(typed(source.examples.inputs, p.out), begin * n_in, m * n_in)
+            inputs = part(typed(p.inputs, p.out), begin * n_in, m * n_in)
             if not all_finite(inputs):
                 return 0
             forward_pass(p.model, inputs, ZERO, m, ZERO)
@@ -142,7 +155,7 @@ def gradient(at):
     """Write the mean gradient of the examples, leave z, a and delta in the workspace, and return the mean cost."""
     g = at[0]
     model, source, m = g.model[0], g.source[0], g.m
-    gather_inputs(source, g.order, model, ZERO, m)
+    gather_inputs(source.gather, source.examples.inputs, g.order, model, ZERO, m)
     gather_targets(source, g.order, model, ZERO, m)
     forward_pass(g.model, model.work, ZERO, m, ZERO)
     cost = summed_cost(model, m)

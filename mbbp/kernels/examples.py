@@ -10,7 +10,6 @@ from mbbp.kernels.lowlevel.records import (
     Bytes,
     Int,
     Integers,
-    Kernel,
     Numbers,
     Placed,
     call,
@@ -19,7 +18,6 @@ from mbbp.kernels.lowlevel.records import (
     typed,
 )
 from mbbp.kernels.lowlevel.views import part, rest
-from mbbp.parameters import Array
 
 PIXEL = 1 / 255  # what one of a pixel's 255 steps stands for
 
@@ -37,11 +35,6 @@ class Examples(NamedTuple):
     def n(self) -> int:
         """How many examples there are."""
         return len(self.inputs)
-
-
-def only_inputs(inputs: Array, dtype: np.dtype[Any]) -> Examples:
-    """Return examples of which nothing but the inputs is known."""
-    return Examples(inputs, np.empty((0, 0), dtype), np.empty(0, np.int64), np.empty(0, dtype))
 
 
 @record
@@ -66,15 +59,19 @@ class Rows(NamedTuple):
     stop: Int  # the one after the last
 
 
+@inlined
+def _copy_rows(rows, inputs):
+    for i in range(rows.start, rows.stop):
+        source, out = part(inputs, rows.order[i] * rows.n_in, rows.n_in), part(rows.out, i * rows.n_in, rows.n_in)
+        for j in range(source.size):
+            out[j] = source[j]
+
+
 @kernel(Rows)
 def _gather_numbers(at):
     """Copy inputs of the network's dtype."""
     rows = at[0]
-    n_in, inputs = rows.n_in, typed(rows.inputs, rows.out)
-    for i in range(rows.start, rows.stop):
-        source, out = part(inputs, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
-        for j in range(n_in):
-            out[j] = source[j]
+    _copy_rows(rows, typed(rows.inputs, rows.out))
     return ZERO
 
 
@@ -82,11 +79,7 @@ def _gather_numbers(at):
 def _gather_singles(at):
     """Copy inputs of float32 for a network in float64."""
     rows = at[0]
-    n_in, inputs = rows.n_in, typed(rows.inputs, np.float32)
-    for i in range(rows.start, rows.stop):
-        source, out = part(inputs, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
-        for j in range(n_in):
-            out[j] = source[j]
+    _copy_rows(rows, typed(rows.inputs, np.float32))
     return ZERO
 
 
@@ -104,10 +97,10 @@ def _gather_pixels(at):
     return ZERO
 
 
-def _gather_kernel(inputs: np.dtype[Any], dtype: np.dtype[Any]) -> Kernel:
-    if inputs == dtype:
-        return _gather_numbers
-    return {"float32": _gather_singles, "uint8": _gather_pixels}[inputs.name]
+def gather_address(inputs: np.dtype[Any], dtype: np.dtype[Any]) -> int:
+    """Return the address of the kernel that gathers inputs of a dtype for a network of another one."""
+    kernels = {"float32": _gather_singles, "uint8": _gather_pixels}
+    return (_gather_numbers if inputs == dtype else kernels[inputs.name]).address(dtype)
 
 
 def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
@@ -115,7 +108,7 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
     flat = examples._replace(inputs=examples.inputs.reshape(-1), targets=examples.targets.reshape(-1))
     source = Source(
         examples=flat,
-        gather=_gather_kernel(examples.inputs.dtype, dtype).address(dtype),
+        gather=gather_address(examples.inputs.dtype, dtype),
         has_targets=int(len(examples.targets) > 0),
         has_labels=int(len(examples.labels) > 0),
     )
@@ -123,17 +116,17 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
 
 
 @inlined
-def gather_inputs(source, order, model, start, stop):
+def gather_inputs(gather, inputs, order, model, start, stop):
     """Copy inputs to the beginning of the workspace: the rows that `order` names, from its entry `start` to `stop`."""
     rows = Rows(
-        inputs=source.examples.inputs,
+        inputs=inputs,
         order=order,
         n_in=model.layers[0].n_in,
         out=model.work,
         start=start,
         stop=stop,
     )
-    call(source.gather, rows)
+    call(gather, rows)
 
 
 @inlined

@@ -54,21 +54,36 @@ class Layout:
 
     def __init__(self, sizes: Sequence[int], m: int, threads: int = 1) -> None:
         self.m = m
-        self.table = array_of(LayerRow, len(sizes) - 1)
         self.targets = sizes[0] * m
         self.weights = self.targets + sizes[-1] * m
         end, inputs = self.weights + m, 0
-        for row, (W, b), n_in, n_out in zip(self.table, parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
-            row.n_in, row.n_out, row.W, row.b, row.inputs = n_in, n_out, W, b, inputs
-            row.z, row.a, row.delta = (end + part * n_out * m for part in range(3))
-            inputs, end = row.a, end + 3 * n_out * m
+        rows = []
+        for (W, b), n_in, n_out in zip(parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
+            z, a, delta = (end + part * n_out * m for part in range(3))
+            rows.append(
+                LayerRow(
+                    n_in=n_in,
+                    n_out=n_out,
+                    W=W,
+                    b=b,
+                    inputs=inputs,
+                    z=z,
+                    a=a,
+                    delta=delta,
+                    activate=0,
+                    multiply_by_derivative=0,
+                )
+            )
+            inputs, end = a, end + 3 * n_out * m
+        self._rows = rows
+        self.table = array_of(rows)
         self.panels = end
         self.one = end + threads * PANEL
         self.work_size = self.one + 1
 
     def block(self, work: Array, index: int) -> tuple[Array, Array, Array]:
         """Return z, a and delta of a computing layer as (n, m) views of the workspace."""
-        row = self.table[index]
+        row = self._rows[index]
         size = row.n_out * self.m
         z, a, delta = (work[at : at + size].reshape(self.m, row.n_out).T for at in (row.z, row.a, row.delta))
         return z, a, delta

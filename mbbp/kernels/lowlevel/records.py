@@ -27,7 +27,7 @@ With the JIT disabled an address is an index into a list of Python functions, an
 
 import ctypes
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_type_hints
 
 import numba
@@ -119,23 +119,103 @@ def _signature(record_class: type, number: Any) -> Any:
 # -------------------------------------------------------------------------------- ... and from Python, as a C structure
 
 
+class Format:
+    """The C structure of a record for a dtype, and how each field gets into it.
+
+    Attributes
+    ----------
+    structure : type
+        The ctypes structure.
+    converters : dict of str to callable
+        By field: what turns the value that Python gives into the one in the structure.
+    """
+
+    def __init__(self, record_class: Any, dtype: np.dtype[Any]) -> None:
+        number = ctypes.c_float if dtype == np.float32 else ctypes.c_double
+        words = {"int": (ctypes.c_int64, int), "real": (ctypes.c_double, float), "number": (number, float)}
+        dtypes: dict[Any, Any] = {"numbers": dtype, "reals": np.dtype(np.float64), "integers": np.dtype(np.int64)}
+        fields: list[tuple[str, Any]] = []
+        self.converters: dict[str, Callable[[Any], Any]] = {}
+        for name, kind in _kinds(record_class).items():
+            c_type: Any = ctypes.c_void_p
+            converter: Any
+            if isinstance(kind, list):
+                converter = _pointer_converter(name, kind[0], dtype)
+            elif _is_array(kind):
+                converter = _array_converter(name, dtypes.get(kind))
+            elif _is_record(kind):
+                nested = format_of(kind, dtype)
+                c_type, converter = nested.structure, nested.fill
+            else:
+                c_type, converter = words[kind]
+            fields.append((name, c_type))
+            self.converters[name] = converter
+        self.structure: Any = type(record_class.__name__, (ctypes.Structure,), {"_fields_": fields})
+        self._in_order = list(self.converters.values())
+
+    def fill(self, arguments: Any) -> ctypes.Structure:
+        """Return a structure with the values of a record."""
+        values = [convert(value) for convert, value in zip(self._in_order, arguments, strict=True)]
+        structure: ctypes.Structure = self.structure(*values)
+        return structure
+
+
 @functools.cache
-def structure(record_class: Any, dtype: np.dtype[Any]) -> type[ctypes.Structure]:
+def format_of(record_class: Any, dtype: np.dtype[Any]) -> Format:
     """Return the C structure of a record for a dtype."""
-    number = ctypes.c_float if dtype == np.float32 else ctypes.c_double
-    words = {"int": ctypes.c_int64, "real": ctypes.c_double, "number": number}
-    fields: list[tuple[str, Any]] = []
-    for name, kind in _kinds(record_class).items():
-        if _is_array(kind):
-            fields.append((name, ctypes.c_void_p))
-        else:
-            fields.append((name, structure(kind, dtype) if _is_record(kind) else words[kind]))
-    return type(record_class.__name__, (ctypes.Structure,), {"_fields_": fields})
+    return Format(record_class, dtype)
 
 
-def array_of(record_class: type, n: int) -> Any:
-    """Return n records without array fields, all zero, as an array whose elements have attributes."""
-    return np.zeros(n, np.dtype(structure(record_class, np.dtype(np.float64)))).view(np.recarray)
+def _array_converter(name: str, expected: np.dtype[Any] | None) -> Callable[[Any], int]:
+    """Return what gives the address of an array of a dtype, or for None of any dtype."""
+
+    def address_of(array: Any) -> int:
+        if (expected is not None and array.dtype != expected) or not array.flags.forc:
+            raise TypeError(f"{name}: expected a contiguous array of {expected}, got {array.dtype}, {array.flags}")
+        if not array.size:
+            return 0
+        return _data_address(array) if _HAS_USUAL_OBJECTS else int(array.ctypes.data)
+
+    return address_of
+
+
+def _data_address(array: Any) -> int:
+    """Return the address of an array's first number.
+
+    `array.ctypes.data` makes an object for that, and takes ten times as long. The address is the first field of NumPy's
+    C structure of an array, after what every Python object begins with; its place is part of NumPy's binary interface.
+    """
+    return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
+
+
+_HAS_USUAL_OBJECTS = all(_data_address(one) == one.ctypes.data for one in (np.zeros(3), np.ones((2, 2))))
+
+
+def _pointer_converter(name: str, record_class: Any, dtype: np.dtype[Any]) -> Callable[[Any], int]:
+    """Return what gives the address of a `Placed` record, or of an array of records."""
+    of_array = _array_converter(name, np.dtype(format_of(record_class, dtype).structure))
+
+    def address_of(value: Any) -> int:
+        if not isinstance(value, Placed):
+            return of_array(value)
+        if type(value.record) is not record_class or value.dtype != dtype:
+            found = f"{type(value.record).__name__} of {value.dtype}"
+            raise TypeError(f"{name}: expected {record_class.__name__} of {dtype}, got {found}")
+        return value.address
+
+    return address_of
+
+
+def array_of(records: Sequence[Any]) -> Any:
+    """Return records of one class, without array fields, as an array whose elements have attributes."""
+    record_class: Any = type(records[0])
+    return np.array(records, _dtype_of(record_class)).view(np.recarray)
+
+
+@functools.cache
+def _dtype_of(record_class: Any) -> np.dtype[Any]:
+    """Return the NumPy dtype of a record without array fields."""
+    return np.dtype(format_of(record_class, np.dtype(np.float64)).structure)
 
 
 class Placed:
@@ -151,42 +231,13 @@ class Placed:
 
     def __init__(self, record: Any, dtype: np.dtype[Any]) -> None:
         self.record, self.dtype = record, dtype  # the record keeps the arrays alive
-        record_class: Any = type(record)
-        self._structure = structure(record_class, dtype)()
         if not DISABLED:
-            for name, kind in _kinds(record_class).items():
-                _fill(self._structure, name, kind, getattr(record, name), dtype)
+            record_class: Any = type(record)
+            self._structure = format_of(record_class, dtype).fill(record)
+            self.address = ctypes.addressof(self._structure)
 
     def __getitem__(self, index: int) -> Any:
         return (self.record,)[index]
-
-    @property
-    def address(self) -> int:
-        """Where it stands."""
-        return ctypes.addressof(self._structure)
-
-
-def _fill(target: ctypes.Structure, name: str, kind: Any, value: Any, dtype: np.dtype[Any]) -> None:
-    if _is_record(kind):
-        nested = getattr(target, name)
-        for field, its_kind in _kinds(kind).items():
-            _fill(nested, field, its_kind, getattr(value, field), dtype)
-    elif _is_array(kind):
-        setattr(target, name, _address_of(name, kind, value, dtype))
-    else:
-        setattr(target, name, int(value) if kind == "int" else float(value))
-
-
-def _address_of(name: str, kind: Any, value: Any, dtype: np.dtype[Any]) -> int:
-    if isinstance(value, Placed):
-        if kind != [type(value.record)] or value.dtype != dtype:
-            raise TypeError(f"{name}: expected {kind} of {dtype}, got {type(value.record)} of {value.dtype}")
-        return value.address
-    words: dict[Any, Any] = {"numbers": dtype, "reals": np.float64, "integers": np.int64}
-    expected = np.dtype(structure(kind[0], dtype)) if isinstance(kind, list) else words.get(kind, value.dtype)
-    if value.dtype != expected or not (value.flags.c_contiguous or value.flags.f_contiguous):
-        raise TypeError(f"{name}: expected a contiguous array of {expected}, got {value.dtype}, {value.flags}")
-    return int(value.ctypes.data)
 
 
 # -------------------------------------------------------------------------------------------------------------- kernels
@@ -216,6 +267,9 @@ class Kernel:
         self.record_class: Any = record_class
         self._fastmath, self._is_cached = fastmath, is_cached
         self._addresses: dict[np.dtype[Any], int] = {}
+        returned: Any = {"int": ctypes.c_int64, "real": ctypes.c_double}[_RETURN_KINDS[record_class]]
+        self._prototype = ctypes.CFUNCTYPE(returned, ctypes.c_void_p)
+        self._callables: dict[np.dtype[Any], Any] = {}
         self.name, self.__doc__ = function.__name__, function.__doc__
 
     def address(self, dtype: np.dtype[Any]) -> int:
@@ -230,6 +284,24 @@ class Kernel:
                     self.function, signature, self._fastmath, is_cached=self._is_cached
                 )
         return self._addresses[dtype]
+
+    def callable_for(self, dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+        """Return the compiled code as a function of the address of a C structure. It releases Python's lock."""
+        if dtype not in self._callables:
+            self._callables[dtype] = self._prototype(self.address(dtype))
+        return self._callables[dtype]
+
+    def run(self, arguments: Any, dtype: np.dtype[Any]) -> Any:
+        """Call the kernel with a record, once."""
+        self._check(arguments)
+        if DISABLED:
+            return _FUNCTIONS[self.address(dtype)]((arguments,))
+        structure = format_of(self.record_class, dtype).fill(arguments)
+        return self.callable_for(dtype)(ctypes.addressof(structure))
+
+    def _check(self, arguments: Any) -> None:
+        if type(arguments) is not self.record_class:
+            raise TypeError(f"{self.name}: expected a {self.record_class.__name__}, got {type(arguments)}")
 
     def bind(self, arguments: Any, dtype: np.dtype[Any]) -> "Bound":
         """Return the kernel with its record, to be called from Python."""
@@ -259,27 +331,18 @@ class Bound:
     """
 
     def __init__(self, called: Kernel, arguments: Any, dtype: np.dtype[Any]) -> None:
-        if type(arguments) is not called.record_class:
-            raise TypeError(f"{called.name}: expected a {called.record_class.__name__}, got {type(arguments)}")
+        called._check(arguments)
         self.record: Any = arguments
-        record_class: Any = called.record_class
-        self._dtype = dtype
         self._kept: dict[str, Any] = {}
-        self._kinds = _kinds(record_class)
-        address = called.address(dtype)
         if DISABLED:
+            address = called.address(dtype)
             self.run: Callable[[], Any] = lambda: _FUNCTIONS[address]((self.record,))
             return
-        self._structure = structure(record_class, dtype)()
-        for name, kind in self._kinds.items():
-            _fill(self._structure, name, kind, getattr(arguments, name), dtype)
-        returned: Any = {"int": ctypes.c_int64, "real": ctypes.c_double}[_RETURN_KINDS[called.record_class]]
-        function, place = (
-            ctypes.CFUNCTYPE(returned, ctypes.c_void_p)(address),
-            _Place(ctypes.addressof(self._structure)),
-        )
+        form = format_of(called.record_class, dtype)
+        self._structure, self._converters = form.fill(arguments), form.converters
+        place = _Place(ctypes.addressof(self._structure))
         place.owner = self  # `run` alone must keep the memory alive
-        self.run = functools.partial(function, place)
+        self.run = functools.partial(called.callable_for(dtype), place)
 
     def __call__(self) -> Any:
         """Call the kernel and return what it returns."""
@@ -291,12 +354,8 @@ class Bound:
             self.record = self.record._replace(**fields)
             return
         for name, value in fields.items():
-            kind = self._kinds[name]
-            if kind == "int":
-                setattr(self._structure, name, value)
-            else:
-                _fill(self._structure, name, kind, value, self._dtype)
-                self._kept[name] = value
+            setattr(self._structure, name, self._converters[name](value))
+            self._kept[name] = value
 
 
 if DISABLED:

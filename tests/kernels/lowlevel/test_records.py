@@ -86,8 +86,7 @@ TOTAL = 3_217_654_987_321.0
 
 def everything(dtype, **changed):
     """Return a record whose total is TOTAL."""
-    rows = array_of(Row, 2)
-    rows[1] = 5, 6.0, 7
+    rows = array_of([Row(first=0, share=0.0, last=0), Row(first=5, share=6.0, last=7)])
     return Everything(
         **{
             "start": np.array([1], dtype),
@@ -154,6 +153,18 @@ def test_a_record_of_another_class_is_refused():
         total.bind(Point(x=1.0, n=1), np.dtype(np.float64))
 
 
+@compiles
+@pytest.mark.xfail(reason="not yet", strict=True)
+@pytest.mark.parametrize("nested", [SameFields(x=2.0, n=3), (2.0, 3)], ids=["another record", "a tuple"])
+def test_a_nested_record_of_another_class_is_refused(nested):
+    dtype = np.dtype(np.float64)
+    with pytest.raises(TypeError, match="point: expected"):
+        total.bind(everything(dtype, point=nested), dtype)
+    bound = total.bind(everything(dtype), dtype)
+    with pytest.raises(TypeError, match="point: expected"):
+        bound.set(point=nested)
+
+
 def test_set_refuses_a_field_that_is_not_there():
     bound = total.bind(everything(np.dtype(np.float64)), np.dtype(np.float64))
     with pytest.raises((KeyError, ValueError), match="m"):
@@ -169,13 +180,26 @@ def overwrite_what_is_free(dtype):
 
 @dtypes
 def test_run_alone_keeps_the_memory(dtype):
-    bound = total.bind(everything(dtype, start=np.full(1000, 1, dtype)), dtype)
-    run, owner = bound.run, weakref.ref(bound)
-    del bound
+    start = np.full(1000, 1, dtype)
+    run, there = total.bind(everything(dtype, start=start), dtype).run, weakref.ref(start)
+    del start
     kept = overwrite_what_is_free(dtype)
-    assert owner() is not None
+    assert there() is not None
     assert run() == TOTAL
     del kept
+
+
+@pytest.mark.xfail(reason="not yet: Bound and its run keep each other", strict=JIT)
+def test_the_memory_is_free_again_without_the_garbage_collector():
+    start = np.full(1000, 1.0)
+    bound, there = total.bind(everything(start.dtype, start=start), start.dtype), weakref.ref(start)
+    assert bound() == TOTAL
+    gc.disable()
+    try:
+        del start, bound
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 @dtypes
@@ -227,8 +251,7 @@ def call_again(at):
 
 @dtypes
 def test_records_are_passed_on_nested_pointed_to_and_in_rows(dtype):
-    rows, out = array_of(Row, 2), np.zeros(2)
-    rows[0] = 1, 0.25, 2
+    rows, out = array_of([Row(first=1, share=0.25, last=2), Row(first=0, share=0.0, last=0)]), np.zeros(2)
     placed = Placed(everything(dtype, r=0.0), dtype)
     caller = Caller(whole=everything(dtype), placed=placed, total=total.address(dtype), out=out, rows=rows)
     call_again.bind(caller, dtype)()
@@ -263,6 +286,9 @@ REFUSED = {
     "a wrong name": ({"n": None, "m": "1"}, "'n'"),
     "one too many": ({"m": "1"}, "'m'"),
     "an int for an array": ({"more": "1"}, r"Small\.more: expected float64\*, got"),
+    "an int for the first array": ({"values": "1"}, r"Small\.values: expected float64\*, got"),
+    "an array with gaps": ({"layout": "A"}, r"Small\.values: expected float64\*, got array\(float64, 1d, A"),
+    "a float for the address": ({"address": types.float64}, "call: expected an int64 as the address, got float64"),
     "a float for an int": ({"n": "1.0"}, r"Small\.n: expected int64, got float64"),
     "an int for a float": ({"r": "1"}, r"Small\.r: expected float64, got int64"),
     "a bool for an int": ({"n": "True"}, r"Small\.n: expected int64, got bool"),
@@ -292,21 +318,6 @@ def test_a_right_call_is_compiled():
 def test_a_slip_is_found_when_the_caller_is_compiled(changed, message):
     # that a field is missing, Numba says in a TypeError of its own
     with pytest.raises((numba.TypingError, TypeError), match=message):
-        compile_caller(**changed)
-
-
-@compiles
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"values": "1"}, r"Small\.values: expected"),
-        ({"layout": "A"}, r"Small\.values: expected .*float64\*"),
-        ({"address": types.float64}, "address"),
-    ],
-    ids=["an int for the first array", "an array with gaps", "a float for the address"],
-)
-def test_a_slip_is_found_when_the_caller_is_compiled_too(changed, message):
-    with pytest.raises(numba.TypingError, match=message):
         compile_caller(**changed)
 
 
@@ -389,7 +400,7 @@ def numbered(record_class, dtype, count):
         if records._is_record(kind):
             values.append(numbered(kind, dtype, count))
         elif isinstance(kind, list):
-            values.append(array_of(kind[0], 1))
+            values.append(Placed(numbered(kind[0], dtype, count), dtype))
         elif records._is_array(kind):
             words = {"numbers": dtype, "reals": np.float64, "integers": np.int64, "bytes": np.uint8}
             values.append(np.zeros(1, words[kind]))
@@ -411,6 +422,8 @@ def address_of(_, pointer):
 def value_of(whole, path):
     for name in path.split("."):
         whole = getattr(whole, name)
+    if isinstance(whole, Placed):
+        return whole.address
     return whole.ctypes.data if isinstance(whole, np.ndarray) else whole
 
 

@@ -1,0 +1,116 @@
+"""The house: who may import whom, where Numba's private parts are used, and how long files and signatures are."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import mbbp
+
+PACKAGE = Path(mbbp.__file__).parent
+TESTS = Path(__file__).parent
+FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
+FLOORS = {
+    0: "reference parameters files kernels",
+    1: "validation custom threads activations costs optimizers schedules initializers",
+    2: "engine layers",
+    3: "history stopping interrupts progress training trainer",
+    4: "network",
+    5: "__init__ check saving chapter2 nielsen datasets bench",
+    6: "cli __main__",
+}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
+PRIVATE = ("numba.core", "numba.np", "llvmlite")
+MAY_USE_PRIVATE = ("mbbp.kernels.lowlevel.", "mbbp.kernels.gemm.tile")
+MOST_LINES = 450
+STILL_LONGER = {"optimizers.py", "network.py"}
+MOST_PARAMETERS = 13
+MAY_HAVE_MORE = {"Network.fit", "make_plan"}
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported(tree):
+    """Yield the full name of everything that a file imports, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def our_imports(module):
+    """Return the modules of ours that a module imports."""
+    found = set()
+    for name in imported(MODULES[module]):
+        while name and name not in MODULES:  # a name in a module
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {"", module}
+
+
+def floor_of(module):
+    return FLOOR_OF[[*module.split("."), "__init__"][1]]
+
+
+def test_every_file_has_a_floor():
+    names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert names == FLOOR_OF.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_imports_from_its_own_floor_or_below(module):
+    above = {other for other in our_imports(module) if floor_of(other) > floor_of(module)}
+    assert not above
+
+
+def test_no_file_imports_itself_in_a_circle():
+    """Take away every file all of whose imports are gone, until none is left."""
+    left = {module: our_imports(module) for module in MODULES}
+    while free := [module for module, needed in left.items() if not needed & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left
+
+
+def test_the_oracle_imports_no_kernel():
+    assert our_imports("mbbp.reference") == {"mbbp.parameters"}
+
+
+STILL_PRIVATE = [pytest.param("mbbp.kernels.elementwise", marks=pytest.mark.xfail(reason="numba.core.errors"))]
+
+
+@pytest.mark.parametrize("module", [*sorted(MODULES.keys() - {"mbbp.kernels.elementwise"}), *STILL_PRIVATE])
+def test_private_parts_of_numba_are_used_in_lowlevel_alone(module):
+    private = {name for name in imported(MODULES[module]) if name.startswith(PRIVATE)}
+    assert not private or module.startswith(MAY_USE_PRIVATE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(TESTS.parent)))
+def test_no_file_is_long(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    if lines > MOST_LINES and path.name in STILL_LONGER:
+        pytest.xfail(f"{lines} lines")
+    assert lines <= MOST_LINES
+
+
+def signatures(tree, prefix=""):
+    """Yield the name and the number of parameters of every function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            given = node.args
+            yield prefix + node.name, len(given.posonlyargs + given.args + given.kwonlyargs)
+        name = getattr(node, "name", None)
+        yield from signatures(node, f"{prefix}{name}." if isinstance(node, ast.ClassDef) else prefix)
+
+
+def test_no_function_takes_many_arguments():
+    found = {name: n for tree in MODULES.values() for name, n in signatures(tree) if n > MOST_PARAMETERS}
+    assert found.keys() == MAY_HAVE_MORE
