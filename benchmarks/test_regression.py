@@ -6,13 +6,19 @@ a slow-down by a factor of 2 does. On processors with narrower vectors nothing w
 do not detect such a slow-down.
 """
 
+import math
+import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from benchmarks.gate import Floor, shortfalls
+from benchmarks import gate
+from benchmarks.gate import TRIES, Floor, shortfalls
+from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.bench.cases import TABLE
 from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
+from mbbp.kernels.activations import Block
 from mbbp.kernels.gemm.tile import VECTOR_BYTES
 
 ARE_SHARP = VECTOR_BYTES == 64
@@ -34,6 +40,10 @@ if not ARE_SHARP:
     FLOORS = [
         replace(one, over_book=one.over_book / 2, over_numpy=one.over_numpy / 2, roof=one.roof / 2) for one in FLOORS
     ]
+
+
+# The smallest network, a wide mini-batch, and the book's network. The other shapes are tested in the nightly run.
+REPRESENTATIVE = [((2, 3, 1), 4), ((24, 8, 2), 200), ((784, 30, 10), 10)]
 
 
 def named(floor):
@@ -73,9 +83,61 @@ class SlowestPath(BookLoop):
     name = "the book's loop in the engine's place"
 
 
-@pytest.mark.parametrize("floor", FLOORS, ids=named)
+@pytest.mark.parametrize(
+    "floor",
+    [
+        pytest.param(one, marks=() if (one.sizes, one.batch_size) in REPRESENTATIVE else pytest.mark.nightly)
+        for one in FLOORS
+    ],
+    ids=named,
+)
 @pytest.mark.parametrize(
     "slow", [TwiceAsSlow, SlowPath, SlowestPath] if ARE_SHARP else [SlowestPath], ids=lambda kind: kind.name
 )
 def test_the_gate_trips(slow, floor):
     assert shortfalls(floor, slow) != []
+
+
+@pytest.mark.parametrize(
+    ("shares_of_the_floor", "tries", "passes"),
+    [
+        ([1.0], 1, True),
+        ([0.9] * (TRIES - 1) + [1.0], TRIES, True),
+        ([0.9] * TRIES, TRIES, False),
+        ([0.1, 1.0], 2, True),  # noise may disturb one try very much
+        ([0.1, 0.6, 1.0], 3, True),
+        ([0.1, 0.2], 2, False),
+    ],
+)
+def test_there_are_as_many_tries_as_help(shares_of_the_floor, tries, passes, monkeypatch):
+    left = [{"over_book": 10 * share, "over_numpy": 2.0, "roof": 0.5} for share in shares_of_the_floor]
+    monkeypatch.setattr(gate, "ratios", lambda floor, engine: left.pop(0))
+    missed = shortfalls(Floor((2, 3, 1), 4, over_book=10, over_numpy=2, roof=0.5))
+    assert (missed == []) == passes
+    assert tries == len(shares_of_the_floor) - len(left)
+
+
+def swish(z):
+    return z / (1 + math.exp(-z))
+
+
+def swish_prime(z):
+    s = 1 / (1 + math.exp(-z))
+    return s + z * s * (1 - s)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_custom_activation_takes_as_long_as_a_built_in_one_with_the_same_arithmetic(dtype):
+    n, m = 64, 128
+    z, a, delta = np.random.default_rng(0).standard_normal((3, n * m)).astype(dtype)
+    block, kind = Block(z=z, a=a, delta=delta, n=n, m=m), np.dtype(dtype)
+    custom = Activation("swish", swish, swish_prime).kernels.activate.bind(block, kind).run
+    built_in = ACTIVATIONS["sigmoid"].kernels.activate.bind(block, kind).run
+    best = {custom: math.inf, built_in: math.inf}
+    for _ in range(50):
+        for run in best:
+            began = time.process_time()
+            for _ in range(20):
+                run()
+            best[run] = min(best[run], time.process_time() - began)
+    assert best[custom] < 1.3 * best[built_in]

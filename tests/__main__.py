@@ -1,39 +1,163 @@
-"""``python -m tests``: all checks that must pass before a commit, the fastest first."""
+"""``python -m tests``: all checks that must pass before a commit, the fastest first.
 
+    python -m tests --quick      at every save: no slow tests, no gates, no coverage
+    python -m tests              before a commit
+    python -m tests --nightly    everything
+
+`tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
+gates fill it with compiled kernels while style and types are checked. Coverage is the sum of two runs: one with the
+kernels as plain Python, since coverage cannot see compiled code, and one with compiled kernels.
+"""
+
+import argparse
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.tiers import AS_PLAIN_PYTHON
 
 ROOT = Path(__file__).parent.parent
 PYTHON = [sys.executable, "-m"]
+PYTEST = [*PYTHON, "pytest", "-q"]
+TWO_AT_ONCE = ["-n", "2", "--dist", "loadfile"]  # the tests of a file use the same compiled code
+COVERAGE = ["--cov", "--cov-report=", "--cov-fail-under=0"]  # the last step makes the report
 
-STEPS: list[tuple[str, list[str], dict[str, str]]] = [
-    ("lint", [*PYTHON, "ruff", "check"], {}),
-    ("format", [*PYTHON, "ruff", "format", "--check"], {}),
-    ("types", [*PYTHON, "mypy"], {}),
-    ("tests, compiled", [*PYTHON, "pytest", "-q"], {}),
-    (
-        "exact and timed gates",
-        [*PYTHON, "pytest", "-q", "benchmarks/test_exact.py", "benchmarks/test_regression.py"],
-        {},
-    ),
-    (
-        "tests, the kernels as plain Python, with coverage",
-        [*PYTHON, "pytest", "-q", "--cov", "--cov-report=term"],
-        {"NUMBA_DISABLE_JIT": "1"},
-    ),
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and the environment variables that it needs."""
+
+    title: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+STYLE = [
+    Step("lint", [*PYTHON, "ruff", "check"]),
+    Step("format", [*PYTHON, "ruff", "format", "--check"]),
+    Step("types", [*PYTHON, "mypy"]),
 ]
+EXACT = Step("exact gates", [*PYTEST, "benchmarks/test_exact.py"])
 
 
-def main() -> int:
-    for title, command, environment in STEPS:
-        print(f"\n=== {title}", flush=True)
-        if subprocess.run(command, cwd=ROOT, env=os.environ | environment).returncode:
-            print(f"=== failed: {title}", flush=True)
-            return 1
-    print("\n=== all is well")
-    return 0
+LEFT_OUT = {"quick": ["slow", "nightly"], "default": ["nightly"], "nightly": []}
+
+
+def selection(tier: str, *others: str) -> list[str]:
+    """Return the option that selects the tests of a tier; `others` are further conditions on their markers."""
+    return ["-m", " and ".join([*others, *(f"not {marker}" for marker in LEFT_OUT[tier])])]
+
+
+def compiled(tier: str, *options: str) -> Step:
+    profile = {"default": "mbbp"}.get(tier, tier)
+    chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={profile}"]
+    return Step("tests, compiled", [*PYTEST, *TWO_AT_ONCE, *chosen, *options])
+
+
+def steps(tier: str) -> tuple[list[Step], list[Step]]:
+    """Return the steps that run at the same time as the exact gates, and the steps after both."""
+    plain = [*PYTEST, *TWO_AT_ONCE, *COVERAGE, *selection("default", "not alone"), *AS_PLAIN_PYTHON]
+    first = [*STYLE, Step("tests, kernels as plain Python", plain, {"NUMBA_DISABLE_JIT": "1"})]
+    rest = [
+        compiled(tier, *COVERAGE, "--cov-append"),
+        Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), "tests"]),
+        Step("timed gates", [*PYTEST, *selection(tier), "benchmarks/test_regression.py"]),
+        Step("coverage", [*PYTHON, "coverage", "report"]),
+    ]
+    return first, rest
+
+
+class StepError(Exception):
+    """A step has failed."""
+
+
+class Run:
+    """Runs steps and records how long each takes.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder, for compiled code and for the output of the step that runs beside others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        self._folder = folder
+
+    def do(self, step: Step) -> None:
+        """Run a step."""
+        print(f"\n=== {step.title}", flush=True)
+        began = time.perf_counter()
+        code = subprocess.run(step.command, cwd=ROOT, env=self._environment(step)).returncode
+        self._record(step, code, began)
+
+    @contextlib.contextmanager
+    def beside(self, step: Step) -> Iterator[None]:
+        """Run a step at the same time as the body. After the body, wait for the step and print its output."""
+        began = time.perf_counter()
+        output = self._folder / "output"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                step.command, cwd=ROOT, env=self._environment(step), stdout=file, stderr=subprocess.STDOUT
+            )
+        try:
+            yield
+            print(f"\n=== {step.title}", flush=True)
+            code = process.wait()
+        finally:
+            process.kill()  # does nothing after its end
+            process.wait()
+        print(output.read_text(encoding="utf-8"), end="", flush=True)
+        self._record(step, code, began)
+
+    def _environment(self, step: Step) -> dict[str, str]:
+        return os.environ | {"NUMBA_CACHE_DIR": str(self._folder / "compiled")} | step.environment
+
+    def _record(self, step: Step, code: int, began: float) -> None:
+        self.seconds[step.title] = time.perf_counter() - began
+        if code:
+            raise StepError(step.title)
+
+
+def do_all(tier: str, run: Run) -> None:
+    if tier == "quick":
+        for step in [*STYLE, compiled(tier)]:
+            run.do(step)
+        return
+    first, rest = steps(tier)
+    with run.beside(EXACT):
+        for step in first:
+            run.do(step)
+    for step in rest:
+        run.do(step)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m tests", description="Run all checks that must pass before a commit.")
+    tiers = parser.add_mutually_exclusive_group()
+    for tier, text in (("quick", "no slow tests, no gates, no coverage"), ("nightly", "everything")):
+        tiers.add_argument(f"--{tier}", action="store_const", const=tier, default="default", dest="tier", help=text)
+    tier = parser.parse_args(words).tier
+    began = time.perf_counter()
+    verdict = "all is well"
+    with tempfile.TemporaryDirectory(prefix="mbbp-tests-") as folder:
+        run = Run(Path(folder))
+        try:
+            do_all(tier, run)
+        except StepError as error:
+            verdict = f"failed: {error}"
+    print()
+    for title, seconds in run.seconds.items():
+        print(f"{seconds:7.1f} s  {title}")
+    print(f"{time.perf_counter() - began:7.1f} s  in all ({tier} tier)")
+    print(f"=== {verdict}")
+    return int(verdict != "all is well")
 
 
 if __name__ == "__main__":

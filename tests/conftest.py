@@ -1,20 +1,27 @@
 """Settings and fixtures of all tests."""
 
 import os
+import re
 import tempfile
 
 # Each run starts with an empty cache, so that no test depends on code that an earlier run has compiled. This must be
-# set before Numba is imported. The processes that tests start inherit it.
-os.environ.setdefault("NUMBA_CACHE_DIR", tempfile.mkdtemp(prefix="mbbp-test-cache-"))
+# set before Numba is imported. The processes that tests start inherit it. `python -m tests` sets one for all its steps.
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="mbbp-test-cache-")
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.tiers import MARKERS
+
 # The first example of a test compiles kernels, which takes seconds: it would miss any deadline.
 settings.register_profile(
     "mbbp", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
+# For the tiers of `python -m tests`. The nightly run draws other examples each time.
+settings.register_profile("quick", settings.get_profile("mbbp"), max_examples=25)
+settings.register_profile("nightly", settings.get_profile("mbbp"), max_examples=1000, derandomize=False)
 settings.load_profile("mbbp")
 
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
@@ -24,3 +31,17 @@ JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 @pytest.fixture
 def rng():
     return np.random.default_rng(12345)
+
+
+def plain(value):
+    """Return the text of a value without addresses. In pytest-xdist a test must have the same name in all processes."""
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", str(value))
+
+
+def pytest_collection_modifyitems(items):
+    """Add the markers of `tests.tiers`."""
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        for marker, names in MARKERS.items():
+            if name in names:
+                item.add_marker(marker)

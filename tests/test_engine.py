@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -172,7 +173,8 @@ def a_network_that_was_asked():
     return net
 
 
-@pytest.mark.xfail(reason="not yet: what is bound is part of a circle")
+@pytest.mark.skipif(not JIT, reason="in plain Python what is bound is part of a circle")
+@pytest.mark.xfail(reason="not yet: Bound and its run keep each other, and so do Engine and its layouts", strict=True)
 @pytest.mark.parametrize(
     "array_of",
     [lambda: trained_loop(build([5, 4, 3])).gradient, lambda: a_network_that_was_asked().theta],
@@ -182,9 +184,24 @@ def test_memory_is_free_again_without_the_garbage_collector(array_of):
     """Training data may be as large as half of the memory, so two copies must not be there at once."""
     gc.disable()
     try:
-        assert weakref.ref(array_of())() is None
+        there = weakref.ref(array_of())
+        assert there() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.xfail(reason="not yet: a workspace is kept for every number of columns", strict=True)
+def test_the_memory_that_is_kept_does_not_grow_with_the_sizes_that_were_asked_for():
+    net = build([5, 300, 3])
+    net.feedforward(columns(CHUNK))
+    tracemalloc.start()
+    try:
+        for m in range(FEW + 1, CHUNK):
+            net.feedforward(columns(m))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 10 * 3 * (300 + 3) * CHUNK * 8  # ten workspaces
 
 
 # ----------------------------------------------------------------------------------------------------------- compiling

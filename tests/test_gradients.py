@@ -1,5 +1,7 @@
 """The gradient against the textbook's loop over examples, and against numeric derivatives."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,14 +20,40 @@ OUTPUTS = [
 SEED = 7  # with it, no example has only dead or saturated outputs, and no weighted input is at a kink
 SIZES = {1: [4, 3], 2: [4, 5, 3], 3: [4, 6, 5, 2], 4: [3, 5, 4, 7, 2], 5: [3, 4, 5, 4, 5, 3]}
 BATCHES = [1, 2, 7, 10, 128]
-# A network with one computing layer has no hidden activation, so the first one of HIDDEN is enough.
-NETWORKS = [
-    (hidden, output, cost, depth)
-    for output, cost in OUTPUTS
-    for depth in SIZES
-    for hidden in (HIDDEN[:1] if depth == 1 else HIDDEN)
-]
-networks = pytest.mark.parametrize(("hidden", "output", "cost", "depth"), NETWORKS)
+
+
+def mixed():
+    """Yield 48 networks in which each hidden activation follows each other one and comes before each output.
+
+    The constants 2, 3 and 4 are chosen so that this holds, and so that each activation is in each layer of each depth.
+    """
+    for i, (output, cost) in enumerate(OUTPUTS):
+        yield (output,), cost
+        for j in range(len(HIDDEN)):
+            depth = 2 + (i + 3 * j) % 4
+            hidden = [HIDDEN[(j + i * k) % len(HIDDEN)] for k in range(depth - 1)]
+            yield (*reversed(hidden), output), cost
+
+
+def uniform():
+    """Yield the networks of each depth whose hidden layers all have the same activation."""
+    for output, cost in OUTPUTS:
+        for hidden in HIDDEN:
+            for depth in range(2, 6):
+                yield (hidden,) * (depth - 1) + (output,), cost
+
+
+MIXED = list(mixed())
+
+
+def parameters(networks, marks=()):
+    return [pytest.param(*one, marks=marks, id=f"{'-'.join(one[0])}, {one[1]}") for one in networks]
+
+
+networks = pytest.mark.parametrize(
+    ("activation", "cost"),
+    parameters(MIXED) + parameters([one for one in uniform() if one not in MIXED], pytest.mark.nightly),
+)
 
 
 def lively(rng, n_in, n_out):
@@ -33,9 +61,8 @@ def lively(rng, n_in, n_out):
     return 1.5 * rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), 0.5 + abs(rng.standard_normal((n_out, 1)))
 
 
-def build(hidden, output, cost, depth, dtype="float64"):
-    activation = [hidden] * (depth - 1) + [output]
-    return mbbp.Network(SIZES[depth], activation, cost, dtype, lively, rng=SEED)
+def build(activation, cost, dtype="float64"):
+    return mbbp.Network(SIZES[len(activation)], activation, cost, dtype, lively, rng=SEED)
 
 
 def examples(net, m, seed=1):
@@ -56,9 +83,17 @@ def assert_no_kink_within_reach(net, X, reach=1e-4):
     assert all(np.abs(z).min() > reach for z, layer in zip(zs, net.layers, strict=True) if layer.activation.kinks)
 
 
+def test_the_networks_have_each_activation_in_each_layer_and_after_each_other_one():
+    inner = [activation[:-1] for activation, _ in MIXED]
+    assert len({pair for hidden in inner for pair in pairwise(hidden)}) == 5 * 5
+    assert len({(len(hidden), *layer) for hidden in inner for layer in enumerate(hidden)}) == 5 * (1 + 2 + 3 + 4)
+    assert len({(activation[-2:], cost) for activation, cost in MIXED if len(activation) > 1}) == 5 * 8
+    assert {len(activation) for activation, _ in MIXED} == set(SIZES)
+
+
 @networks
-def test_the_gradient_is_the_textbooks(hidden, output, cost, depth):
-    net = build(hidden, output, cost, depth)
+def test_the_gradient_is_the_textbooks(activation, cost):
+    net = build(activation, cost)
     for m in BATCHES:
         X, Y = examples(net, m)
         exact, found = reference.gradient(net, X, Y), net.gradient(X, Y)
@@ -68,8 +103,8 @@ def test_the_gradient_is_the_textbooks(hidden, output, cost, depth):
 
 
 @networks
-def test_the_float32_gradient_is_the_textbooks_to_rounding(hidden, output, cost, depth):
-    net = build(hidden, output, cost, depth, "float32")
+def test_the_float32_gradient_is_the_textbooks_to_rounding(activation, cost):
+    net = build(activation, cost, "float32")
     X, Y = (array.astype(np.float32) for array in examples(net, 10))
     exact, found = reference.gradient(net, X, Y), net.gradient(X, Y)
     assert found.theta.dtype == np.float32
@@ -78,8 +113,8 @@ def test_the_float32_gradient_is_the_textbooks_to_rounding(hidden, output, cost,
 
 
 @networks
-def test_the_gradient_is_the_numeric_one(hidden, output, cost, depth):
-    net = build(hidden, output, cost, depth)
+def test_the_gradient_is_the_numeric_one(activation, cost):
+    net = build(activation, cost)
     X, Y = examples(net, 3)
     assert_no_kink_within_reach(net, X)
     found = net.gradient(X, Y).theta
@@ -88,8 +123,8 @@ def test_the_gradient_is_the_numeric_one(hidden, output, cost, depth):
 
 
 @networks
-def test_the_gradient_of_the_input_is_the_numeric_one(hidden, output, cost, depth):
-    net = build(hidden, output, cost, depth)
+def test_the_gradient_of_the_input_is_the_numeric_one(activation, cost):
+    net = build(activation, cost)
     X, Y = examples(net, 3)
     numeric, direction = np.empty_like(X), np.zeros_like(net.theta)
     _, biases = parameter_views(direction, net.sizes)
@@ -103,8 +138,8 @@ def test_the_gradient_of_the_input_is_the_numeric_one(hidden, output, cost, dept
 
 
 @networks
-def test_layers_hold_what_the_textbook_computes_example_by_example(hidden, output, cost, depth):
-    net = build(hidden, output, cost, depth)
+def test_layers_hold_what_the_textbook_computes_example_by_example(activation, cost):
+    net = build(activation, cost)
     X, Y = examples(net, 5)
     net.gradient(X, Y)
     zs, activations = reference.feedforward(net, X)
@@ -118,7 +153,7 @@ def test_layers_hold_what_the_textbook_computes_example_by_example(hidden, outpu
 
 @pytest.mark.parametrize("depth", SIZES)
 def test_activations_are_the_textbooks_the_input_first(depth):
-    net = build("tanh", "softmax", "log_likelihood", depth)
+    net = build(["tanh"] * (depth - 1) + ["softmax"], "log_likelihood")
     X, _ = examples(net, 9)
     found, (_, exact) = net.activations(X), reference.feedforward(net, X)
     assert [a.shape for a in found] == [(n, 9) for n in net.sizes]
@@ -129,7 +164,7 @@ def test_activations_are_the_textbooks_the_input_first(depth):
 
 @pytest.mark.parametrize(("output", "cost"), OUTPUTS)
 def test_example_weights_are_factors_of_each_examples_cost(output, cost):
-    net = build("sigmoid", output, cost, 2)
+    net = build(["sigmoid", output], cost)
     X, Y = examples(net, 6)
     weights = [0.0, 1.0, 2.5, 0.25, 1.0, 3.0]
     exact, found = reference.gradient(net, X, Y, weights), net.gradient(X, Y, example_weights=weights)
@@ -140,7 +175,7 @@ def test_example_weights_are_factors_of_each_examples_cost(output, cost):
 
 @pytest.mark.parametrize("cost", ["quadratic", "cross_entropy"])
 def test_labels_stand_for_unit_vectors(cost):
-    net = build("tanh", "sigmoid", cost, 2)
+    net = build(["tanh", "sigmoid"], cost)
     X, _ = examples(net, 4)
     labels, vectors = [2, 0, 1, 2], np.eye(3)[[2, 0, 1, 2]].T
     np.testing.assert_array_equal(net.gradient(X, labels).theta, net.gradient(X, vectors).theta)
@@ -148,7 +183,7 @@ def test_labels_stand_for_unit_vectors(cost):
 
 
 def test_weights_and_biases_are_views_of_the_flat_gradient():
-    net = build("sigmoid", "sigmoid", "quadratic", 3)
+    net = build(["sigmoid"] * 3, "quadratic")
     g = net.gradient(*examples(net, 4))
     for layer, W, b in zip(net.layers, g.weights, g.biases, strict=True):
         assert (W.shape, b.shape) == (layer.W.shape, layer.b.shape)
@@ -163,7 +198,7 @@ def test_weights_and_biases_are_views_of_the_flat_gradient():
 
 
 def test_what_a_gradient_left_behind_stays_until_the_next_one():
-    net = build("tanh", "sigmoid", "cross_entropy", 2)
+    net = build(["tanh", "sigmoid"], "cross_entropy")
     X, Y = examples(net, 5)
     assert [(layer.z, layer.a, layer.delta) for layer in net.layers] == [(None, None, None)] * 2
     g = net.gradient(X, Y)
@@ -181,7 +216,7 @@ def test_what_a_gradient_left_behind_stays_until_the_next_one():
 
 
 def test_an_assignment_after_a_gradient_changes_no_gradient():
-    net = build("tanh", "sigmoid", "quadratic", 2)
+    net = build(["tanh", "sigmoid"], "quadratic")
     X, Y = examples(net, 5)
     first = net.gradient(X, Y)
     theta = first.theta.copy()
@@ -192,7 +227,8 @@ def test_an_assignment_after_a_gradient_changes_no_gradient():
 
 @given(st.permutations(range(8)), st.sampled_from(["float32", "float64"]), st.sampled_from(OUTPUTS))
 def test_the_order_of_the_columns_does_not_matter(order, dtype, output_and_cost):
-    net = build("tanh", *output_and_cost, 3, dtype)
+    output, cost = output_and_cost
+    net = build(["tanh", "tanh", output], cost, dtype)
     X, Y = examples(net, 8)
     net.gradient(X, Y)
     deltas = [layer.delta for layer in net.layers]
@@ -205,7 +241,8 @@ def test_the_order_of_the_columns_does_not_matter(order, dtype, output_and_cost)
 
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from(OUTPUTS))
 def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(m, n, output_and_cost):
-    net = build("sigmoid", *output_and_cost, 2)
+    output, cost = output_and_cost
+    net = build(["sigmoid", output], cost)
     X, Y = examples(net, m + n)
     left, right, whole = (net.gradient(X[:, part], Y[:, part]) for part in (slice(m), slice(m, None), slice(None)))
     assert_close(whole.theta, (m * left.theta + n * right.theta) / (m + n), 1e-13)

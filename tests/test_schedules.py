@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import mbbp
 from mbbp import schedules
 from mbbp.schedules import Constant, Cosine, Exponential, ReduceWhenStuck, Schedule, Step, get_schedule
+from tests.conftest import plain
 from tests.problems import epoch, history_of, labelled, network
 
 EMPTY = mbbp.History()
@@ -31,7 +32,7 @@ EMPTY = mbbp.History()
         (get_schedule(lambda epoch: 1 / epoch), [1, 0.5, 1 / 3]),
         (get_schedule(Step(0.8, every=1)), [0.8, 0.4]),
     ],
-    ids=str,
+    ids=plain,
 )
 def test_rates_by_epoch(schedule, rates):
     assert [schedule(number, EMPTY) for number in range(1, len(rates) + 1)] == pytest.approx(rates, abs=1e-15)
@@ -102,7 +103,7 @@ def test_reduce_when_stuck_is_decided_epoch_by_epoch(costs, patience, min_delta)
         (Cosine(0.4, epochs=3), [0.4, 0.2, 0]),
         (Constant(1), [1, 1, 1]),
     ],
-    ids=str,
+    ids=plain,
 )
 def test_each_epoch_has_its_rate_and_records_it(learning_rate, rates):
     X, y = labelled()

@@ -40,7 +40,7 @@ class Gathering(NamedTuple):
 def gather(at):
     g = at[0]
     model, source = g.model[0], g.source[0]
-    gather_inputs(source, g.order, model, g.start, g.stop)
+    gather_inputs(source.gather, source.examples.inputs, g.order, model, g.start, g.stop)
     gather_targets(source, g.order, model, g.start, g.stop)
     return 0
 
@@ -49,7 +49,7 @@ def gathered(examples, n_in, n_out, dtype, order, start=0, stop=None):
     """Return the inputs (n_in, M), the targets (n_out, M) and the weights (M,) of a workspace that was all NaN."""
     net = mbbp.Network([n_in, n_out], dtype=dtype, rng=0)
     layout = Layout(net.sizes, M)
-    model = net.engine._model(layout, examples)
+    model = net.engine._model(layout, is_weighted=examples.weights.size > 0)
     work = model.record.work
     work[...] = np.nan
     source = source_of(examples, net.dtype)

@@ -7,6 +7,7 @@ import pytest
 
 from mbbp.kernels.shuffling import exchange
 from mbbp.nielsen import shuffling
+from tests.conftest import plain
 
 SIZES = [*range(70), 127, 128, 129, 255, 256, 257, 623, 624, 625, 999, 1000, 1001, 1023, 1024, 1025, 2047, 2048, 4099]
 
@@ -77,7 +78,7 @@ def test_no_word_is_drawn_that_python_would_not_draw():
 @pytest.mark.parametrize(
     "other",
     [lambda x: None, np.random.shuffle, random.Random.shuffle, random.SystemRandom().shuffle, random.Random().sample],
-    ids=repr,
+    ids=plain,
 )
 def test_another_shuffle_is_recognised(other, monkeypatch):
     assert shuffling.is_standard_shuffle()

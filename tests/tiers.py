@@ -1,0 +1,71 @@
+"""The tiers of the tests: which tests are slow, which are nightly, and which need the machine for themselves.
+
+A test that is not named here is fast, and runs at every save. A name stands for the test function with all its
+parameters, in any file. When a test is renamed, its name here must change too: `tests/test_tiers.py` checks it. If only
+some parameters of a test are slow, mark them in its file with ``pytest.param(..., marks=pytest.mark.slow)``.
+
+``python -m pytest --durations=30`` shows how long tests take. A test of more than about two seconds is slow.
+"""
+
+SLOW = {
+    # each of these starts processes, which import everything again
+    "test_a_reader_that_goes_away_is_no_error",
+    "test_a_second_signal_ends_it_at_once",
+    "test_a_signal_from_outside_ends_a_long_training",
+    "test_a_terminal_shows_what_is_being_done_and_is_cleared_at_the_end",
+    "test_cold_starts_are_measured_in_processes",
+    "test_ctrl_c_ends_it_in_one_line",
+    "test_it_runs_from_start_to_end",  # the notebooks
+    "test_the_benchmark_runs_and_finds_that_all_agree",
+    "test_the_command_line_starts_without_the_comparison",
+    "test_the_command_runs_in_a_held_process",
+    "test_the_digits_are_read_from_an_archive",
+    "test_the_programs_of_cold_starts_run",
+    "test_vectors_and_tiles_are_the_processors",
+    # these compile with an empty cache
+    "test_a_long_compilation_is_reported_once_serves_all_shapes_and_is_found_in_the_cache",
+    "test_a_prediction_compiles_nothing_of_training",
+    "test_an_edited_kernel_is_never_run_from_the_cache_of_a_caller",
+    "test_training_compiles_what_the_network_uses_alone",
+    # these compile what no other test uses
+    "test_a_literal_takes_the_type_of_what_it_meets",
+    "test_a_loop_over_float32_computes_in_float32",
+    "test_any_layout",
+    "test_copies_know_the_functions",
+    "test_exp_and_tanh_do_not_call_the_c_library",
+    "test_functions_outlive_the_names_they_had",
+    "test_hadamard_into_a_factor_or_another_array",
+    "test_hadamard_of_any_layout",
+    "test_hadamard_of_any_shape",
+    "test_networks_with_other_functions_do_not_mix",
+    "test_out_may_be_the_argument_itself",
+    "test_out_takes_the_result_in_any_layout",
+    "test_the_kernels_are_called_from_jitted_code",
+    "test_the_python_runs",  # of the README
+    # these train on MNIST
+    "test_an_epoch_of_the_cross_entropy_network_is_the_books",
+    "test_the_books_first_program_learns_as_in_the_book",
+    "test_the_books_network_learns_mnist_as_in_the_book",
+}
+
+NIGHTLY = {
+    "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
+}
+
+ALONE = {
+    # these compare times: anything that runs beside them would disturb them
+    "test_an_epoch_is_far_faster_than_the_books_loop",
+    "test_importing_takes_less_than_twice_what_numba_takes",
+    "test_it_is_far_faster_than_the_book",
+    "test_the_time_of_a_step_is_that_of_net_fit_timed_by_hand",
+}
+
+MARKERS = {"slow": SLOW, "nightly": NIGHTLY, "alone": ALONE}
+
+AS_PLAIN_PYTHON = [
+    "tests/kernels",
+    "tests/test_gradients.py",
+    "tests/test_threads.py",
+    "tests/test_training.py",
+]
+"""The tests that also run with the kernels as plain Python. Coverage is measured there: it cannot see compiled code."""
