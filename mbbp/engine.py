@@ -95,8 +95,8 @@ class Engine:
             activation.compile(self.dtype)
         cost.compile(self.dtype)
         self._few: list[_FewColumns] = []
-        self._spare_models: dict[tuple[int, bool, bool], list[Placed]] = defaultdict(list)
-        self._layout = functools.lru_cache(maxsize=LAYOUTS_KEPT)(self._make_layout)
+        self._spare_models: dict[tuple[bool, bool], list[Placed]] = defaultdict(list)
+        self._layouts: dict[tuple[int, int, bool], Layout] = {}
 
     def examples(
         self,
@@ -259,11 +259,17 @@ class Engine:
         )
         return Placed(model, dtype)
 
-    def _make_layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
-        """Return a layout with the addresses of the activations in its table."""
-        layout = Layout(self.sizes, m, threads)
-        addresses = [activation.addresses(self.dtype, backward=backward) for activation in self.activations]
-        layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
+    def _layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
+        """Return a layout with the addresses of the activations in its table; the last few are kept."""
+        key = (m, threads, backward)
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = Layout(self.sizes, m, threads)
+            addresses = [activation.addresses(self.dtype, backward=backward) for activation in self.activations]
+            layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
+            if len(self._layouts) >= LAYOUTS_KEPT:
+                self._layouts.clear()
+            self._layouts[key] = layout
         return layout
 
     def _in_chunks(
@@ -273,8 +279,7 @@ class Engine:
         n_chunks = math.ceil(m / CHUNK)
         threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
-        layout = self._layout(min(CHUNK, m))
-        spare = self._spare_models[layout.m, with_cost, is_weighted]
+        layout, spare = self._layout(CHUNK), self._spare_models[with_cost, is_weighted]
 
         def stretch(start: int, stop: int) -> Any:
             try:

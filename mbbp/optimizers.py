@@ -136,7 +136,12 @@ class Optimizer:
     def settings(self) -> Array:
         """The settings in the order of the fields, without the weight decay."""
         kind: Any = type(self)
-        return np.array([float(getattr(self, name)) for name in _setting_names(kind)], np.float64)
+        names = _setting_names(kind)
+        try:
+            return np.array([float(getattr(self, name)) for name in names], np.float64)
+        except (TypeError, ValueError):
+            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+            raise TypeError(f"optimizer: expected numbers as the settings of {self.name!r}, got {given}") from None
 
     def start(self, n_parameters: int, dtype: np.dtype[np.floating]) -> OptimizerState:
         """Return the state before the first step: all zeros."""
@@ -163,11 +168,13 @@ class Optimizer:
         ValueError
             If `n_states` is not 0, 1 or 2.
         """
-        if self._written_out is None and not self._has_custom_update:
+        has_custom_coefficients = type(self).coefficients is not Optimizer.coefficients
+        if not self._has_custom_update and (self._written_out is None or has_custom_coefficients):
             raise TypeError(f"optimizer: expected a class with an update function, got {type(self).__name__}")
         names = ", ".join(["a gradient", f"{self.n_states} states", "the coefficients"])
+        kernel = self.kernel()  # and its settings are checked
         if self._has_custom_update:
-            compile_all(f"optimizer {self.name!r}", [("update", self.kernel())], names, dtype)
+            compile_all(f"optimizer {self.name!r}", [("update", kernel)], names, dtype)
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
         """Return the record of a step for the kernels.
@@ -239,7 +246,7 @@ class SGD(Optimizer):
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
         """Return the record of a step for the kernels. If it can, the backward pass changes the parameters itself."""
         shrinkage = rates.learning_rate * (rates.l2 + self.weight_decay)
-        if rates.needs_gradient or not _is_representable(shrinkage, theta.dtype):
+        if self._has_custom_update or rates.needs_gradient or not _is_representable(shrinkage, theta.dtype):
             return super().step(theta, gradient, state, rates)
         return self._step(
             theta,
@@ -292,7 +299,7 @@ class Momentum(Optimizer):
 
     def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> updates.Step:
         """Return the record of a step for the kernels. If it can, the backward pass changes the velocities itself."""
-        if rates.needs_gradient or rates.l2 != 0:
+        if self._has_custom_update or rates.needs_gradient or rates.l2 != 0:
             return super().step(theta, gradient, state, rates)
         return self._step(
             theta,

@@ -174,14 +174,7 @@ def standing(kind, n_states):
     return dataclass(frozen=True)(type("Standing", (kind,), {"update": update}))()
 
 
-OVERRIDDEN = [
-    mbbp.Adam,
-    mbbp.Nesterov,
-    mbbp.RMSprop,
-    mbbp.Adagrad,
-    pytest.param(mbbp.SGD, marks=pytest.mark.xfail(reason="the backward pass takes the step of sgd")),
-    pytest.param(mbbp.Momentum, marks=pytest.mark.xfail(reason="the backward pass updates the velocities")),
-]
+OVERRIDDEN = [mbbp.SGD, mbbp.Momentum, mbbp.Nesterov, mbbp.Adam, mbbp.RMSprop, mbbp.Adagrad]
 
 
 @pytest.mark.parametrize("kind", OVERRIDDEN, ids=lambda kind: kind.__name__)

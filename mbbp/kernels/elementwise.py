@@ -4,8 +4,7 @@ They can be called from Python and from jitted code.
 """
 
 import numpy as np
-from numba import types
-from numba.core.errors import TypingError
+from numba import TypingError, types
 from numba.extending import overload
 
 from mbbp.kernels.activations import sigmoid_of, sigmoid_prime_of

@@ -45,7 +45,7 @@ class _CompileNotice(event.Listener):
 
 def _is_ours(event: Any) -> bool:
     function: Callable[..., Any] = event.data["dispatcher"].py_func
-    return function.__module__.startswith("mbbp.")
+    return (function.__module__ or "").startswith("mbbp.")
 
 
 class _NoGarbageCollection(event.Listener):

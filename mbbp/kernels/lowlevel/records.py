@@ -145,16 +145,18 @@ class Format:
                 converter = _array_converter(name, dtypes.get(kind))
             elif _is_record(kind):
                 nested = format_of(kind, dtype)
-                c_type, converter = nested.structure, nested.fill
+                c_type, converter = nested.structure, functools.partial(nested.fill, name=name)
             else:
                 c_type, converter = words[kind]
             fields.append((name, c_type))
             self.converters[name] = converter
         self.structure: Any = type(record_class.__name__, (ctypes.Structure,), {"_fields_": fields})
-        self._in_order = list(self.converters.values())
+        self._record_class, self._in_order = record_class, list(self.converters.values())
 
-    def fill(self, arguments: Any) -> ctypes.Structure:
-        """Return a structure with the values of a record."""
+    def fill(self, arguments: Any, name: str = "record") -> ctypes.Structure:
+        """Return a structure with the values of a record; the name is for errors."""
+        if type(arguments) is not self._record_class:
+            raise TypeError(f"{name}: expected a {self._record_class.__name__}, got {type(arguments)}")
         values = [convert(value) for convert, value in zip(self._in_order, arguments, strict=True)]
         structure: ctypes.Structure = self.structure(*values)
         return structure
@@ -341,7 +343,7 @@ class Bound:
         form = format_of(called.record_class, dtype)
         self._structure, self._converters = form.fill(arguments), form.converters
         place = _Place(ctypes.addressof(self._structure))
-        place.owner = self  # `run` alone must keep the memory alive
+        place.owner = (self._structure, arguments, self._kept)  # `run` alone must keep the memory alive
         self.run = functools.partial(called.callable_for(dtype), place)
 
     def __call__(self) -> Any:

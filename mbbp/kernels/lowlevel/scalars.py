@@ -105,7 +105,8 @@ class _VectorForm(FunctionPass):
             return False
         if isinstance(definition, numba_ir.Expr) and definition.op == "unary":
             return self._is_literal(definition.value)
-        return isinstance(definition, numba_ir.Const) and type(definition.value) in (int, float)
+        constants = numba_ir.Const | numba_ir.Global | numba_ir.FreeVar  # a variable from outside the function, too
+        return isinstance(definition, constants) and type(definition.value) in (int, float)
 
     def _like(self, one: Any, other: Any, statement: Any, scope: Any, body: list[Any]) -> Any:
         """Return a variable for one operand, of the type of the other if it is a literal."""

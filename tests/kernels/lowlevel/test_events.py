@@ -5,13 +5,12 @@ import gc
 import numba
 import pytest
 
-from mbbp.kernels.lowlevel.compiling import compiled
+import mbbp.kernels  # noqa: F401 -- begins to listen
 from tests.conftest import JIT
 
 pytestmark = pytest.mark.skipif(not JIT, reason="compiles")
 
 
-@pytest.mark.xfail(reason="not yet", strict=True, raises=AttributeError)
 def test_a_users_function_without_a_module_is_compiled():
     names = {}
     exec("def add_one(x): return x + 1", names)  # as sympy.lambdify does
@@ -27,8 +26,8 @@ def our_function(x):
     return x + 1
 
 
-our_function.__module__ = "mbbp.kernels.test"
-our_function = compiled(our_function)
+our_function.__module__ = "mbbp.kernels"  # as one of ours, which the collector is put off for
+our_function = numba.njit(our_function)
 
 
 @pytest.mark.parametrize("is_on", [True, False])

@@ -166,7 +166,6 @@ def test_a_record_of_another_class_is_refused():
 
 
 @compiles
-@pytest.mark.xfail(reason="not yet", strict=True)
 @pytest.mark.parametrize("nested", [SameFields(x=2.0, n=3), (2.0, 3)], ids=["another record", "a tuple"])
 def test_a_nested_record_of_another_class_is_refused(nested):
     dtype = np.dtype(np.float64)
@@ -202,7 +201,6 @@ def test_run_alone_keeps_the_memory(dtype):
 
 
 @compiles
-@pytest.mark.xfail(reason="not yet: Bound and its run keep each other", strict=True)
 def test_the_memory_is_free_again_without_the_garbage_collector():
     start = np.full(1000, 1.0)
     bound, there = total.bind(everything(start.dtype, start=start), start.dtype), weakref.ref(start)
