@@ -212,7 +212,7 @@ class Engine:
         model = self._model(layout, with_cost=True, backward=True, is_weighted=examples.weights.size > 0)
         theta = np.empty_like(self.theta)
         inputs = np.empty((m if wants_inputs else 0, self.sizes[0]), self.dtype)
-        call = evaluation.Gradient(
+        call = evaluation.GradientCall(
             model=model,
             source=source_of(examples, self.dtype),
             order=np.arange(m),
@@ -404,4 +404,5 @@ class Loop:
         """Do the work that `prepare` or `run` has set last."""
         if self.threads == 1:
             return bool(self._calls[0].run())
+        self._team[0].arrivals[:] = 0  # an interrupt may have left them unequal
         return all(run_together(self._calls, lambda: give_up(self._team[0])))

@@ -25,7 +25,9 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._is_main_thread:
+        if (
+            self._is_main_thread and self._previous is not None
+        ):  # None: not set from Python, so Python cannot restore it
             signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -19,7 +19,7 @@ from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
 from mbbp.trainer import Trainer
 from mbbp.training import ClassWeights
-from mbbp.validation import as_dtype, as_inputs, as_numeric_array, as_sizes, input_values
+from mbbp.validation import as_dtype, as_inputs, as_numeric_array, as_sizes, as_writeable, input_values
 
 Rng = int | np.random.Generator | None
 Callback = Callable[["Network", Epoch], Any]
@@ -109,7 +109,10 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         activations = state.pop("_activations")
         self.__dict__.update(state)
-        self._build(activations, self._theta)
+        # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
+        if self.optimizer_state is not None:
+            self.optimizer_state = self.optimizer_state.writeable()
+        self._build(activations, as_writeable(self._theta))
 
     def __repr__(self) -> str:
         names = [layer.activation.name for layer in self.layers]

@@ -16,7 +16,7 @@ from mbbp.custom import compile_all
 from mbbp.kernels import updates
 from mbbp.kernels.lowlevel.records import Kernel
 from mbbp.parameters import Array
-from mbbp.validation import as_number, refuse_unknown
+from mbbp.validation import as_number, as_writeable, refuse_unknown
 
 
 @dataclass
@@ -36,6 +36,30 @@ class OptimizerState:
     optimizer: "Optimizer"
     moments: Array
     steps: Array
+
+    def writeable(self) -> "OptimizerState":
+        """Return the same state in memory that the kernels may write to."""
+        return OptimizerState(self.optimizer, as_writeable(self.moments), as_writeable(self.steps))
+
+    def check_fits(self, theta: Array) -> None:
+        """Check that it is a state for these parameters.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to a network with other sizes or another dtype, or to memory that cannot be written to.
+        """
+        for name, array, shape, dtype in (
+            ("moments", self.moments, (self.optimizer.n_states, theta.size), theta.dtype),
+            ("steps", self.steps, (1,), np.dtype(np.int64)),
+        ):
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(
+                    f"optimizer_state: expected {name} of shape {shape} and dtype {dtype}, "
+                    f"got {array.shape} and {array.dtype}; set it to None to begin afresh"
+                )
+            if not (array.flags.c_contiguous and array.flags.writeable):
+                raise ValueError(f"optimizer_state: expected {name} to be writeable and in C order, got other memory")
 
 
 class Rates(NamedTuple):

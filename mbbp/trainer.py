@@ -1,6 +1,7 @@
 """Single steps of training, for examples that arrive one at a time, as in online learning or control."""
 
-from typing import Any
+import threading
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,6 +48,7 @@ class Trainer:
             self._rates = self._rates._replace(clip_norm=as_number("clip_norm", clip_norm, positive=True))
         self._engine = engine
         self._state = self.optimizer.start(engine.theta.size, engine.dtype)
+        self._lock = threading.Lock()  # two threads must not write to the same mini-batch
         self._batches: dict[tuple[int, bool], _Batch] = {}
         self._batch: _Batch | None = None
 
@@ -58,6 +60,10 @@ class Trainer:
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
         self._rates = self._rates._replace(learning_rate=as_number("learning_rate", value, positive=True))
+        with self._lock:
+            self._prepare_all()
+
+    def _prepare_all(self) -> None:
         for batch in self._batches.values():
             batch.prepare(self.optimizer, self._state, self._rates)
 
@@ -94,15 +100,20 @@ class Trainer:
         Notes
         -----
         No row is added to the history. Unlike `fit`, `step` does not check that the targets are probabilities if the
-        cost needs probabilities.
+        cost needs probabilities. If Ctrl-C interrupts a step that several threads share, only a part of the parameters
+        may have changed.
         """
-        batch = self._batch
-        if batch is not None and batch.fits(X, Y):
-            return batch.step(X, Y)
-        self._batch = None  # it stays None if a check raises
-        X, Y = self._checked(X, Y)
-        self._batch = self._batch_for(X.shape[1], are_labels=Y.ndim == 1)
-        return self._batch.step(X, Y)
+        with self._lock:
+            batch = self._batch
+            if batch is not None and batch.fits(X, Y):
+                return batch.step(X, Y)
+            self._batch = None  # it stays None if a check raises
+            X, Y = self._checked(X, Y)
+            self._batch = self._batch_for(X.shape[1], are_labels=Y.ndim == 1)
+            return self._batch.step(X, Y)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Trainer: it cannot be pickled or copied; copy the network, and call its trainer() again")
 
     def _checked(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         """Return inputs (n_in, m), and targets (n_L, m) or labels (m,), of the right shape and dtype."""
@@ -119,6 +130,7 @@ class Trainer:
                 del self._batches[next(iter(self._batches))]
             self._batches[key] = _Batch(self._engine, m, are_labels=are_labels)
             self._batches[key].prepare(self.optimizer, self._state, self._rates)
+        self._batches[key] = self._batches.pop(key)  # the last used one comes last
         return self._batches[key]
 
 

@@ -211,6 +211,7 @@ class _Epochs:
         state = trained.optimizer_state
         if state is None or state.optimizer != plan.optimizer:
             state = plan.optimizer.start(engine.theta.size, engine.dtype)
+        state.check_fits(engine.theta)
         self.state = state
         self.loop = engine.loop(plan.examples, plan.batch_size)
         self.steps_at_once = 16
@@ -220,17 +221,17 @@ class _Epochs:
         trained, plan = self.trained, self.plan
         number = len(trained.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
-        trained.optimizer_state = self.state  # not sooner: a learning rate that is refused must change nothing
-        rng_before = trained.rng.bit_generator.state
-        order = trained.rng.permutation(plan.examples.n) if plan.shuffle else np.arange(plan.examples.n)
+        rng_before, state_before = trained.rng.bit_generator.state, trained.optimizer_state
         changed = (self.engine.theta, self.state.moments, self.state.steps)
         before = [array.copy() for array in changed]
         try:
+            trained.optimizer_state = self.state
+            order = trained.rng.permutation(plan.examples.n) if plan.shuffle else np.arange(plan.examples.n)
             seconds, validation = self._train_and_validate(number, learning_rate, order, bar)
         except BaseException:
             for array, saved in zip(changed, before, strict=True):
                 array[...] = saved
-            trained.rng.bit_generator.state = rng_before
+            trained.rng.bit_generator.state, trained.optimizer_state = rng_before, state_before
             raise
         totals, n = self.loop.totals, plan.examples.n
         return Epoch(

@@ -252,6 +252,11 @@ def _read_only(array: Array) -> Array:
     return view
 
 
+def as_writeable(array: Array) -> Array:
+    """Return an array that the kernels may write to: in C order, aligned and writeable; a copy only if it has to be."""
+    return np.require(array, requirements=["C", "A", "W"]).view(np.ndarray)
+
+
 def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     """Return labels as int64, of shape (m,).
 

@@ -1,5 +1,9 @@
 """Single training steps: the numbers of `fit` to the bit, for input of any kind, and no trace of a step that fails."""
 
+import copy
+import pickle
+import threading
+
 import numpy as np
 import pandas
 import pytest
@@ -9,6 +13,7 @@ import mbbp.threads
 from mbbp import engine
 from mbbp.optimizers import OPTIMIZERS
 from mbbp.trainer import SIZES_KEPT
+from tests.conftest import JIT
 from tests.problems import N, continuous, labelled
 from tests.test_inputs import KINDS, LABEL_KINDS, LABELS, PLAIN_X, PLAIN_Y
 from tests.test_threads import assert_same
@@ -322,3 +327,59 @@ def test_by_default_the_learning_rate_is_the_optimizers(optimizer):
     assert trainer.learning_rate == OPTIMIZERS[optimizer].default_learning_rate
     assert trainer.optimizer == OPTIMIZERS[optimizer]
     assert trainer.steps == 0
+
+
+# ------------------------------------------------------------------------------------------------ threads, and copies
+
+
+def test_an_interrupt_leaves_a_usable_trainer(monkeypatch):
+    monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
+    monkeypatch.setattr(mbbp.engine, "LEAST_EXAMPLES", 1)
+    mbbp.set_threads(2)
+    try:
+        net = mbbp.Network([4, 5, 3], rng=0)
+        trainer = net.trainer()
+        X, y = np.random.default_rng(0).random((4, 64), np.float32), np.arange(64) % 3
+        trainer.step(X, y)
+        start, team = threading.Thread.start, trainer._batch._loop._team
+
+        def interrupted(thread):
+            start(thread)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.step(X, y)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert team[0].arrivals.any()
+        other = copy.deepcopy(net)
+        assert trainer.step(X, y) == pytest.approx(other.cost(X, y), rel=1e-6)
+        other.trainer().step(X, y)
+        np.testing.assert_array_equal(net.theta, other.theta)
+    finally:
+        mbbp.set_threads(None)
+
+
+def test_threads_that_share_a_trainer_take_turns():
+    net = mbbp.Network([4, 5, 3], rng=0)
+    trainer, rng = net.trainer(learning_rate=0.01), np.random.default_rng(0)
+    X, y, wrong = rng.random((4, 16), np.float32), np.arange(16) % 3, np.full(16, 1 << 40)
+    refused = []
+
+    def work(labels):
+        for _ in range(300 if JIT else 3):
+            try:
+                trainer.step(X, labels)
+            except ValueError as error:
+                refused.append(str(error))
+
+    mbbp.threads.run_together([lambda: work(y), lambda: work(wrong)])
+    assert trainer.steps == len(refused) == (300 if JIT else 3)
+    assert np.isfinite(net.theta).all()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_trainer_cannot_be_copied(copied):
+    trainer = mbbp.Network([2, 2], rng=0).trainer()
+    with pytest.raises(TypeError, match="Trainer: it cannot be pickled or copied"):
+        copied(trainer)

@@ -1,6 +1,8 @@
 """Training: the same steps as the textbook's loop, the same numbers every time, and further calls of `fit`."""
 
 import copy
+import pickle
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -179,3 +181,42 @@ def test_fit_returns_the_networks_own_history():
     first = net.fit(*labelled(), epochs=1)
     assert first is net.history is net.fit(*labelled(), epochs=2)
     assert len(first) == 3
+
+
+# ------------------------------------------------------------------------------------------- state that does not belong
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: replace(state, moments=state.moments[:, :-1].copy()), "moments of shape"),
+        (lambda state: replace(state, moments=np.hstack([state.moments, state.moments])), "moments of shape"),
+        (lambda state: replace(state, moments=state.moments.astype(np.float32)), "moments of shape"),
+        (lambda state: replace(state, moments=np.asfortranarray(state.moments)), "in C order"),
+        (lambda state: replace(state, steps=np.zeros(2, np.int64)), "steps of shape"),
+    ],
+)
+def test_an_optimizer_state_of_another_network_is_refused(change, message):
+    net = trained(optimizer="adam")
+    net.optimizer_state = change(net.optimizer_state)
+    before = net.theta.copy()
+    with pytest.raises(ValueError, match=f"optimizer_state: expected .*{message}"):
+        trained(net, optimizer="adam")
+    np.testing.assert_array_equal(net.theta, before)
+
+
+def test_an_epoch_that_fails_leaves_the_state_of_another_optimizer():
+    net = trained(optimizer="adam")
+    state = net.optimizer_state
+    with pytest.raises(mbbp.DivergedError):
+        net.fit(np.full((4, 8), 1e150), np.full((3, 8), 1e150), epochs=1, optimizer="sgd", learning_rate=1e300)
+    assert net.optimizer_state is state
+
+
+def test_a_network_in_memory_that_cannot_be_written_to_is_copied():
+    net = trained(optimizer="adam")
+    buffers = []
+    data = pickle.dumps(net, protocol=5, buffer_callback=buffers.append)
+    back = pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+    assert back.theta.flags.writeable
+    assert_same_bits(trained(back, optimizer="adam"), trained(net, optimizer="adam"))

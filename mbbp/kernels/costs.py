@@ -195,5 +195,5 @@ def custom(function: Callable[[float, float], float], gradient: Callable[[float,
             d[i] = slope(a[i], y[i])
         return 0.0
 
-    compiled_total, compiled_error = (Kernel(f, Outputs, FAST, is_cached=False) for f in (total, output_error))
-    return CostKernels(compiled_total, compiled_error, is_fused=False)
+    total_kernel, error_kernel = (Kernel(f, Outputs, FAST, is_cached=False) for f in (total, output_error))
+    return CostKernels(total_kernel, error_kernel, is_fused=False)

@@ -58,7 +58,10 @@ def _add_to_totals(training, order, m):
 
 @inlined
 def _clip(training, size):
-    """Measure the whole gradient, and shorten this thread's share of it if it is too long; say whether all came."""
+    """Measure the whole gradient, and shorten this thread's share of it if it is too long.
+
+    Return whether all threads reached the barriers.
+    """
     step, team = training.step, training.team
     length = call(training.norm, Vector(x=step.target, n=size))
     if not wait(team):  # until all have measured it
@@ -79,7 +82,7 @@ def _clip(training, size):
 
 @inlined
 def _update(training, size):
-    """Update this thread's share of the parameters from the target; say whether all came."""
+    """Update this thread's share of the parameters; return whether all threads reached the barriers."""
     step, team = training.step, training.team
     if not wait(team):  # for the whole target
         return False

@@ -62,7 +62,7 @@ class Prediction(NamedTuple):
 
 
 @record(returns=Real)
-class Gradient(NamedTuple):
+class GradientCall(NamedTuple):
     """The gradient of the mean cost of some examples."""
 
     model: PointerTo(Model)  # type: ignore[valid-type]
@@ -150,7 +150,7 @@ def predict(at):
     return 1
 
 
-@kernel(Gradient)
+@kernel(GradientCall)
 def gradient(at):
     """Write the mean gradient of the examples, leave z, a and delta in the workspace, and return the mean cost."""
     g = at[0]

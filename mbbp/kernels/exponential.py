@@ -60,7 +60,8 @@ def _exp_parts_double(x):
 def exp_parts(x):
     """Return 2^n and exp(r) - 1 for a number x in the range of exponents, both in its own type.
 
-    So exp(x) = 2^n + 2^n (exp(r) - 1), where x is not below the least exponent; there they are those of that exponent.
+    So exp(x) = 2^n + 2^n (exp(r) - 1), if x is at least the smallest exponent. For a smaller x, these are the parts of
+    the smallest exponent.
     """
     return _exp_parts_single(x) if isinstance(x, np.float32) else _exp_parts_double(x)
 

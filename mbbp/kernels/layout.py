@@ -45,7 +45,7 @@ class Layout:
     Attributes
     ----------
     table : array of LayerRow
-        A row for each computing layer. The kernels of the activations are filled in by who has them.
+        A row for each computing layer. The engine fills in the addresses of the activations.
     targets, weights, panels, one : int
         Where these begin in the workspace.
     work_size : int

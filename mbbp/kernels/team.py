@@ -33,7 +33,7 @@ def make_team(size: int) -> list[Team]:
 
 
 def give_up(team: Team) -> None:
-    """Let no thread wait any longer, because one of them will not come."""
+    """Make all waiting threads return, because one thread has failed."""
     team.arrivals[team.size * SLOT] = 1
 
 

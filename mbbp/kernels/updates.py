@@ -22,8 +22,8 @@ class Step(NamedTuple):
     """A step of training, as an optimizer asks for it."""
 
     target: Numbers  # what the backward pass writes to
-    beta: Real  # of the weights' share of the target ...
-    beta_of_biases: Real  # ... and of the biases'
+    beta: Real  # factor of the old target, for weights ...
+    beta_of_biases: Real  # ... and for biases
     alpha: Real  # of the mean gradient
     update: Address  # of a kernel that takes a Segment, or 0: then the target is the parameters
     state: Numbers  # (n_states, n_parameters): velocities, moments
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     steps: Integers  # (1,): how many steps were taken
     learning_rate: Real
     l2: Real  # lambda / n: added to the gradient of the weights, times the weights
-    weight_decay: Real  # decoupled: the share of each weight that is taken off, per unit of learning rate
+    weight_decay: Real  # decoupled: each step subtracts learning_rate * weight_decay * W
     clip_norm: Real  # the largest norm of a gradient, or inf
     measures_norm: Int  # whether the norm of the gradient is needed
 

@@ -36,7 +36,7 @@ else:
 
     @intrinsic
     def look(_, pointer, i):
-        """Read an int64, and from then on see all that was written before it was."""
+        """Read an int64. Later reads see all that was written before this number was published."""
 
         def codegen(context, builder, signature, arguments):
             return builder.load_atomic(builder.gep(arguments[0], [arguments[1]]), "acquire", 8)

@@ -43,6 +43,15 @@ def _stamp(cache: Any) -> None:
     """
     file = cache._cache_file
     file._source_stamp = (file._source_stamp, _FINGERPRINT)
+    load_index = file._load_index
+
+    def load_index_or_nothing() -> Any:
+        try:
+            return load_index()
+        except Exception:  # an index of another version cannot be read if a class that it names is gone; it is replaced
+            return {}
+
+    file._load_index = load_index_or_nothing
 
 
 def warn_of_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
