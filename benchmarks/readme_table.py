@@ -52,7 +52,7 @@ def table(record: dict) -> str:
         f"{name} {versions[name]}" for name in ("numpy", "numba", "jax", "torch", "scikit-learn") if name in versions
     )
     lines = [
-        f"{machine['processor']}, {machine['threads']} thread, "
+        f"{machine['processor']} with {machine['vector_bits']}-bit vectors, {machine['threads']} thread, "
         + (f"pinned to core {machine['pinned_to'][0]}" if machine["pinned_to"] else "not pinned")
         + f"; Python {machine['python']}, {named}; {machine['date'][:10]}.",
         "",

@@ -259,6 +259,7 @@ class _Epochs:
         rates = Rates(learning_rate, self.plan.l2, self.plan.clip_norm)
         # this compiles, so it comes before the clock starts
         ordinary, measured = self._step(rates), self._step(rates._replace(measures_norm=True))
+        self.loop.prepare(order, ordinary)
         self.loop.reset()
         began = time.perf_counter()
         is_finite = self._run_mini_batches(order, ordinary, measured, bar)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mbbp.kernels.gemm.tile import VECTOR_BYTES
 from mbbp.threads import available_cores
 
 HELD = "MBBP_BENCH_THREADS"
@@ -58,6 +59,7 @@ def describe(threads: int, cores: list[int] | None, seed: int) -> dict[str, Any]
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
+        "vector_bits": 8 * VECTOR_BYTES,
         "cores": os.cpu_count(),
         "cores_allowed": available_cores(),
         "pinned_to": cores,
