@@ -8,7 +8,8 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import mbbp
 from mbbp.kernels import elementwise
-from mbbp.optimizers import OPTIMIZERS, Rates
+from mbbp.optimizer_state import Rates
+from mbbp.optimizers import OPTIMIZERS
 
 DTYPES = ("float32", "float64")
 STEPS = 100

@@ -13,7 +13,8 @@ from mbbp.engine import FEW, Engine
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer, get_initializer
 from mbbp.layers import Layer
-from mbbp.optimizers import Optimizer, OptimizerState
+from mbbp.optimizer_state import OptimizerState
+from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping

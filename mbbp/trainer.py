@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from mbbp.engine import Engine
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.finite import ALL_FINE, NOT_FINITE, Checked, check
-from mbbp.optimizers import Optimizer, OptimizerState, Rates, get_optimizer
+from mbbp.optimizer_state import OptimizerState, Rates
+from mbbp.optimizers import Optimizer, get_optimizer
 from mbbp.parameters import Array
 from mbbp.training import DivergedError
 from mbbp.validation import as_inputs, as_number, as_targets, input_values

@@ -14,7 +14,8 @@ from mbbp.history import Epoch, History
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.updates import Step
-from mbbp.optimizers import Optimizer, OptimizerState, Rates, get_optimizer
+from mbbp.optimizer_state import OptimizerState, Rates
+from mbbp.optimizers import Optimizer, get_optimizer
 from mbbp.parameters import Array
 from mbbp.progress import Progress
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule

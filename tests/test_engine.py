@@ -17,7 +17,7 @@ import mbbp
 import mbbp.threads
 from mbbp.engine import CHUNK, FEW
 from mbbp.kernels.examples import PIXEL
-from mbbp.optimizers import Rates
+from mbbp.optimizer_state import Rates
 from tests.conftest import JIT
 
 COUNTS = [*range(1, FEW + 1), FEW + 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 5]

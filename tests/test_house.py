@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
     0: "reference parameters files kernels",
-    1: "validation custom threads activations costs optimizers schedules initializers",
+    1: "validation custom threads activations costs optimizers optimizer_state schedules initializers",
     2: "engine layers",
     3: "history stopping interrupts progress training trainer",
     4: "network",

@@ -14,7 +14,8 @@ import numpy as np
 
 from mbbp.bench.cases import WHATS, Case, CaseData
 from mbbp.network import Network
-from mbbp.optimizers import SGD, Rates
+from mbbp.optimizer_state import Rates
+from mbbp.optimizers import SGD
 from mbbp.parameters import Array, Gradient, parameter_views
 
 LEARNING_RATE = 0.5

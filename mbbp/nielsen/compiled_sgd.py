@@ -8,7 +8,8 @@ from mbbp.engine import Engine
 from mbbp.kernels.examples import Examples
 from mbbp.nielsen.pairs import Pairs
 from mbbp.nielsen.protocol import HasParameters
-from mbbp.optimizers import SGD, Rates
+from mbbp.optimizer_state import Rates
+from mbbp.optimizers import SGD
 from mbbp.parameters import Array, parameter_count, parameter_views
 from mbbp.validation import as_numeric_array
 
