@@ -68,14 +68,12 @@ def load(path: str | Path) -> Network:
         If the file is damaged, or `save` did not write it.
     """
     damaged = f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file"
-    try:
-        # if NumPy opened the file itself, it would leave a damaged one open
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            header, theta = json.loads(str(file["header"])), file["theta"]
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can cause any error
-        raise ValueError(f"{damaged} ({error})") from error
+    with Path(path).open("rb") as opened:  # NumPy would leave a damaged file open
+        try:
+            with np.load(opened, allow_pickle=False) as file:
+                header, theta = json.loads(str(file["header"])), file["theta"]
+        except Exception as error:  # a damaged file can break every step of reading it, with OSError too
+            raise ValueError(f"{damaged} ({error})") from error
     if not isinstance(header, dict):
         raise ValueError(f"{damaged} (its header is not a JSON object)")
     if header.get("format") != FORMAT:
