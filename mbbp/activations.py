@@ -212,6 +212,6 @@ def _for_all_layers(activation: Activation, n_layers: int, output: str | None) -
         return [*hidden, ACTIVATIONS["identity"]]
     names = [activation.name] * (n_layers - 1)
     raise ValueError(
-        f"activation: expected one for each layer, or a cost, got only {activation.name!r}, which is for hidden layers; "
+        f"activation: expected one for each layer, or a named cost, got {activation.name!r}, which is for hidden ones; "
         f"for classes pass {[*names, 'softmax']}, for numbers pass {[*names, 'identity']}"
     )
