@@ -156,6 +156,7 @@ class Network(Structure):
         TypeError
             If X does not hold real numbers.
         """
+        self._engine.writer.check_readable("classify")
         outputs = self.feedforward(X)
         labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
