@@ -1,5 +1,7 @@
 """The gradient check: the gradient of backpropagation against numeric derivatives."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from dataclasses import dataclass

@@ -4,6 +4,8 @@
 callers have checked their other arguments.
 """
 
+from __future__ import annotations
+
 import ctypes
 import functools
 import math
@@ -226,7 +228,7 @@ class Engine:
         blocks = [layout.block(model.record.work, index) for index in range(len(self.activations))]
         return MiniBatchGradient(float(cost), theta, inputs, blocks)
 
-    def loop(self, examples: Examples, batch_size: int) -> "Loop":
+    def loop(self, examples: Examples, batch_size: int) -> Loop:
         """Return the compiled training loop over some examples."""
         return Loop(self, examples, batch_size)
 

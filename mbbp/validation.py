@@ -4,6 +4,8 @@ The error names the argument. The caller's arrays are never changed. An array th
 the right order in memory is not copied.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Find what makes a network learn slowly in the measures of its layers, and say what to try."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

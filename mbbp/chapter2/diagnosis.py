@@ -1,5 +1,7 @@
 """A report on why a network learns slowly: the measures of each layer, the findings, and what to try."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +68,7 @@ class Diagnosis:
             return "\n".join([*lines, "nothing stands out"])
         return "\n".join([*lines, "what stands out:", *(str(finding) for finding in self.findings)])
 
-    def plot(self, path: str | Path | None = None) -> "Figure":
+    def plot(self, path: str | Path | None = None) -> Figure:
         """Draw what makes each layer learn slowly, and the size of its gradient.
 
         Parameters
