@@ -221,13 +221,14 @@ def _write(
     roof: dict[str, float],
 ) -> None:
     from mbbp.bench import plots, record, table
-    from mbbp.files import write_aside, write_text
+    from mbbp.files import write_text
+    from mbbp.pictures import save_figure
 
     writers: dict[str, Callable[[Path], Any]] = {
         "json": lambda path: record.write_record(path, made),
         "markdown": lambda path: write_text(path, table.as_markdown(results, described, roof)),
         "csv": lambda path: write_text(path, table.as_csv(results, roof)),
-        "plot": lambda path: write_aside(path, lambda aside: plots.draw(results).savefig(aside, dpi=150)),
+        "plot": lambda path: save_figure(plots.draw(results), path),
     }
     for name, write in writers.items():
         path = getattr(options, name)

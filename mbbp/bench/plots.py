@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbbp.bench.growth import group
 from mbbp.bench.results import CaseResult
+from mbbp.pictures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,10 +33,6 @@ def draw(results: Sequence[CaseResult]) -> "Figure":
     ValueError
         If nothing was timed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("--plot: needs matplotlib; pip install 'mbbp[plot]'") from error
     panels: dict[Any, list[CaseResult]] = {}
     for one in results:
         if any(row.us for row in one.results):
@@ -44,7 +41,7 @@ def draw(results: Sequence[CaseResult]) -> "Figure":
         raise ValueError("--plot: expected at least one timed result, got none")
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(7.2 * columns, 4.4 * rows), layout="constrained")
+    figure = new_figure("--plot", 7.2 * columns, 4.4 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, members in zip(grid, panels.values(), strict=False):
         _draw_panel(axes, members)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mbbp.chapter2.saturation import LayerDiagnosis
+from mbbp.pictures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,11 +39,7 @@ def draw(rows: Sequence[LayerDiagnosis]) -> "Figure":
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
-    figure = Figure(figsize=(10.4, 4.2), layout="constrained")
+    figure = new_figure("plot", 10.4, 4.2)
     shares, sizes = figure.subplots(1, 2)
     width = 0.8 / len(SHARES)
     for place, (name, label, colour) in enumerate(SHARES):

@@ -42,11 +42,11 @@ def test_the_picture_is_written_to_a_file(tmp_path):
     diagnosis.plot(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-    with pytest.raises(ValueError, match="path: expected a name that ends in its format"):
+    with pytest.raises(ValueError, match=r"^path: expected a name ending in \.png or \.svg or \.pdf, got "):
         diagnosis.plot(tmp_path / "a")
 
 
 def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"plot: needs matplotlib; pip install 'mbbp\[plot\]'"):
+    with pytest.raises(ImportError, match=r"^plot: needs matplotlib; pip install matplotlib$"):
         mbbp.diagnose(*healthy()).plot()
