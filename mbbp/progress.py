@@ -56,11 +56,10 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is None:
-            return
-        if error is None:
-            self._bar.total = self._bar.n  # after early stopping, a notebook would show the bar in red
-        self._bar.close()
+        if self._bar is not None:
+            # a notebook takes a bar that has not reached its total for a failure, and would leave it there in red
+            self._bar.total = self._bar.n
+            self._bar.close()
 
     def advance(self, examples: int) -> None:
         """Add examples to those that are done."""
