@@ -217,6 +217,8 @@ class History(Sequence[Epoch]):
             axes.set_xlabel("epoch")
             axes.set_ylabel(f"{panel} (fraction right)" if panel == "accuracy" else panel)
             axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(self) == 1:  # the axis would be so short that no whole number but this one lies on it
+                axes.set_xticks(self["epoch"])
             axes.grid(alpha=0.3, which="both" if panel == "cost" else "major")
             axes.legend(frameon=False)
         if target is not None:

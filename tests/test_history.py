@@ -251,6 +251,15 @@ def test_plot_of_a_cost_of_0_is_on_a_linear_scale():
     assert history_of("training_cost", [1.0, 0.0]).plot().axes[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 30])
+def test_the_ticks_of_plot_are_epochs(n):
+    figure = history_of("training_cost", [1.0 / (i + 1) for i in range(n)]).plot()
+    figure.draw_without_rendering()
+    ticks = figure.axes[0].get_xticks()
+    assert len(ticks) > 0
+    assert all(tick == round(tick) for tick in ticks)
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_plot_writes_a_picture_that_opens(as_text, tmp_path):
     path = tmp_path / "history.png"
