@@ -147,7 +147,7 @@ def test_the_repr_is_one_line_and_a_notebook_shows_the_table():
 
 
 def test_where_all_parameters_were_skipped_the_table_has_no_place():
-    net, X, Y = problem([4, 5, 3], "relu")
+    net, X, Y = problem([4, 5, 3], ["relu", "relu"])
     net.theta = 0 * net.theta
     check = mbbp.check_gradients(net, X, Y)
     row = next(line for line in str(check).splitlines() if line.startswith("1.b "))
