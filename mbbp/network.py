@@ -1,5 +1,7 @@
 """The class `Network`: the methods for whole mini-batches and for training."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 

@@ -5,6 +5,8 @@ and so on. A weight matrix (n_out, n_in) is in Fortran order: the weights from o
 so that a vector register can hold the weights of several neurons.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple

@@ -1,5 +1,7 @@
 """What a network consists of: sizes, layers, parameters and history; how it is copied, pickled and shown."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Training: epochs of mini-batches, and the decisions between two epochs."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence

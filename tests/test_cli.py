@@ -172,7 +172,7 @@ def test_plot_without_matplotlib_fails_before_training(capsys, monkeypatch, tmp_
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["train", "--plot", str(tmp_path / "curve.png")]) == 2
     out, err = capsys.readouterr()
-    assert "mbbp[plot]" in err
+    assert "pip install matplotlib" in err
     assert out == ""
 
 

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.digits import DIGITS
 from mbbp.datasets.idx import decode_idx, uncompressed
+from mbbp.extras import load_extra
 from mbbp.validation import as_dtype
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -49,7 +50,7 @@ def load_mnist(
     dtype : {"float32", "float64"}
         The type of the inputs.
     download : bool
-        Whether to download files that are missing in the cache. This needs ``pip install mbbp[mnist]``.
+        Whether to download files that are missing in the cache. This needs ``pip install pooch``.
 
     Returns
     -------
@@ -153,12 +154,7 @@ def _cache_folder() -> Path:
 
 def _download(name: str, cache: Path) -> Path:
     file = f"{name}.gz"
-    try:
-        import pooch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"download: needs pooch, because {file} is not in {cache}; pip install 'mbbp[mnist]'"
-        ) from error
+    pooch = load_extra("download", "pooch", f"{file} is not in {cache}")
     print(f"mbbp: downloading {file} from {URL} to {cache}", file=sys.stderr)
     cache.mkdir(parents=True, exist_ok=True)
     # The file is moved into the cache only when it is complete and checked: another process may read the cache now.
