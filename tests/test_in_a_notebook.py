@@ -25,6 +25,8 @@ CELLS = {
     "diagnose": "diagnosis = mbbp.diagnose(net, X, y)\ndiagnosis",
     "check": "mbbp.check_gradients(net, X[:, :5], y[:5], max_parameters=5)",
     "printed": "print(diagnosis)",
+    "network": "net",
+    "gradient": "net.gradient(X, y)",
     "curve": "history.plot()",
     "bars": "diagnosis.plot()",
     "long fit": "history = net.fit(X, y, epochs=8, learning_rate=3.0, callbacks=lambda *_: time.sleep(0.2))",
@@ -83,6 +85,11 @@ def test_results_are_shown_in_a_notebook_as_tables(outputs):
 def test_figures_are_shown_in_a_notebook_as_pictures(outputs):
     for cell in ("curve", "bars"):
         assert len(one(outputs[cell])["image/png"]) > 5000
+
+
+def test_a_network_is_shown_as_a_table_and_a_gradient_as_a_line(outputs):
+    assert "<table>" in one(outputs["network"])["text/html"]
+    assert re.fullmatch(r"Gradient\(cost=\S+, norm=\S+, 385 parameters\)", one(outputs["gradient"])["text/plain"])
 
 
 def test_print_shows_text_in_a_notebook(outputs):
