@@ -50,6 +50,7 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
 }
 
