@@ -16,7 +16,7 @@ import pytest
 import mbbp
 import mbbp.threads
 from mbbp.engine import CHUNK, FEW
-from mbbp.kernels.examples import PIXEL
+from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
 from tests.conftest import JIT
 
@@ -158,7 +158,7 @@ def test_a_cost_that_overflows_is_not_finite():
 
 def trained_loop(net):
     """Return a training loop after an epoch of Adam, which keeps the gradient in memory."""
-    loop = net.engine.loop(net.engine.examples(columns(9), np.arange(9) % 3), 4)
+    loop = Loop(net.engine, net.engine.examples(columns(9), np.arange(9) % 3), 4)
     adam = mbbp.Adam()
     step = adam.step(net.theta, loop.gradient, adam.start(net.theta.size, net.dtype), Rates(0.1))
     assert loop.run(np.arange(9), step)
