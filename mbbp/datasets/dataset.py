@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,7 +42,7 @@ class Dataset:
         The name of each class: label k stands for ``classes[k]``. None for regression.
     feature_names, target_names : tuple of str or None
         The name of each row of `x_train`, and of each target; None if they have no names.
-    scaling : float or str, optional
+    scaling : float or "standardize", optional
         How these inputs are usually scaled, for ``Network(scaling=...)``: 1/255 for pixels of 0 to 255.
     target_scaling : TargetScaling or None
         How `y_train` and `y_test` were scaled by `standardize_targets`; None if they are in their own units.
@@ -64,7 +64,7 @@ class Dataset:
     classes: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
-    scaling: float | str | None = None
+    scaling: float | Literal["standardize"] | None = None
     target_scaling: TargetScaling | None = None
     notes: tuple[str, ...] = ()
 
