@@ -6,6 +6,7 @@ the right order in memory is not copied.
 
 import datetime
 import numbers
+import reprlib
 from typing import Any, NoReturn
 
 import numpy as np
@@ -42,7 +43,7 @@ def as_numeric_array(argument: str, value: ArrayLike, text_hint: str = TEXT_HINT
         return _as_numbers(argument, array, text_hint)
     if array.dtype.kind not in NUMERIC_KINDS:
         hints = {"U": text_hint, "S": text_hint, "M": "; take for example the days since a date"}
-        got = f"an object of {type(value)}" if array.dtype == object else f"dtype {array.dtype}"
+        got = reprlib.repr(value) if array.dtype == object else f"dtype {array.dtype}"
         raise TypeError(f"{argument}: expected real numbers, got {got}{hints.get(array.dtype.kind, '')}")
     return array
 

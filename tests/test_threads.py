@@ -33,7 +33,7 @@ TRAININGS = {
 def threads(monkeypatch):
     """Return the function that sets the number of threads. They share even a tiny step, until the test ends."""
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
-    monkeypatch.setattr(engine, "LEAST_EXAMPLES", 1)
+    monkeypatch.setattr(loop, "LEAST_EXAMPLES", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
 
