@@ -20,6 +20,7 @@ SLOW = {
     "test_the_command_line_starts_without_the_comparison",
     "test_the_command_runs_in_a_held_process",
     "test_the_digits_are_read_from_an_archive",
+    "test_the_time_in_all_counts_the_imports",
     "test_the_programs_of_cold_starts_run",
     "test_vectors_and_tiles_are_the_processors",
     # these compile with an empty cache

@@ -25,7 +25,7 @@ from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch, History
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
 from mbbp.parameters import Array
-from mbbp.validation import as_number
+from mbbp.validation import as_count, as_number
 
 VALIDATION = 0.1  # the part that early stopping watches, if none is given
 
@@ -37,8 +37,8 @@ def add_train(commands: Any) -> None:
         help="train a network and print its test accuracy",
         description="Train a network; with no option, [64, 30, 10] on the embedded 8x8 digits. In a table (.csv, read "
         "by pandas), columns of text become one-hot, with the categories of the training examples; a category that "
-        "only a test example has is all 0. For a regression with identity outputs, the targets are scaled to mean 0 and "
-        "variance 1 for the training; results and the saved network are in the targets' own units.",
+        "only test examples have is all 0. For a regression with identity outputs, the targets are scaled to mean 0 "
+        "and variance 1 for the training; results and the saved network are in the targets' own units.",
     )
     train.set_defaults(run=run)
     add_data_options(train)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     _check_results_can_be_written(options)
     fraction = _validation_fraction(options)
-    mbbp.set_threads(options.threads)
+    mbbp.set_threads(None if options.threads is None else as_count("--threads", options.threads))
     given = load_data(options)
     net = make_network(
         options,
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     if fraction is not None:
-        print(f"validation: {fraction:.3g} of the training examples; the test examples are used at the end only")
+        print(f"validation: {fraction:.3g} of the training examples; the test comes at the end only")
     if data.classes is None:
         print(wrapped(_about_targets(data, net)))
     print(f"\n{table.heading}", flush=True)
