@@ -155,7 +155,7 @@ def load_csv(
     kept = [i for i in range(len(table.names)) if i not in {*targets, *drops}]
     if not kept:
         raise ValueError(f"{path}: expected at least one column of features, got none beside the targets")
-    features = [read_column(table.place(i), table.names[i], table.take(i), MISSING, i in coded, checked) for i in kept]
+    features = [read_column(table.place(i), table.names[i], table.frame[i], MISSING, i in coded, checked) for i in kept]
     aims = [_read_target(table, i, regression, checked) for i in targets]
     notes: list[str] = []
     if missing == "drop":
@@ -193,10 +193,6 @@ class _Table(NamedTuple):
 
     def place(self, index: int) -> str:
         return f"{self.path}, column {self.names[index]!r}"
-
-    def take(self, index: int) -> pandas.Series:
-        """Return a column and forget it here, so that a large table is not kept twice."""
-        return self.frame.pop(index)
 
 
 def _read_table(path: Path, delimiter: str, header: bool | None, target: Selection | None, *, classes: bool) -> _Table:
@@ -293,7 +289,7 @@ def _refuse_short_rows(path: Path, delimiter: str, width: int) -> None:
 
 def _read_target(table: _Table, index: int, regression: bool, dtype: np.dtype[Any]) -> Column:
     place, name = table.place(index), table.names[index]
-    column = read_column(place, name, table.take(index), MISSING if regression else ("",), not regression, dtype)
+    column = read_column(place, name, table.frame[index], MISSING if regression else ("",), not regression, dtype)
     if regression and column.categories:
         row = int(np.argmax(column.codes >= 0))
         word = column.categories[column.codes[row]]
