@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mbbp.arrays import as_example_weights
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
+from mbbp.inputs import narrowed
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.updates import Step
@@ -130,6 +131,9 @@ def make_plan(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+    examples = narrowed(examples, engine.dtype)
+    if validation is not None:
+        validation = examples if held_out is not None else narrowed(validation, engine.dtype)
     return Plan(
         examples=examples,
         chosen=chosen,
