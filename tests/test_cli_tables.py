@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -148,10 +149,22 @@ def test_a_warning_is_printed_as_such(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("x,y\n" + "".join(f"{i * i},{i}\n" for i in range(40)))
     assert main(["train", "--data", str(path), "--epochs", "1"]) == 0
-    err = " ".join(capsys.readouterr().err.split())
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
     assert err.startswith("mbbp train: warning: ")
     assert "got 40 classes for 40 samples; this looks like a regression: use regression=True (--regression)" in err
     assert "UserWarning" not in err
+
+
+def test_on_a_terminal_messages_are_broken_between_words(tmp_path, capsys, monkeypatch):
+    words = ["train", "--scaling", "none", "--regression"]
+    assert main(words) == 2
+    line = capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert max(map(len, err.splitlines())) < 80 < len(line)
+    assert err.split() == line.split()
 
 
 @pytest.mark.parametrize(

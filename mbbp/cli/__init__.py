@@ -11,7 +11,7 @@ from mbbp.bench.command import add_bench
 from mbbp.cli.check import add_check
 from mbbp.cli.diagnose import add_diagnose
 from mbbp.cli.options import Help, Parser
-from mbbp.cli.text import wrapped
+from mbbp.cli.text import complain
 from mbbp.cli.train import add_train
 
 FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.words = sys.argv[1:] if arguments is None else list(arguments)
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        print(wrapped(f"mbbp {options.command}: warning: {message}"), file=sys.stderr)
+        complain(f"mbbp {options.command}: warning: {message}")
 
     try:
         run: Callable[[argparse.Namespace], int] = options.run
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FAILURES as error:
-        print(f"mbbp {options.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(f"mbbp {options.command}: error: {error}")
         return 2
     except KeyboardInterrupt:
         print(f"mbbp {options.command}: interrupted", file=sys.stderr)

@@ -1,6 +1,7 @@
 """What the commands print: lines and tables of at most 80 columns."""
 
 import os
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ def wrapped(text: str, indent: str = "") -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def complain(message: str) -> None:
+    """Print an error or a warning: in one line, as programs read it, but on a terminal with lines broken at words."""
+    line = " ".join(message.split())
+    print(wrapped(line) if sys.stderr.isatty() else line, file=sys.stderr)
 
 
 def described(data: Dataset, net: mbbp.Network) -> str:
