@@ -27,6 +27,7 @@ SLOW = {
     "test_the_command_line_starts_without_the_comparison",
     "test_the_command_runs_in_a_held_process",
     "test_the_digits_are_read_from_an_archive",
+    "test_the_time_in_all_counts_the_imports",
     "test_the_programs_of_cold_starts_run",
     "test_vectors_and_tiles_are_the_processors",
     # these compile with an empty cache
@@ -57,6 +58,7 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
 }
 
