@@ -51,6 +51,10 @@ SLOW = {
     "test_out_takes_the_result_in_any_layout",
     "test_the_kernels_are_called_from_jitted_code",
     "test_the_python_runs",  # of the README
+    # these go through many assignments, or through every line of a training
+    "test_assignments",
+    "test_changes_in_place",
+    "test_wherever_it_is_pressed_three_times_the_epochs_are_whole",
     # these train on MNIST
     "test_an_epoch_of_the_cross_entropy_network_is_the_books",
     "test_the_books_first_program_learns_as_in_the_book",
@@ -58,6 +62,7 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_they_are_at_least_as_good_as_scikit_learns_defaults",  # on ten data sets, fifteen trainings each
     "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
 }

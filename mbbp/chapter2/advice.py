@@ -134,7 +134,7 @@ def _large_inputs(first: LayerDiagnosis) -> Iterator[Finding]:
             "large inputs",
             [first],
             f"the root mean square of the inputs is {first.input_size:.3g}, and it should be about 1",
-            "inputs scaled to 0 ... 1, or to mean 0 and variance 1 (--standardize, for a file)",
+            "inputs scaled to 0 ... 1, or to mean 0 and variance 1 (scaling='standardize')",
         )
 
 

@@ -10,9 +10,10 @@ import mbbp
 from mbbp.bench.command import add_bench
 from mbbp.cli.check import add_check
 from mbbp.cli.diagnose import add_diagnose
-from mbbp.cli.options import Help, Parser
+from mbbp.cli.options import Parser
 from mbbp.cli.text import complain
 from mbbp.cli.train import add_train
+from mbbp.options import HelpFormatter
 
 FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
 
@@ -58,5 +59,5 @@ def make_parser() -> argparse.ArgumentParser:
     for add in (add_train, add_check, add_diagnose, add_bench):
         add(commands)
     for command in commands.choices.values():
-        command.formatter_class = Help
+        command.formatter_class = HelpFormatter
     return parser

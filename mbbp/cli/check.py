@@ -7,7 +7,7 @@ import numpy as np
 
 import mbbp
 from mbbp.cli.options import add_network_options, make_network
-from mbbp.cli.text import wrapped
+from mbbp.tables import wrapped
 from mbbp.validation import as_count
 
 

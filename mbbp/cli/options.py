@@ -29,15 +29,6 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
-class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that says the default of an option, if it has one that can be typed."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or isinstance(action.default, bool):
-            return action.help
-        return super()._get_help_string(action)
-
-
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which data set, and how it is read."""
     data = parser.add_argument_group("data")

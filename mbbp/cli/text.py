@@ -2,28 +2,15 @@
 
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import mbbp
 from mbbp.datasets import Dataset
+from mbbp.tables import wrapped
 
-WIDTH = 79  # so that a terminal of 80 columns breaks no line
 _IMPORTED = time.perf_counter()
-
-
-def wrapped(text: str, indent: str = "") -> str:
-    """Return a text in lines of at most 79 characters, broken between words."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def complain(message: str) -> None:

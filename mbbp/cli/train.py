@@ -19,12 +19,14 @@ from mbbp.cli.options import (
     scaling_of,
     with_scaled_targets,
 )
-from mbbp.cli.text import columns, described, seconds_in_all, wrapped
+from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
 from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch, History
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
 from mbbp.parameters import Array
+from mbbp.presets import undo_target_scaling
+from mbbp.tables import wrapped
 from mbbp.validation import as_count, as_number
 
 VALIDATION = 0.1  # the part that early stopping watches, if none is given
@@ -118,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
         callbacks=lambda _, row: _print_above_bar(table.line(row)),
     )
     if data.target_scaling is not None:
-        _restore_units(net, data)
+        undo_target_scaling(net, data.target_scaling)
     result = _result(net, given)
     seconds, since = seconds_in_all()
     trained = sum(history["seconds"])
@@ -196,14 +198,6 @@ def _print_above_bar(line: str) -> None:
         print(line, flush=True)
 
 
-def _restore_units(net: mbbp.Network, data: Dataset) -> None:
-    """Change the last layer, which is linear, so that the network's outputs are in the targets' own units."""
-    assert data.target_scaling is not None
-    mean, scale = data.target_scaling
-    last = net.layers[-1]
-    last.W, last.b = last.W * scale, last.b * scale + mean
-
-
 class _Result(NamedTuple):
     figures: dict[str, Any]  # for JSON
     lines: list[str]  # to print
@@ -273,5 +267,6 @@ def _write_json(path: Path, net: mbbp.Network, data: Dataset, figures: dict[str,
     }
     if data.target_scaling is not None:
         # the costs of the history are those of scaled targets, all other figures are in the targets' own units
-        record["target_scaling"] = {name: a.ravel().tolist() for name, a in data.target_scaling._asdict().items()}
+        mean, factor = data.target_scaling.mean, data.target_scaling.factor
+        record["target_scaling"] = {"mean": None if mean is None else mean.tolist(), "factor": factor.tolist()}
     write_text(path, json.dumps(record, indent=1) + "\n")

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mbbp.scaling import Scaling
+
 Array = NDArray[Any]
-
-
-class TargetScaling(NamedTuple):
-    """How targets were scaled: to (target - mean) / scale.
-
-    Attributes
-    ----------
-    mean, scale : ndarray of float64, shape (n_targets, 1)
-        The mean and the standard deviation of each target over the training examples; the scale of a constant one is 1.
-    """
-
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +33,7 @@ class Dataset:
         The name of each row of `x_train`, and of each target; None if they have no names.
     scaling : float or "standardize", optional
         How these inputs are usually scaled, for ``Network(scaling=...)``: 1/255 for pixels of 0 to 255.
-    target_scaling : TargetScaling or None
+    target_scaling : Scaling or None
         How `y_train` and `y_test` were scaled by `standardize_targets`; None if they are in their own units.
     notes : tuple of str
         What the loader did with the data, such as the values that it has filled.
@@ -65,7 +54,7 @@ class Dataset:
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
     scaling: float | Literal["standardize"] | None = None
-    target_scaling: TargetScaling | None = None
+    target_scaling: Scaling | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -139,14 +128,10 @@ class Dataset:
             raise ValueError(f"standardize_targets: expected numbers to predict, got {self.n_outputs} classes")
         if self.target_scaling is not None:
             raise ValueError("standardize_targets: expected targets in their own units, got scaled targets")
-        y = self.y_train.astype(np.float64)
-        constant = y.min(axis=1, keepdims=True) == y.max(axis=1, keepdims=True)
-        mean = np.where(constant, y[:, :1], y.mean(axis=1, keepdims=True))
-        deviation = np.sqrt(np.square(y - mean).mean(axis=1, keepdims=True))
-        scaling = TargetScaling(mean, np.where(constant, 1.0, deviation))
+        scaling = Scaling.learn(self.y_train)
 
         def scaled(targets: Array) -> Array:
-            return ((targets - mean) / scaling.scale).astype(targets.dtype)
+            return scaling.apply(targets).astype(targets.dtype)
 
         y_test = None if self.y_test is None else scaled(self.y_test)
         return replace(self, y_train=scaled(self.y_train), y_test=y_test, target_scaling=scaling)
@@ -166,8 +151,7 @@ class Dataset:
         """
         if self.target_scaling is None:
             raise ValueError("restore_targets: expected a data set with scaled targets, got one with targets as given")
-        mean, scale = self.target_scaling
-        return np.asarray(outputs, np.float64) * scale + mean
+        return self.target_scaling.undo(outputs)
 
     def __repr__(self) -> str:
         test = "no test examples" if self.x_test is None else f"x_test {self.x_test.shape}"
