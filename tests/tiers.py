@@ -51,10 +51,6 @@ SLOW = {
     "test_out_takes_the_result_in_any_layout",
     "test_the_kernels_are_called_from_jitted_code",
     "test_the_python_runs",  # of the README
-    # these go through many assignments, or through every line of a training
-    "test_assignments",
-    "test_changes_in_place",
-    "test_wherever_it_is_pressed_three_times_the_epochs_are_whole",
     # these train on MNIST
     "test_an_epoch_of_the_cross_entropy_network_is_the_books",
     "test_the_books_first_program_learns_as_in_the_book",
