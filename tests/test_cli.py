@@ -268,7 +268,7 @@ def test_no_help_prints_a_default_of_none(capsys):
 def test_the_network_that_is_saved_has_the_scaling(words, scaling, capsys, tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(mbbp, "save", lambda net, _: kept.append(net))
-    data = mbbp.datasets.load("digits")
+    data = mbbp.datasets.load("digits", dtype="uint8")
     net = mbbp.Network([64, 30, 10], rng=0, scaling=data.scaling if words == [] else scaling)
     net.fit(data.x_train, data.y_train, epochs=2, batch_size=50, learning_rate=3.0)
     assert main(["train", *QUICK, *words, "--save", str(tmp_path / "net.npz")]) == 0

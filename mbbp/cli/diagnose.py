@@ -58,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
     for name in ("saturated-below", "low-below"):
         as_number(f"--{name}", getattr(options, name.replace("-", "_")), positive=True)
     net = None if options.network is None else _saved_network(options)
-    data = load_data(options)
+    # a saved network without a scaling was trained on scaled images
+    data = load_data(options, as_pixels=net is None or net.scaling is not None)
     if net is None:
         scaling = scaling_of(options, data)
         net = make_network(

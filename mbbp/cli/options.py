@@ -11,6 +11,7 @@ from mbbp.activations import ACTIVATIONS
 from mbbp.bench.command import parse_sizes
 from mbbp.costs import COSTS
 from mbbp.datasets import Dataset
+from mbbp.datasets.prepare import PIXELS
 from mbbp.initializers import INITIALIZERS
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling
 
@@ -117,8 +118,8 @@ def _scaling(text: str) -> str | float:
         ) from None
 
 
-def load_data(options: argparse.Namespace) -> Dataset:
-    """Load the data set that the options name.
+def load_data(options: argparse.Namespace, *, as_pixels: bool = True) -> Dataset:
+    """Load the data set that the options name. Images are whole numbers, unless `as_pixels` is false.
 
     Raises
     ------
@@ -126,7 +127,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
         If an option is given that this kind of data set does not have.
     """
     ending = next((ending for ending in OF_FILES if options.data.lower().endswith(ending)), "")
-    arguments: dict[str, Any] = {"dtype": options.dtype} | ({"rng": options.seed} if ending else {})
+    dtype = options.dtype if ending or not as_pixels else PIXELS
+    arguments: dict[str, Any] = {"dtype": dtype} | ({"rng": options.seed} if ending else {})
     for name in OF_FILES[".csv"]:
         value = getattr(options, name)
         if value is None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Array, Dataset
+from mbbp.validation import as_dtype
 
 Rng = int | np.random.Generator | None
+PIXELS = "uint8"  # the dtype of images that are not scaled
 
 
 class LabelError(ValueError):
@@ -81,6 +83,33 @@ def number_classes(distinct: Sequence[Any]) -> tuple[tuple[str, ...], NDArray[np
     ordered = sorted(set(keys))
     number = {key: k for k, key in enumerate(ordered)}
     return tuple(map(str, ordered)), np.array([number[key] for key in keys], np.int64)
+
+
+def image_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return float32, float64 or uint8 as a dtype.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is another one.
+    """
+    if dtype in (PIXELS, np.uint8, np.dtype(PIXELS)):
+        return np.dtype(PIXELS)
+    try:
+        return as_dtype(dtype)
+    except ValueError:
+        raise ValueError(f"dtype: expected 'float32', 'float64' or 'uint8', got {dtype!r}") from None
+
+
+def image_columns(images: NDArray[np.uint8], largest: int, dtype: np.dtype[Any]) -> Array:
+    """Return images as columns: from 0 to 1 in a float dtype, and in uint8 as they are, from 0 to `largest`."""
+    rows = images.reshape(len(images), -1)
+    return rows.T if dtype == PIXELS else np.divide(rows, largest, dtype=dtype).T
+
+
+def image_scaling(largest: int, dtype: np.dtype[Any]) -> float | None:
+    """Return the factor that a network needs for `image_columns`; None if they are from 0 to 1 already."""
+    return 1 / largest if dtype == PIXELS else None
 
 
 def check_fraction(test_fraction: float) -> None:

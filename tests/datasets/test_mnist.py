@@ -56,6 +56,15 @@ def test_mnist_from_a_folder(tmp_path, small, compress, dtype):
     assert data.name == "mnist"
 
 
+def test_mnist_in_bytes(tmp_path, small):
+    data = load_mnist(write(tmp_path, small), "uint8")
+    assert data.x_train.dtype == data.x_test.dtype == np.uint8
+    assert data.scaling == 1 / 255
+    numbers = load_mnist(tmp_path)
+    assert numbers.scaling is None
+    np.testing.assert_allclose(data.x_train * data.scaling, numbers.x_train, rtol=1e-7)
+
+
 def test_mnist_dtype_is_checked_first(tmp_path):
     with pytest.raises(ValueError, match="dtype: expected "):
         load_mnist(tmp_path, "int8")
