@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-FEW, MANY = 2_000, 100_000
+FEW, MANY = 300, 100_000
 """How many damaged files a reader must withstand: in the default run, and in the nightly run."""
 
 WORDS = (

@@ -11,7 +11,7 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference parameters files kernels",
+    0: "reference parameters files npz kernels",
     1: "validation custom threads activations costs optimizers optimizer_state schedules initializers",
     2: "engine layers",
     3: "history stopping interrupts progress training trainer",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.digits import DIGITS
-from mbbp.datasets.idx import decode_idx, uncompressed
+from mbbp.datasets.idx import read_idx_and_hash
 from mbbp.validation import as_dtype
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -131,9 +130,7 @@ def _find(name: str, folders: list[Path]) -> Path | None:
 
 
 def _read_verified(path: Path, name: str) -> NDArray[np.uint8]:
-    content = uncompressed(path)
-    array = decode_idx(content, path)  # before the hash, because its error messages say more about what is wrong
-    got = hashlib.sha256(content).hexdigest()
+    array, got = read_idx_and_hash(path)
     if got != SHA256[name]:
         raise ValueError(f"{path}: expected uncompressed content with SHA-256 {SHA256[name]}, got {got}")
     return array
