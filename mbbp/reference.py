@@ -31,6 +31,10 @@ class NetworkLike(Protocol):
     def cost_function(self) -> Any:
         """The cost, whose NumPy twins are used."""
 
+    @property
+    def scaling(self) -> Any:
+        """How inputs are scaled: None, or with a `mean` and a `factor`."""
+
 
 # ---------------------------------------------------------------------------------------------------------- activations
 
@@ -155,10 +159,16 @@ def log_likelihood_error(a: Array, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ the book's algorithm
 
 
-def as_inputs(X: ArrayLike) -> Array:
-    """Return inputs in float64. A NumPy array of uint8 holds pixels, which are divided by 255."""
-    is_pixels = isinstance(X, np.ndarray) and X.dtype == np.uint8
-    return np.asarray(X, np.float64) / (255.0 if is_pixels else 1.0)
+def scaled_inputs(net: NetworkLike, X: ArrayLike) -> Array:
+    """Return inputs in float64, scaled as the network does it: (x - mean) * factor."""
+    scaling, inputs = net.scaling, np.asarray(X, np.float64)
+    if scaling is None:
+        return inputs
+    if isinstance(scaling, str):
+        raise ValueError("net: expected a network with a learnt scaling, got one before its first training")
+    mean = 0.0 if scaling.mean is None else scaling.mean.reshape(-1, 1)
+    scaled: Array = (inputs - mean) * scaling.factor.reshape(-1, 1)
+    return scaled
 
 
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
@@ -195,7 +205,7 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
     """
     weights, biases = parameter_views(np.asarray(net.theta, np.float64) if theta is None else theta, net.sizes)
     zs: list[Array] = []
-    activations = [as_inputs(X)]
+    activations = [scaled_inputs(net, X)]
     for layer, w, b in zip(net.layers, weights, biases, strict=True):
         zs.append(w @ activations[-1] + b)
         activations.append(layer.activation.function(zs[-1]))
@@ -260,7 +270,7 @@ def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequ
     Gradient
         In float64 for any dtype of the network.
     """
-    inputs, targets = as_inputs(X), unit_vectors(Y, net.sizes[-1])
+    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
     m = inputs.shape[1]
     factors = np.ones(m) if example_weights is None else np.asarray(example_weights, np.float64)
     theta = np.zeros(net.theta.size)
@@ -305,7 +315,7 @@ def sgd(
     ndarray
         `theta` after the last step, in float64.
     """
-    inputs, targets = as_inputs(X), unit_vectors(Y, net.sizes[-1])
+    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
     start = net.theta.copy()
     try:
         for batch in mini_batches:

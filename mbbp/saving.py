@@ -9,7 +9,7 @@ import numpy as np
 from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.npz import Npz, open_npz
-from mbbp.parameters import Array, parameter_count
+from mbbp.parameters import parameter_count
 from mbbp.validation import as_sizes
 
 FORMAT = 1
@@ -73,21 +73,22 @@ def load(path: str | Path) -> Network:
     ValueError
         If the file is damaged, or `save` did not write it.
     """
-    damaged = f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file"
     try:
         with open_npz(path, compressed=False) as file:  # so that no array is larger than the file
-            header, theta = _read_header(file), file.read("theta")
-    except ValueError as error:
-        raise ValueError(f"{damaged} ({error})") from error
-    if header.get("format") != FORMAT:
+            header = _read_header(file)
+            is_known = header.get("format") == FORMAT
+            net = _build(header, file) if is_known else None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file "
+            f"({error!s:.500})"
+        ) from error
+    if net is None:
         raise ValueError(
             f"path: expected a file of format {FORMAT}, got format {header.get('format')!r:.100} in {str(path)!r}; "
             "this version of mbbp cannot read it"
         )
-    try:
-        return _build(header, theta)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{damaged} ({error!s:.500})") from error
+    return net
 
 
 def _read_header(file: Npz) -> dict[str, Any]:
@@ -103,8 +104,9 @@ def _read_header(file: Npz) -> dict[str, Any]:
     return header
 
 
-def _build(header: dict[str, Any], theta: Array) -> Network:
+def _build(header: dict[str, Any], file: Npz) -> Network:
     sizes = as_sizes(header["sizes"])
+    theta = file.read("theta")
     if theta.shape != (parameter_count(sizes),):  # checked before arrays of these sizes are allocated
         raise ValueError(f"theta: expected shape ({parameter_count(sizes)},) for sizes {sizes}, got {theta.shape}")
     net = Network(sizes, activation=header["activation"], cost=header["cost"], dtype=theta.dtype)

@@ -155,10 +155,10 @@ def test_there_are_as_many_threads_as_cores_unless_set(monkeypatch):
 @pytest.mark.parametrize(
     ("n", "error", "message"),
     [
-        (0, ValueError, "threads: expected 1 or more, got 0"),
-        (-2, ValueError, "threads: expected 1 or more"),
-        (1.5, TypeError, "threads: expected a whole number, got 1.5"),
-        ("2", TypeError, "threads: expected a whole number, got '2'"),
+        (0, ValueError, "n: expected 1 or more, got 0"),
+        (-2, ValueError, "n: expected 1 or more"),
+        (1.5, TypeError, "n: expected a whole number, got 1.5"),
+        ("2", TypeError, "n: expected a whole number, got '2'"),
     ],
 )
 def test_a_number_of_threads_that_makes_no_sense_changes_nothing(n, error, message):

@@ -43,7 +43,7 @@ class BookNetwork(ABC):
 
     def __init__(self, sizes: Iterable[int], dtype: Any) -> None:
         self.dtype = as_dtype(dtype)
-        self.sizes = as_sizes(sizes)
+        self.sizes = list(as_sizes(sizes))
         self.num_layers = len(self.sizes)
         self.weights: list[Array] = []
         self.biases: list[Array] = []

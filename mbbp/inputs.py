@@ -1,0 +1,103 @@
+"""Checks of inputs, and how they are scaled.
+
+Inputs stay where they are and as they are: each mini-batch is converted and scaled when it is gathered.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.arrays import are_finite, as_numeric_array, check_columns, read_only, refuse_not_finite
+from mbbp.kernels.examples import INPUT_DTYPES, Inspection, Scale, inputs_of, inspect
+from mbbp.parameters import Array
+from mbbp.scaling import Scaling
+
+CHUNK = 128  # the inputs that are inspected together
+
+
+def as_inputs(
+    argument: str,
+    value: ArrayLike,
+    n_rows: int,
+    dtype: np.dtype[Any],
+    scaling: Scaling | None = None,
+    *,
+    check_finite: bool = True,
+) -> Array:
+    """Return inputs with one example per row, as the kernels read them.
+
+    Parameters
+    ----------
+    argument : str
+        The name of the argument in an error message.
+    value : array_like of shape (n_rows, m)
+        Real numbers, in any order in memory.
+    n_rows : int
+        The expected number of rows.
+    dtype : dtype
+        The network's dtype.
+    scaling : Scaling, optional
+        How the network scales them; only for the check.
+    check_finite : bool
+        Whether to look for numbers that are NaN or inf, or become so when they are scaled. If False, the caller must
+        do it.
+
+    Returns
+    -------
+    ndarray of shape (m, n_rows)
+        Integers, float32 or float64, in C order and read-only; not scaled. It shares memory with `value` if possible.
+
+    Raises
+    ------
+    TypeError
+        If `value` does not hold real numbers.
+    ValueError
+        If the shape is wrong, there is no column, or a scaled number is NaN, inf or too large for `dtype`.
+    """
+    array = as_numeric_array(argument, value)
+    check_columns(argument, array, n_rows)
+    kept = array.dtype if array.dtype.str in INPUT_DTYPES else np.result_type(array.dtype, dtype)
+    if kept.str not in INPUT_DTYPES:  # a wider float, or another byte order
+        kept = np.dtype(np.float64)
+    with np.errstate(over="ignore"):
+        rows = np.require(array, kept, ["F", "A"]).view(np.ndarray).T
+    if check_finite and not _are_safe_integers(kept, scaling, dtype) and not _are_finite(rows, scaling, dtype):
+        refuse_not_finite(argument, array, scaled(rows, scaling, dtype).T)
+    return read_only(rows)
+
+
+def _are_safe_integers(inputs: np.dtype[Any], scaling: Scaling | None, dtype: np.dtype[Any]) -> bool:
+    """Return whether inputs of this dtype are integers, none of which is too large when it is scaled."""
+    if inputs.kind not in "biu":
+        return False
+    largest = 1.0 if inputs.kind == "b" else float(np.iinfo(inputs).max) + 1.0
+    if scaling is not None:
+        largest = (largest + (0.0 if scaling.mean is None else abs(scaling.mean).max())) * abs(scaling.factor).max()
+    return bool(largest < np.finfo(dtype).max)
+
+
+def _are_finite(rows: Array, scaling: Scaling | None, dtype: np.dtype[Any]) -> bool:
+    if scaling is None and rows.dtype == dtype:
+        return are_finite(rows)
+    inspection = Inspection(
+        inputs=inputs_of(rows, scaling, dtype),
+        order=np.arange(len(rows)),
+        n=len(rows),
+        n_in=rows.shape[1],
+        chunk=CHUNK,
+        work=np.empty(CHUNK * rows.shape[1], dtype),
+    )
+    return bool(inspect.run(inspection, dtype))
+
+
+def scaled(inputs: Array, scaling: Scale | None, dtype: np.dtype[Any]) -> Array:
+    """Return inputs (m, n_in) in a new array of the network's dtype, scaled: the NumPy twin of the gather kernels."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scaling is None:
+            return inputs.astype(dtype)
+        wide = inputs.astype(np.result_type(inputs.dtype, dtype))
+        if scaling.mean is not None:
+            wide -= scaling.mean.astype(wide.dtype)
+        wide *= scaling.factor.astype(wide.dtype)
+        return wide.astype(dtype, copy=False)
