@@ -16,6 +16,7 @@ import pytest
 
 import mbbp
 from mbbp.datasets import load_npz, read_idx
+from mbbp.nielsen import network2
 from mbbp.npz import open_npz
 from tests.datasets.idx_files import idx
 from tests.mutations import FEW, MANY, mutations, unclear_errors
@@ -110,6 +111,20 @@ def test_idx(layer, n, tmp_path):
     if layer == "compressed after the damage":
         damaged = map(gzip.compress, damaged)
     faults = unclear_errors(read_idx, tmp_path / "damaged", damaged, lambda array: array.dtype == np.uint8)
+    assert not faults, show(faults, n)
+
+
+@how_many
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_books_json(dtype, n, tmp_path):
+    net = network2.Network([3, 2, 2], cost=network2.QuadraticCost)
+    net.save(tmp_path / "net.json")
+    damaged = mutations((tmp_path / "net.json").read_bytes(), n)
+
+    def is_sound(loaded):
+        return all(one.dtype == dtype and np.isfinite(one).all() for one in loaded.weights + loaded.biases)
+
+    faults = unclear_errors(lambda path: network2.load(path, dtype=dtype), tmp_path / "damaged", damaged, is_sound)
     assert not faults, show(faults, n)
 
 
