@@ -59,7 +59,7 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        If a file is missing and must not be downloaded.
+        If a file is missing and must not be downloaded, or there is no home folder for the cache.
     ValueError
         If a file has the wrong format or the wrong SHA-256, or if `dtype` is neither float32 nor float64.
     ModuleNotFoundError
@@ -137,15 +137,22 @@ def _read_verified(path: Path, name: str) -> NDArray[np.uint8]:
 
 
 def _cache_folder() -> Path:
+    try:
+        return _usual_folder() / "mbbp" / "mnist"
+    except RuntimeError as error:  # pathlib's, for a user without a home
+        raise FileNotFoundError(
+            f"MNIST: expected a home folder for the cache, got none; set MBBP_DATA or XDG_CACHE_HOME ({error})"
+        ) from error
+
+
+def _usual_folder() -> Path:
     if chosen := os.environ.get("XDG_CACHE_HOME"):
-        root = Path(chosen).expanduser()
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        root = Path(local)
-    else:
-        root = Path.home() / ".cache"
-    return root / "mbbp" / "mnist"
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local)
+    return Path.home() / ".cache"
 
 
 def _download(name: str, cache: Path) -> Path:
