@@ -123,7 +123,7 @@ def test_without_a_home_the_error_says_what_to_set(small, monkeypatch):
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    with pytest.raises(FileNotFoundError, match="MNIST: expected a home folder .*; set MBBP_DATA or XDG_CACHE_HOME"):
+    with pytest.raises(FileNotFoundError, match=r"MNIST: expected a home folder .*; set MBBP_DATA or XDG_CACHE_HOME"):
         load_mnist()
 
 
