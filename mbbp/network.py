@@ -1,5 +1,7 @@
 """The class `Network`: the methods for whole mini-batches and for training."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -156,6 +158,7 @@ class Network(Structure):
         TypeError
             If X does not hold real numbers.
         """
+        self._engine.writer.check_readable("classify")
         outputs = self.feedforward(X)
         labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
@@ -324,7 +327,7 @@ class Network(Structure):
             Called after every epoch with the network and the new row of the history. A callback ends the training by
             raising `StopTraining`.
         progress : bool, optional
-            Whether to show a progress bar; by default only on a terminal.
+            Whether to show a progress bar; by default only on a terminal and in a notebook.
 
         Returns
         -------

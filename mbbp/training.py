@@ -1,5 +1,7 @@
 """Training: epochs of mini-batches, and the decisions between two epochs."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike
 from mbbp.arrays import as_example_weights
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
+from mbbp.inputs import narrowed
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.updates import Step
@@ -130,6 +133,9 @@ def make_plan(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+    examples = narrowed(examples, engine.dtype)
+    if validation is not None:
+        validation = examples if held_out is not None else narrowed(validation, engine.dtype)
     return Plan(
         examples=examples,
         chosen=chosen,
@@ -190,7 +196,9 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
 def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
     History.check_column(argument, monitor)
     if monitor.startswith("validation") and not has_validation:
-        raise ValueError(f"{argument}: expected validation_data for the monitor {monitor}, got none")
+        raise ValueError(
+            f"{argument}: expected validation_data or validation_split for the monitor {monitor}, got none"
+        )
     if monitor.endswith("accuracy") and not is_classification:
         raise ValueError(
             f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"

@@ -15,7 +15,6 @@ from mbbp.datasets.prepare import (
     Rng,
     check_fraction,
     columns,
-    inplace_standardize,
     number_classes,
     split_rows,
 )
@@ -34,7 +33,6 @@ def load_npz(
     rng: Rng = 0,
     dtype: DTypeLike = "float32",
     regression: bool = False,
-    standardize: bool = False,
 ) -> Dataset:
     """Load a data set from an ``.npz`` file in which each row of an array is a sample.
 
@@ -42,7 +40,8 @@ def load_npz(
     name is `label`. These samples are shuffled and split into training and test examples. In the second, which Keras
     uses, the file has ``x_train``, ``y_train``, ``x_test`` and ``y_test``. These keep their split and their order.
 
-    Images are flattened: (n, 28, 28) becomes (784, n). Features are rescaled only with ``standardize=True``.
+    Images are flattened: (n, 28, 28) becomes (784, n). Nothing is rescaled: pass ``scaling="standardize"`` to the
+    network.
 
     Parameters
     ----------
@@ -60,9 +59,6 @@ def load_npz(
     regression : bool
         If True, the labels are real numbers and become targets of shape (1, n). If False, they are whole numbers or
         text, and become 0..K-1 in sorted order.
-    standardize : bool
-        If True, each feature is shifted and scaled to mean 0 and variance 1 over the training examples. A constant
-        feature becomes 0.
 
     Returns
     -------
@@ -93,15 +89,13 @@ def load_npz(
     layout, arrays = _read(path, [("X", label)])
     rows, targets, classes = _part(path, arrays, layout, checked, regression)
     if len(layout) == 1:
-        data = split_rows(path.stem, rows[0], targets[0], classes, test_fraction=test_fraction, rng=rng)
-    else:
-        x_train, x_test = (columns(part, checked) for part in rows)
-        if len(x_train) != len(x_test):
-            raise ValueError(
-                f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
-            )
-        data = Dataset(path.stem, x_train, targets[0], x_test, targets[1], classes)
-    return inplace_standardize(data) if standardize else data
+        return split_rows(path.stem, rows[0], targets[0], classes, test_fraction=test_fraction, rng=rng)
+    x_train, x_test = (columns(part, checked) for part in rows)
+    if len(x_train) != len(x_test):
+        raise ValueError(
+            f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
+        )
+    return Dataset(path.stem, x_train, targets[0], x_test, targets[1], classes)
 
 
 def _read(path: Path, first: Layout) -> tuple[Layout, dict[str, Array]]:

@@ -82,7 +82,8 @@ class Source(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of the inputs, and where they are to be copied to, side by side."""
 
-    inputs: Inputs
+    values: Bytes
+    scaling: Bytes
     order: Integers  # which rows
     n_in: Int
     out: Numbers
@@ -97,7 +98,7 @@ class Rows(NamedTuple):
 def _copying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
     def gather_copied(at: Any) -> Any:
         rows = at[0]
-        n_in, values = rows.n_in, typed(rows.inputs.values, dtype)
+        n_in, values = rows.n_in, typed(rows.values, dtype)
         for i in range(rows.start, rows.stop):
             source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
             for j in range(n_in):
@@ -110,8 +111,8 @@ def _copying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
 def _multiplying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
     def gather_multiplied(at: Any) -> Any:
         rows = at[0]
-        n_in, values = rows.n_in, typed(rows.inputs.values, dtype)
-        factor = typed(rows.inputs.scaling, wide)[0]
+        n_in, values = rows.n_in, typed(rows.values, dtype)
+        factor = typed(rows.scaling, wide)[0]
         for i in range(rows.start, rows.stop):
             source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
             for j in range(n_in):
@@ -124,8 +125,8 @@ def _multiplying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
 def _standardizing(dtype: Any, wide: Any) -> Callable[[Any], Any]:
     def gather_standardized(at: Any) -> Any:
         rows = at[0]
-        n_in, values = rows.n_in, typed(rows.inputs.values, dtype)
-        scaling = typed(rows.inputs.scaling, wide)
+        n_in, values = rows.n_in, typed(rows.values, dtype)
+        scaling = typed(rows.scaling, wide)
         mean, factor = part(scaling, ZERO, n_in), part(scaling, n_in, n_in)
         for i in range(rows.start, rows.stop):
             source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
@@ -178,7 +179,8 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
 def gather_inputs(inputs, order, model, start, stop):
     """Copy inputs to the beginning of the workspace: the rows that `order` names, from its entry `start` to `stop`."""
     rows = Rows(
-        inputs=inputs,
+        values=inputs.values,
+        scaling=inputs.scaling,
         order=order,
         n_in=model.layers[0].n_in,
         out=model.work,
@@ -192,23 +194,24 @@ def gather_inputs(inputs, order, model, start, stop):
 def gather_targets(source, order, model, start, stop):
     """Copy targets and weights to their places in the workspace."""
     n = model.layers[model.n_layers - 1].n_out
+    targets, labels, given = rest(model.work, model.targets), source.labels, source.targets
     for i in range(start, stop):
-        y = part(model.work, model.targets + i * n, n)
+        y = part(targets, i * n, n)
         row = order[i]
         if source.has_targets:
-            target = part(source.targets, row * n, n)
+            target = part(given, row * n, n)
             for j in range(n):
                 y[j] = target[j]
         elif n == 1:
-            y[0] = source.labels[row]
+            y[0] = labels[row]
         else:
             for j in range(n):
                 y[j] = 0
-            y[source.labels[row]] = 1
+            y[labels[row]] = 1
     if model.is_weighted:
-        weights = rest(model.work, model.weights)
+        weights, of_all = rest(model.work, model.weights), source.weights
         for i in range(start, stop):
-            weights[i] = source.weights[order[i]]
+            weights[i] = of_all[order[i]]
 
 
 @record
@@ -231,7 +234,8 @@ def inspect(at):
     for begin in range(0, inspection.n, inspection.chunk):
         m = min(inspection.chunk, inspection.n - begin)
         rows = Rows(
-            inputs=inspection.inputs,
+            values=inspection.inputs.values,
+            scaling=inspection.inputs.scaling,
             order=rest(inspection.order, begin),
             n_in=n_in,
             out=inspection.work,

@@ -69,7 +69,7 @@ def _checked(data: Any, dtype: np.dtype[Any]) -> Saved:
 
 
 def _matrices(name: str, given: Any, shapes: list[tuple[int, int]], dtype: np.dtype[Any]) -> list[Array]:
-    _check_list(name, given, len(shapes), "matrices, one for each layer")
+    _check_list(name, given, len(shapes), "matrices (one for each layer)")
     return [
         _matrix(f"{name}[{i}]", one, *shape, dtype) for i, (one, shape) in enumerate(zip(given, shapes, strict=True))
     ]
@@ -98,4 +98,4 @@ def _check_list(name: str, given: Any, n: int, what: str) -> None:
     if not isinstance(given, list):
         raise ValueError(f"{name}: expected a list of {n} {what}, got {given!r:.100}")
     if len(given) != n:
-        raise ValueError(f"{name}: expected {n} {what}, got {len(given)}")
+        raise ValueError(f"{name}: expected a list of {n} {what}, got {len(given)}")
