@@ -1,7 +1,10 @@
 """Writing files so that an old file is never lost, and checking beforehand that a file can be written."""
 
+import contextlib
 import importlib.util
 import os
+import secrets
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,9 @@ PICTURES = (".png", ".svg", ".pdf")
 def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
     """Write a temporary file beside `path`, with the same ending, and rename it to `path` when it is complete.
 
-    Until then an old file at `path` stays as it is.
+    Until then an old file at `path` stays as it is. Who reads `path` gets the old file or the new one, and no mixture,
+    also if several processes write it at once, or the machine loses its power. The new file has the permissions of the
+    old one. If `path` is a symbolic link, it stays one, and the file that it names is replaced.
 
     Parameters
     ----------
@@ -28,13 +33,28 @@ def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
     OSError
         If the folder is missing or cannot be written to. An old file at `path` is unchanged.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.stem}.part{target.suffix}")
+    given, target = Path(path), Path(os.path.realpath(path))
+    # The ending tells what writes the file which format is wanted. The rest is cut: a name of 256 bytes is refused.
+    aside = target.with_name(f".{given.stem[:40]}.{secrets.token_hex(8)}.part{given.suffix}")
     try:
         write(aside)
+        _sync(aside)
+        if target.exists():
+            aside.chmod(stat.S_IMODE(target.stat().st_mode))
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the file is complete, and not every system can do that for a folder
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -60,7 +80,8 @@ def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> N
     """
     if path.suffix not in endings:
         raise ValueError(f"{argument}: expected a name ending in {' or '.join(endings)}, got {str(path)!r}")
-    if not os.access(path.parent, os.W_OK):
+    folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 -- of what a symbolic link names
+    if not os.access(folder, os.W_OK):
         raise ValueError(f"{argument}: expected a folder that can be written to, got {str(path.parent)!r}")
     if endings == PICTURES and importlib.util.find_spec("matplotlib") is None:
         raise missing_extra(argument, "matplotlib")

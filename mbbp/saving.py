@@ -10,10 +10,13 @@ import numpy as np
 
 from mbbp.files import write_aside
 from mbbp.network import Network
-from mbbp.parameters import Array, parameter_count
+from mbbp.npz import Npz, open_npz
+from mbbp.parameters import parameter_count
 from mbbp.validation import as_sizes
 
 FORMAT = 1
+MOST_LETTERS = 1 << 18
+"""The longest header: that of some 10,000 layers. What is longer would take long to build, and is hardly a network."""
 
 
 def save(net: Network, path: str | Path) -> None:
@@ -32,7 +35,8 @@ def save(net: Network, path: str | Path) -> None:
     Raises
     ------
     ValueError
-        If the path does not end in .npz, the network has custom functions, or its parameters hold NaN or inf.
+        If the path does not end in .npz, the network has custom functions or more than some 10,000 layers, or its
+        parameters hold NaN or inf.
     OSError
         If the file cannot be written.
     """
@@ -45,8 +49,10 @@ def save(net: Network, path: str | Path) -> None:
         raise ValueError(f"net: expected built-in activations and costs, got custom ones: {', '.join(custom)}")
     if not np.isfinite(net.theta).all():
         raise ValueError("net: expected finite parameters, got NaN or inf")
-    header = {"format": FORMAT, "sizes": net.sizes, "activation": names, "cost": net.cost_function.name}
-    write_aside(path, lambda aside: np.savez(aside, header=np.array(json.dumps(header)), theta=net.theta))
+    header = json.dumps({"format": FORMAT, "sizes": net.sizes, "activation": names, "cost": net.cost_function.name})
+    if len(header) > MOST_LETTERS:
+        raise ValueError(f"net: expected fewer layers, got {len(names)}, whose description is longer than a file's")
+    write_aside(path, lambda aside: np.savez(aside, header=np.array(header), theta=net.theta))
 
 
 def load(path: str | Path) -> Network:
@@ -69,28 +75,40 @@ def load(path: str | Path) -> Network:
     ValueError
         If the file is damaged, or `save` did not write it.
     """
-    damaged = f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file"
-    with Path(path).open("rb") as opened:  # NumPy would leave a damaged file open
-        try:
-            with np.load(opened, allow_pickle=False) as file:
-                header, theta = json.loads(str(file["header"])), file["theta"]
-        except Exception as error:  # a damaged file can break every step of reading it, with OSError too
-            raise ValueError(f"{damaged} ({error})") from error
-    if not isinstance(header, dict):
-        raise ValueError(f"{damaged} (its header is not a JSON object)")
-    if header.get("format") != FORMAT:
+    try:
+        with open_npz(path, compressed=False) as file:  # so that no array is larger than the file
+            header = _read_header(file)
+            is_known = header.get("format") == FORMAT
+            net = _build(header, file) if is_known else None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"path: expected a file of format {FORMAT}, got format {header.get('format')!r} in {str(path)!r}; "
+            f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file "
+            f"({error!s:.500})"
+        ) from error
+    if net is None:
+        raise ValueError(
+            f"path: expected a file of format {FORMAT}, got format {header.get('format')!r:.100} in {str(path)!r}; "
             "this version of mbbp cannot read it"
         )
+    return net
+
+
+def _read_header(file: Npz) -> dict[str, Any]:
+    found = file.header("header")
+    if found.dtype.kind != "U" or found.shape != () or found.nbytes > 4 * MOST_LETTERS:
+        raise ValueError(f"header: expected a text of at most {MOST_LETTERS} letters, got {found.dtype} {found.shape}")
     try:
-        return _build(header, theta)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{damaged} ({error})") from error
+        header = json.loads(str(file.read("header")))
+    except RecursionError as error:
+        raise ValueError("header: expected a JSON object, got one that is nested too deeply") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"header: expected a JSON object, got {header!r:.100}")
+    return header
 
 
-def _build(header: dict[str, Any], theta: Array) -> Network:
+def _build(header: dict[str, Any], file: Npz) -> Network:
     sizes = as_sizes(header["sizes"])
+    theta = file.read("theta")
     if theta.shape != (parameter_count(sizes),):  # checked before arrays of these sizes are allocated
         raise ValueError(f"theta: expected shape ({parameter_count(sizes)},) for sizes {sizes}, got {theta.shape}")
     net = Network(sizes, activation=header["activation"], cost=header["cost"], dtype=theta.dtype)

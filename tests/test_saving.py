@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.activations import ACTIVATIONS
-from mbbp.files import write_aside
 from tests.problems import labelled, network
 
 COMBINATIONS = [
@@ -220,32 +219,6 @@ def test_saving_into_no_folder_is_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         mbbp.save(network(), tmp_path / "missing" / "net.npz")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", ["a.txt", "a.tar.gz", "bare", ".hidden"])
-@pytest.mark.parametrize("as_text", [True, False])
-def test_write_aside(name, as_text, tmp_path):
-    path, seen = tmp_path / name, []
-
-    def write_to(aside):
-        seen.append(aside)
-        aside.write_text("new")
-        assert path.read_text() == "old"
-
-    path.write_text("old")
-    write_aside(str(path) if as_text else path, write_to)
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-    assert seen[0].parent == tmp_path  # a file on another disk could not be renamed to `path`
-    assert not path.suffix or seen[0].suffix == path.suffix  # what writes the file chooses the format by the ending
-
-
-def test_write_aside_that_writes_nothing_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(FileNotFoundError):
-        write_aside(path, lambda aside: None)
-    assert path.read_text() == "old"
 
 
 def test_a_network_with_nan_is_not_saved(tmp_path):

@@ -9,6 +9,9 @@ some parameters of a test are slow, mark them in its file with ``pytest.param(..
 
 SLOW = {
     # each of these starts processes, which import everything again
+    "test_a_disk_that_takes_no_byte",
+    "test_a_fork_while_another_thread_compiles",
+    "test_a_place_without_a_writable_folder_and_without_a_home",
     "test_a_reader_that_goes_away_is_no_error",
     "test_a_second_signal_ends_it_at_once",
     "test_a_signal_from_outside_ends_a_long_training",
@@ -33,7 +36,8 @@ SLOW = {
     # these compile with an empty cache
     "test_a_long_compilation_is_reported_once_serves_all_shapes_and_is_found_in_the_cache",
     "test_a_prediction_compiles_nothing_of_training",
-    "test_a_cache_index_that_cannot_be_read_is_replaced",
+    "test_a_flipped_bit_anywhere_is_found",
+    "test_threads_and_files_that_are_removed_meanwhile",
     "test_an_edited_kernel_is_never_run_from_the_cache_of_a_caller",
     "test_training_compiles_what_the_network_uses_alone",
     # these compile what no other test uses

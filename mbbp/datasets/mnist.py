@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.digits import DIGITS
-from mbbp.datasets.idx import decode_idx, uncompressed
+from mbbp.datasets.idx import read_idx_and_hash
 from mbbp.datasets.prepare import image_columns, image_dtype, image_scaling
 from mbbp.extras import load_extra
 
@@ -62,7 +61,7 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        If a file is missing and must not be downloaded.
+        If a file is missing and must not be downloaded, or there is no home folder for the cache.
     ValueError
         If a file has the wrong format or the wrong SHA-256, or if `dtype` is another one.
     ModuleNotFoundError
@@ -130,24 +129,29 @@ def _find(name: str, folders: list[Path]) -> Path | None:
 
 
 def _read_verified(path: Path, name: str) -> NDArray[np.uint8]:
-    content = uncompressed(path)
-    array = decode_idx(content, path)  # before the hash, because its error messages say more about what is wrong
-    got = hashlib.sha256(content).hexdigest()
+    array, got = read_idx_and_hash(path)
     if got != SHA256[name]:
         raise ValueError(f"{path}: expected uncompressed content with SHA-256 {SHA256[name]}, got {got}")
     return array
 
 
 def _cache_folder() -> Path:
+    try:
+        return _usual_folder() / "mbbp" / "mnist"
+    except RuntimeError as error:  # pathlib's, for a user without a home
+        raise FileNotFoundError(
+            f"MNIST: expected a home folder for the cache, got none; set MBBP_DATA or XDG_CACHE_HOME ({error})"
+        ) from error
+
+
+def _usual_folder() -> Path:
     if chosen := os.environ.get("XDG_CACHE_HOME"):
-        root = Path(chosen).expanduser()
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        root = Path(local)
-    else:
-        root = Path.home() / ".cache"
-    return root / "mbbp" / "mnist"
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local)
+    return Path.home() / ".cache"
 
 
 def _download(name: str, cache: Path) -> Path:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +18,11 @@ from mbbp.datasets.prepare import (
     number_classes,
     split_rows,
 )
+from mbbp.npz import listed, open_npz
 from mbbp.validation import as_dtype
 
-_SPLIT = ("x_train", "y_train", "x_test", "y_test")
+Layout = list[tuple[str, str]]  # the names of each array of inputs and of its labels
+_SPLIT: Layout = [("x_train", "y_train"), ("x_test", "y_test")]
 
 
 def load_npz(
@@ -87,57 +86,47 @@ def load_npz(
     path = Path(path)
     checked = as_dtype(dtype)
     check_fraction(test_fraction)
-    arrays = _read(path, ("X", label))
-    if "X" in arrays:
-        rows, (targets,), classes = _part(path, arrays, ["X"], [label], checked, regression)
-        data = split_rows(path.stem, rows[0], targets, classes, test_fraction=test_fraction, rng=rng)
-    else:
-        rows, (y_train, y_test), classes = _part(
-            path, arrays, ["x_train", "x_test"], ["y_train", "y_test"], checked, regression
+    layout, arrays = _read(path, [("X", label)])
+    rows, targets, classes = _part(path, arrays, layout, checked, regression)
+    if len(layout) == 1:
+        return split_rows(path.stem, rows[0], targets[0], classes, test_fraction=test_fraction, rng=rng)
+    x_train, x_test = (columns(part, checked) for part in rows)
+    if len(x_train) != len(x_test):
+        raise ValueError(
+            f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
         )
-        x_train, x_test = (columns(part, checked) for part in rows)
-        if len(x_train) != len(x_test):
-            raise ValueError(
-                f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
-            )
-        data = Dataset(path.stem, x_train, y_train, x_test, y_test, classes)
-    return data
+    return Dataset(path.stem, x_train, targets[0], x_test, targets[1], classes)
 
 
-def _read(path: Path, pair: tuple[str, str]) -> dict[str, Array]:
-    """Return the arrays of the first layout that is complete in the file: `pair`, or the four arrays of a split."""
-    with path.open("rb") as file:
-        # np.load would also accept a single .npy file. For any other file, its error message would suggest pickle.
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path}: expected an .npz file (a zip archive of arrays), got another format")
-        file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                for names in (pair, _SPLIT):
-                    if all(name in archive for name in names):
-                        return {name: _member(path, archive, name) for name in names}
-                found = ", ".join(archive.files) or "no array"
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            raise ValueError(f"{path}: expected a valid .npz file, got a corrupt one; {error}") from error
-    raise ValueError(f"{path}: expected arrays {' and '.join(pair)}, or {', '.join(_SPLIT)}, got {found}")
+def _read(path: Path, first: Layout) -> tuple[Layout, dict[str, Array]]:
+    """Return the first layout that is complete in the file, `first` or that of a split, and its arrays."""
+    with open_npz(path) as file:
+        for layout in (first, _SPLIT):
+            names = [name for pair in layout for name in pair]
+            if all(name in file.names for name in names):
+                for x, y in layout:  # by their headers: the data themselves may be large
+                    _check_shapes(path, x, file.header(x).shape, y, file.header(y).shape)
+                return layout, {name: file.read(name) for name in names}
+        found = listed(file.names)
+    split = ", ".join(name for pair in _SPLIT for name in pair)
+    raise ValueError(f"{path}: expected arrays {' and '.join(first[0])}, or {split}, got {found}")
 
 
-def _member(path: Path, archive: Mapping[str, Any], name: str) -> Array:
-    try:
-        member = archive[name]
-    except ValueError as error:
-        raise ValueError(f"{path}, {name!r}: expected an array that can be read, got an error; {error}") from error
-    if not isinstance(member, np.ndarray):
-        raise ValueError(f"{path}, {name!r}: expected an array in NumPy's .npy format, got other data")
-    return member
+def _check_shapes(path: Path, x: str, of_x: tuple[int, ...], y: str, of_y: tuple[int, ...]) -> None:
+    if not of_x or 0 in of_x:
+        raise ValueError(f"{path}, {x!r}: expected a shape (samples, features) with at least one of each, got {of_x}")
+    n = of_x[0]
+    if of_y not in {(n,), (n, 1)}:
+        raise ValueError(f"{path}, {y!r}: expected shape ({n},), got {of_y}; {x!r} has {n} samples")
 
 
 def _part(
-    path: Path, arrays: dict[str, Array], xs: list[str], ys: list[str], dtype: np.dtype[Any], regression: bool
+    path: Path, arrays: dict[str, Array], layout: Layout, dtype: np.dtype[Any], regression: bool
 ) -> tuple[list[Array], list[Array], tuple[str, ...] | None]:
-    """Check and convert the arrays. All arrays of labels in `ys` share the same numbering of the classes."""
-    rows = [_rows(path, x, arrays[x], dtype) for x in xs]
-    flat = [_one_per_sample(path, y, arrays[y], x, len(part)) for x, y, part in zip(xs, ys, rows, strict=True)]
+    """Check and convert the arrays. All arrays of labels share the same numbering of the classes."""
+    xs, ys = zip(*layout, strict=True)
+    rows = [_numbers(path, x, arrays[x], dtype).reshape(len(arrays[x]), -1) for x in xs]
+    flat = [arrays[y].reshape(-1) for y in ys]
     if regression:
         return rows, [_numbers(path, y, t, dtype)[np.newaxis] for y, t in zip(ys, flat, strict=True)], None
     for y, labels in zip(ys, flat, strict=True):
@@ -152,20 +141,6 @@ def _part(
     except LabelError as error:
         raise ValueError(f"{path}, {both}: {error}") from error
     return rows, np.split(numbers[index], np.cumsum([len(labels) for labels in flat])[:-1]), classes
-
-
-def _rows(path: Path, name: str, array: Array, dtype: np.dtype[Any]) -> Array:
-    if array.ndim == 0 or array.size == 0:
-        raise ValueError(
-            f"{path}, {name!r}: expected a shape (samples, features) with at least one of each, got {array.shape}"
-        )
-    return _numbers(path, name, array, dtype).reshape(len(array), -1)
-
-
-def _one_per_sample(path: Path, name: str, array: Array, x: str, n: int) -> Array:
-    if array.shape not in {(n,), (n, 1)}:
-        raise ValueError(f"{path}, {name!r}: expected shape ({n},), got {array.shape}; {x!r} has {n} samples")
-    return array.reshape(n)
 
 
 def _numbers(path: Path, name: str, array: Array, dtype: np.dtype[Any]) -> Array:

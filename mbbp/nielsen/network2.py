@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from mbbp.nielsen.epochs import Epochs
 from mbbp.nielsen.mnist_loader import vectorized_result
 from mbbp.nielsen.overrides import original
 from mbbp.nielsen.pairs import Pair, Pairs, as_evaluation
+from mbbp.nielsen.saved import read_saved
 from mbbp.parameters import Array
-from mbbp.validation import as_count, as_sizes
+from mbbp.validation import as_count, as_dtype, as_flag
 
 Monitored = tuple[list[float], list[int], list[float], list[int]]
 
@@ -170,13 +170,17 @@ class Network(BookNetwork):
             If a number is out of range, there is no pair, an x, a y or a label has the wrong shape or is not finite, or
             what a monitored figure or early stopping needs is missing.
         TypeError
-            If the data are not iterable, or a number or an array has the wrong type.
+            If the data are not iterable, or a number, a flag or an array has the wrong type.
 
         Notes
         -----
         All arguments are checked before anything changes.
         """
         count = as_count("epochs", epochs, least=0)
+        monitor_evaluation_cost = as_flag("monitor_evaluation_cost", monitor_evaluation_cost)
+        monitor_evaluation_accuracy = as_flag("monitor_evaluation_accuracy", monitor_evaluation_accuracy)
+        monitor_training_cost = as_flag("monitor_training_cost", monitor_training_cost)
+        monitor_training_accuracy = as_flag("monitor_training_accuracy", monitor_training_accuracy)
         stopping = _Stopping(as_count("early_stopping_n", early_stopping_n, least=0))
         if stopping.patience and not (monitor_evaluation_accuracy or monitor_training_accuracy):
             raise ValueError(
@@ -324,9 +328,13 @@ class Network(BookNetwork):
 
         Raises
         ------
+        ValueError
+            If a parameter is NaN or inf: `load` would refuse the file.
         OSError
             If the file cannot be written.
         """
+        if not all(np.isfinite(one).all() for one in [*self.weights, *self.biases]):
+            raise ValueError("net: expected finite parameters, got NaN or inf")
         text = json.dumps(
             {
                 "sizes": list(self.sizes),
@@ -372,33 +380,18 @@ def load(filename: str | Path, *, dtype: Any = "float64") -> Network:
     OSError
         If the file cannot be read.
     ValueError
-        If the file does not hold a network, or its cost is not a class of this module.
+        If the file does not hold a network, a parameter is no finite number of this dtype, or the cost is not a class
+        of this module.
     """
-    try:
-        data = json.loads(Path(filename).read_text(encoding="utf-8"))
-        sizes, name = data["sizes"], data["cost"]
-        weights, biases = ([np.array(p) for p in data[part]] for part in ("weights", "biases"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"filename: expected a network that save wrote, got {str(filename)!r}, which is another or damaged file "
-            f"({error!r})"
-        ) from error
-    cost = getattr(sys.modules[__name__], str(name), None)
+    saved = read_saved(filename, as_dtype(dtype))
+    cost = getattr(sys.modules[__name__], saved.cost, None)
     if not (hasattr(cost, "fn") and hasattr(cost, "delta")):
         raise ValueError(
-            f"filename: expected the cost to be a class of {__name__}, got {name!r} in {str(filename)!r}; "
-            f"for a custom cost, assign its class to {__name__}.{name} first"
+            f"filename: expected the cost to be a class of {__name__}, got {saved.cost!r:.100} in {str(filename)!r}; "
+            f"for a custom cost, assign its class to {__name__}.{saved.cost:.100} first"
         )
-    shapes = [w.shape for w in weights] + [b.shape for b in biases]
-    expected = [(n, n_in) for n_in, n in pairwise(as_sizes(sizes))] + [(n, 1) for n in sizes[1:]]
-    if shapes != expected:
-        raise ValueError(
-            f"filename: expected weights and biases of shapes {expected} for sizes {sizes}, got {shapes} in "
-            f"{str(filename)!r}"
-        )
-    net = Network(sizes, cost=cost, dtype=dtype)
-    net.weights = [w.astype(net.dtype) for w in weights]
-    net.biases = [b.astype(net.dtype) for b in biases]
+    net = Network(saved.sizes, cost=cost, dtype=dtype)
+    net.weights, net.biases = saved.weights, saved.biases
     return net
 
 

@@ -125,6 +125,16 @@ def test_the_cache_is_where_the_platform_keeps_caches(tmp_path, monkeypatch, pla
     assert mnist._cache_folder() == tmp_path / expected / "mbbp" / "mnist"
 
 
+def test_without_a_home_the_error_says_what_to_set(small, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(FileNotFoundError, match=r"MNIST: expected a home folder .*; set MBBP_DATA or XDG_CACHE_HOME"):
+        load_mnist()
+
+
 def test_mnist_content_is_checked_by_its_hash(tmp_path, small):
     folder = write(tmp_path, small)
     changed = small[NAMES[1]][:-1] + b"\7"

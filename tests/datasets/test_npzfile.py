@@ -156,7 +156,7 @@ def with_value(value):
         (
             bad(X=np.array([[None]] * 4)),
             {},
-            ", 'X': expected an array that can be read, got an error; Object arrays cannot be loaded",
+            ", 'X': expected an array of numbers or text, got dtype object",
         ),
         (KERAS | {"x_test": np.ones((2, 5))}, {}, ", 'x_test': expected 8 features, got 5; 'x_train' has 8"),
         (
@@ -204,7 +204,9 @@ def test_a_damaged_archive(save):
     content = bytearray(path.read_bytes())
     content[content.index(b"NUMPY") + 130] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"mine\.npz: expected a valid \.npz file, got a corrupt one; Bad CRC-32"):
+    with pytest.raises(
+        ValueError, match=r"mine\.npz, 'X': expected an array that can be read, got a damaged one; .*CRC-32"
+    ):
         load_npz(path)
 
 

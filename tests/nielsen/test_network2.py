@@ -316,3 +316,16 @@ def test_a_step_that_overflows_is_the_books():
     twin.step(training()[:5], 1e20, 1 - 1e20 * (1.0 / 5))
     assert not np.isfinite(parameters(twin)).all()
     np.testing.assert_array_equal(parameters(net), parameters(twin))
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("value", [np.array([1, 0]), "yes", 1, None], ids=str)
+def test_a_flag_is_checked_before_anything_changes(flag, value, capsys):
+    net = network2.Network(SIZES)
+    capsys.readouterr()
+    data, before, old = training(), states(), parameters(net).tobytes()
+    with pytest.raises(TypeError, match=f"monitor_{flag}: expected True or False, got "):
+        net.SGD(data, 1, 10, 0.5, **{f"monitor_{flag}": value})
+    assert states() == before
+    assert parameters(net).tobytes() == old
+    assert capsys.readouterr().out == ""

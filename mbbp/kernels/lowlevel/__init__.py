@@ -1,6 +1,7 @@
 """Every private or unusual use of Numba, and nothing else.
 
-- `compiling`: the decorators that compile, and the cache on disk
+- `compiling`: the decorators that compile
+- `cache`: the cache of compiled code on disk
 - `events`: the line that tells a person what the wait is for
 - `processor`: what the processor has that is compiled for
 - `records`: kernels that are called by their address, and the typed records that they are called with

@@ -1,8 +1,7 @@
-"""The decorators that compile, and the cache of compiled code on disk."""
+"""The decorators that compile."""
 
-import hashlib
+import os
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +9,10 @@ import numba
 import numpy as np
 from numba.core import config, event
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 
 from mbbp.kernels.lowlevel import events
+from mbbp.kernels.lowlevel.cache import CheckedCache
 
 DISABLED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 -- set at run time, unknown to type checkers
 
@@ -24,36 +25,6 @@ CONTRACTING = {"contract", "nsz"}  # no sum is taken in another order
 ZERO, ONE = np.int64(0), np.int64(1)
 
 
-def _fingerprint() -> bytes:
-    """Return what changes whenever any kernel's source does."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
-
-
-_FINGERPRINT = _fingerprint()
-
-
-def _stamp(cache: Any) -> None:
-    """Make what is cached valid only while no kernel has changed.
-
-    Numba keeps compiled code for as long as the file of the function is the same. But compiled code contains the
-    functions that it calls, and they stand in other files.
-    """
-    file = cache._cache_file
-    file._source_stamp = (file._source_stamp, _FINGERPRINT)
-    load_index = file._load_index
-
-    def load_index_or_nothing() -> Any:
-        try:
-            return load_index()
-        except Exception:  # an index of another version cannot be read if a class that it names is gone; it is replaced
-            return {}
-
-    file._load_index = load_index_or_nothing
-
-
 def warn_of_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a Python function that stands in for a compiled one, which overflows without a warning."""
     return np.errstate(all="ignore")(function)
@@ -63,13 +34,8 @@ def _compile(function: Callable[..., Any], fastmath: Any) -> Any:
     """Return the function, compiled at its first call and kept on disk."""
     if DISABLED:
         return warn_of_nothing(function)
-    options = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
-    dispatcher = numba.njit(cache=True, **options)(function)
-    try:
-        _stamp(dispatcher._cache)
-    except AttributeError:
-        # a Numba whose cache is built in another way: compile in every process, so that no stale code is ever run
-        return numba.njit(**options)(function)
+    dispatcher: Any = numba.njit(error_model="numpy", nogil=True, fastmath=fastmath)(function)
+    dispatcher._cache = CheckedCache(function)
     return dispatcher
 
 
@@ -88,17 +54,11 @@ def address_of_compiled(
     function: Callable[..., Any], signature: Any, fastmath: Any = False, *, is_cached: bool = True
 ) -> int:
     """Compile a function for one signature, and return its address in this process."""
-    options: Any = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
-    callback: Any
-    try:
-        callback = _Callback(function, (signature.args, signature.return_type), {}, options)
-        if is_cached:
-            callback.enable_caching()
-            _stamp(callback._cache)
-    except (AttributeError, TypeError):  # a Numba that is built in another way
-        callback = numba.cfunc(signature, **options)(function)
-    else:
-        callback.compile()
+    options = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
+    callback: Any = _Callback(function, (signature.args, signature.return_type), {}, options)
+    if is_cached:
+        callback._cache = CheckedCache(function)
+    callback.compile()
     _KEPT.append(callback)
     return int(callback.address)
 
@@ -124,3 +84,13 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 events.register()
+
+# A child process has only the thread that forked it. If another thread holds Numba's lock at that moment, because it
+# compiles or loads, nobody in the child will ever release it. So a fork waits until that thread is done. Starting a
+# program (`subprocess`) does not wait.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
