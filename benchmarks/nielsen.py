@@ -84,7 +84,7 @@ class Data:
         if name == "mnist":
             training, _, test = mnist_loader.load_data_wrapper()
             return cls("MNIST", training, test)
-        digits = datasets.load_digits()
+        digits = datasets.load_digits("float32")
         columns = [list(x.T.reshape(-1, 64, 1)) for x in (digits.x_train, digits.x_test)]
         targets = map(mnist_loader.vectorized_result, digits.y_train)
         return cls(

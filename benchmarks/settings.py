@@ -1,9 +1,9 @@
 """Measure the settings that the README recommends.
 
-Run ``python benchmarks/settings.py``. It compares `mbbp.classifier` and `mbbp.regressor` with scikit-learn's MLP and its
-default settings on ten data sets. Both get the same five splits, with a fifth of the samples for the test, and three
-seeds. It exits with 1 if mbbp is worse on a data set by more than 0.01. Then it learns the movements of a pendulum and,
-if ``MBBP_DATA`` names a folder with its files, MNIST.
+Run ``python benchmarks/settings.py``. It compares `mbbp.classifier` and `mbbp.regressor` with scikit-learn's MLP and
+its default settings on ten data sets. Both get the same five splits, with a fifth of the samples for the test, and
+three seeds. It exits with 1 if mbbp is worse on a data set by more than 0.01. Then it learns the movements of a
+pendulum and, if ``MBBP_DATA`` names a folder with its files, MNIST.
 """
 
 import os
@@ -59,7 +59,7 @@ def scores(load, are_classes):
 
 def mnist():
     """Return the accuracy on the test images of MNIST, and the seconds of the training."""
-    data = mbbp.datasets.load_mnist(dtype="uint8", download=False)
+    data = mbbp.datasets.load_mnist(download=False)
     net = mbbp.Network([784, 100, 10], ["relu", "softmax"], initializer="he", scaling=data.scaling, rng=0)
     rate = mbbp.schedules.Cosine(0.005, 20)
     history = net.fit(data.x_train, data.y_train, epochs=20, batch_size=100, optimizer="adam", learning_rate=rate)

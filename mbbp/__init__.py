@@ -5,7 +5,7 @@ mini-batch.
 
 >>> import mbbp
 >>> data = mbbp.datasets.load_digits()
->>> net = mbbp.Network([64, 30, 10], rng=0)
+>>> net = mbbp.Network([64, 30, 10], scaling=data.scaling, rng=0)
 >>> history = net.fit(data.x_train, data.y_train, epochs=5, learning_rate=3.0)
 >>> net.accuracy(data.x_test, data.y_test) > 0.9
 True

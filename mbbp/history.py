@@ -74,7 +74,7 @@ class History(Sequence[Epoch]):
     --------
     >>> import mbbp
     >>> data = mbbp.datasets.load_digits()
-    >>> net = mbbp.Network([64, 30, 10], rng=0)
+    >>> net = mbbp.Network([64, 30, 10], scaling=data.scaling, rng=0)
     >>> history = net.fit(data.x_train, data.y_train, epochs=2, learning_rate=3.0)
     >>> history["epoch"]
     [1, 2]

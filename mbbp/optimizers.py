@@ -67,7 +67,8 @@ class Optimizer:
     ...         mean = momentum * mean + (1.0 - momentum) * gradient
     ...         return -learning_rate * math.copysign(1.0, mean), mean
     >>> data = mbbp.datasets.load_digits()
-    >>> history = mbbp.Network([64, 10], rng=0).fit(data.x_train, data.y_train, epochs=3, optimizer=Sign())
+    >>> net = mbbp.Network([64, 10], scaling=data.scaling, rng=0)
+    >>> history = net.fit(data.x_train, data.y_train, epochs=3, optimizer=Sign())
     """
 
     weight_decay: float = 0.0

@@ -12,9 +12,12 @@ from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.npz import Npz, open_npz
 from mbbp.parameters import parameter_count
+from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling
 from mbbp.validation import as_sizes
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # format 1 has no scaling
+ARRAYS = "arrays"  # the word for a scaling whose numbers are in the file
 MOST_LETTERS = 1 << 18
 """The longest header: that of some 10,000 layers. What is longer would take long to build, and is hardly a network."""
 
@@ -22,8 +25,9 @@ MOST_LETTERS = 1 << 18
 def save(net: Network, path: str | Path) -> None:
     """Save a network to an .npz file.
 
-    The file holds the sizes, the names of the activations and of the cost, and the parameters, but not the history and
-    the state of the optimizer. An old file at `path` is replaced when the new one is complete.
+    The file holds the sizes, the names of the activations and of the cost, the parameters and the scaling of the
+    inputs, but not the history and the state of the optimizer. An old file at `path` is replaced when the new one is
+    complete.
 
     Parameters
     ----------
@@ -39,7 +43,10 @@ def save(net: Network, path: str | Path) -> None:
         parameters hold NaN or inf.
     OSError
         If the file cannot be written.
+    RuntimeError
+        If another thread is training the network.
     """
+    net.engine.writer.check_readable("save")
     if Path(path).suffix != ".npz":
         raise ValueError(f"path: expected a name that ends in .npz, got {str(path)!r}")
     names = [layer.activation.name for layer in net.layers]
@@ -49,10 +56,24 @@ def save(net: Network, path: str | Path) -> None:
         raise ValueError(f"net: expected built-in activations and costs, got custom ones: {', '.join(custom)}")
     if not np.isfinite(net.theta).all():
         raise ValueError("net: expected finite parameters, got NaN or inf")
-    header = json.dumps({"format": FORMAT, "sizes": net.sizes, "activation": names, "cost": net.cost_function.name})
+    scaling, arrays = net.scaling, {"theta": net.theta}
+    header = json.dumps(
+        {
+            "format": FORMAT,
+            "sizes": net.sizes,
+            "activation": names,
+            "cost": net.cost_function.name,
+            "scaling": ARRAYS if isinstance(scaling, Scaling) else scaling,
+        }
+    )
+    if isinstance(scaling, Scaling):
+        arrays |= {
+            "scaling_mean": np.zeros(1) if scaling.mean is None else scaling.mean,
+            "scaling_factor": scaling.factor,
+        }
     if len(header) > MOST_LETTERS:
         raise ValueError(f"net: expected fewer layers, got {len(names)}, whose description is longer than a file's")
-    write_aside(path, lambda aside: np.savez(aside, header=np.array(header), theta=net.theta))
+    write_aside(path, lambda aside: np.savez(aside, header=np.array(header), **arrays))  # type: ignore[arg-type]
 
 
 def load(path: str | Path) -> Network:
@@ -78,7 +99,7 @@ def load(path: str | Path) -> Network:
     try:
         with open_npz(path, compressed=False) as file:  # so that no array is larger than the file
             header = _read_header(file)
-            is_known = header.get("format") == FORMAT
+            is_known = header.get("format") in READABLE
             net = _build(header, file) if is_known else None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
@@ -86,8 +107,9 @@ def load(path: str | Path) -> Network:
             f"({error!s:.500})"
         ) from error
     if net is None:
+        known, found = " or ".join(map(str, READABLE)), f"{header.get('format')!r:.100}"
         raise ValueError(
-            f"path: expected a file of format {FORMAT}, got format {header.get('format')!r:.100} in {str(path)!r}; "
+            f"path: expected a file of format {known}, got format {found} in {str(path)!r}; "
             "this version of mbbp cannot read it"
         )
     return net
@@ -111,8 +133,22 @@ def _build(header: dict[str, Any], file: Npz) -> Network:
     theta = file.read("theta")
     if theta.shape != (parameter_count(sizes),):  # checked before arrays of these sizes are allocated
         raise ValueError(f"theta: expected shape ({parameter_count(sizes)},) for sizes {sizes}, got {theta.shape}")
-    net = Network(sizes, activation=header["activation"], cost=header["cost"], dtype=theta.dtype)
+    net = Network(
+        sizes,
+        activation=header["activation"],
+        cost=header["cost"],
+        dtype=theta.dtype,
+        scaling=_read_scaling(header.get("scaling"), file),
+    )
     if not np.isfinite(theta).all():
         raise ValueError("theta: expected finite parameters, got NaN or inf")
     net.theta = theta
     return net
+
+
+def _read_scaling(found: Any, file: Npz) -> AnyScaling | Scaling:
+    if found == ARRAYS:
+        return Scaling(file.read("scaling_mean"), file.read("scaling_factor"))
+    if found not in (None, STANDARDIZE):
+        raise ValueError(f"scaling: expected null, {STANDARDIZE!r} or {ARRAYS!r}, got {found!r:.100}")
+    return None if found is None else STANDARDIZE

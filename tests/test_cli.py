@@ -32,7 +32,13 @@ def fewer_digits(monkeypatch):
     """Use a tenth of the images if the kernels are plain Python."""
     whole = mbbp.datasets.load_digits()
     few = mbbp.datasets.Dataset(
-        whole.name, whole.x_train[:, :140], whole.y_train[:140], whole.x_test[:, :40], whole.y_test[:40], whole.classes
+        whole.name,
+        whole.x_train[:, :140],
+        whole.y_train[:140],
+        whole.x_test[:, :40],
+        whole.y_test[:40],
+        whole.classes,
+        scaling=whole.scaling,
     )
     monkeypatch.setattr(mbbp.datasets, "load", lambda name, **_: few if name == "digits" else ORIGINAL_LOAD(name, **_))
 
@@ -70,9 +76,11 @@ def test_train_equals_fit(capsys, tmp_path):
     )
     record = json.loads(path.read_text())
     data = mbbp.datasets.load("digits")
-    net = mbbp.Network([64, 12, 10], ["tanh", "softmax"], "log_likelihood", dtype="float64", rng=7)
+    net = mbbp.Network(
+        [64, 12, 10], ["tanh", "softmax"], "log_likelihood", dtype="float64", rng=7, scaling=data.scaling
+    )
     net.fit(
-        data.x_train.astype(np.float64),
+        data.x_train,
         data.y_train,
         epochs=2,
         batch_size=50,
@@ -268,7 +276,7 @@ def test_no_help_prints_a_default_of_none(capsys):
 def test_the_network_that_is_saved_has_the_scaling(words, scaling, capsys, tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(mbbp, "save", lambda net, _: kept.append(net))
-    data = mbbp.datasets.load("digits", dtype="uint8")
+    data = mbbp.datasets.load("digits")
     net = mbbp.Network([64, 30, 10], rng=0, scaling=data.scaling if words == [] else scaling)
     net.fit(data.x_train, data.y_train, epochs=2, batch_size=50, learning_rate=3.0)
     assert main(["train", *QUICK, *words, "--save", str(tmp_path / "net.npz")]) == 0

@@ -20,7 +20,7 @@ def test_the_command_prints_the_report_of_a_fresh_network(capsys):
     assert out.rstrip().endswith("nothing stands out")
     data = mbbp.datasets.load("digits")
     chosen = np.sort(np.random.default_rng(0).permutation(1437)[:1000])
-    net = mbbp.Network([64, 30, 10], rng=0)
+    net = mbbp.Network([64, 30, 10], rng=0, scaling=data.scaling)
     assert str(mbbp.diagnose(net, data.x_train[:, chosen], data.y_train[chosen])) in out
 
 

@@ -16,7 +16,7 @@ import mbbp
 
 data = mbbp.datasets.load_digits()
 X, y = data.x_train[:, :100], data.y_train[:100]
-net = mbbp.Network([64, 5, 10], rng=0)
+net = mbbp.Network([64, 5, 10], scaling=data.scaling, rng=0)
 net.fit(X, y, epochs=1, learning_rate=3.0, progress=False)  # compiles
 """
 WITHOUT_WIDGETS = 'import sys\nsys.modules["ipywidgets"] = None'

@@ -48,6 +48,6 @@ def test_a_wave(optimizer):
 )
 def test_digits(options, training):
     data = mbbp.datasets.load_digits()
-    net = mbbp.Network([64, 30, 10], rng=0, **options)
+    net = mbbp.Network([64, 30, 10], rng=0, scaling=data.scaling, **options)
     net.fit(data.x_train, data.y_train, epochs=30, **training)
     assert net.accuracy(data.x_test, data.y_test) >= 0.95

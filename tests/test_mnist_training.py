@@ -32,7 +32,7 @@ def test_the_books_network_learns_mnist_as_in_the_book():
 
 
 def test_an_epoch_is_far_faster_than_the_books_loop():
-    data = mbbp.datasets.load_mnist()
+    data = mbbp.datasets.load_mnist(dtype="float32")
     net = mbbp.Network([784, 30, 10], rng=0)
     X, y = data.x_train[:, :2000], data.y_train[:2000]
     net.fit(X, y, epochs=1, learning_rate=3.0)  # compiles

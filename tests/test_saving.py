@@ -79,6 +79,27 @@ def test_custom_functions_are_refused_by_name(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "scaling", [None, 1 / 255, "standardize", mbbp.Scaling([0.1, 2, 3, 4], [1 / 3, 1, 1e-9, -2]), mbbp.Scaling(mean=3)]
+)
+def test_the_scaling_is_in_the_file(scaling, path):
+    net = mbbp.Network([4, 3], scaling=scaling, rng=0)
+    mbbp.save(net, path)
+    loaded = mbbp.load(path)
+    assert loaded.scaling == net.scaling
+    if scaling != "standardize":
+        X = np.arange(12).reshape(4, 3)
+        np.testing.assert_array_equal(loaded.feedforward(X), net.feedforward(X))
+
+
+def test_a_learnt_scaling_is_in_the_file(path):
+    net = mbbp.Network([4, 3], scaling="standardize", rng=0)
+    X = np.random.default_rng(0).random((4, 9))
+    net.fit(X, np.arange(9) % 3, epochs=1)
+    mbbp.save(net, path)
+    assert mbbp.load(path).scaling == mbbp.Scaling.learn(X)
+
+
 # ------------------------------------------------------------------------------------------------------ damaged files
 
 
@@ -95,8 +116,8 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"header": HEADER | {"format": 2}}, "expected a file of format 1, got format 2"),
-        ({"header": {}}, "expected a file of format 1, got format None"),
+        ({"header": HEADER | {"format": 3}}, "expected a file of format 1 or 2, got format 3"),
+        ({"header": {}}, "expected a file of format 1 or 2, got format None"),
         ({"header": "[1, 2]"}, "damaged"),
         ({"header": '"text"'}, "damaged"),
         ({"header": "{"}, "damaged"),

@@ -182,7 +182,7 @@ def diagnose(
     --------
     >>> import mbbp
     >>> data = mbbp.datasets.load_digits()
-    >>> net = mbbp.Network([64, 30, 10], initializer="large", rng=0)
+    >>> net = mbbp.Network([64, 30, 10], initializer="large", scaling=data.scaling, rng=0)
     >>> diagnosis = mbbp.diagnose(net, data.x_train, data.y_train)
     >>> [(finding.kind, finding.layers) for finding in diagnosis.findings]
     [('saturated', (2,)), ('saturated outputs', (3,))]

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         as_number(f"--{name}", getattr(options, name.replace("-", "_")), positive=True)
     net = None if options.network is None else _saved_network(options)
     # a saved network without a scaling was trained on scaled images
-    data = load_data(options, as_pixels=net is None or net.scaling is not None)
+    data = load_data(options, scaled_images=net is not None and net.scaling is None)
     if net is None:
         scaling = scaling_of(options, data)
         net = make_network(

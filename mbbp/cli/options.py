@@ -118,8 +118,8 @@ def _scaling(text: str) -> str | float:
         ) from None
 
 
-def load_data(options: argparse.Namespace, *, as_pixels: bool = True) -> Dataset:
-    """Load the data set that the options name. Images are whole numbers, unless `as_pixels` is false.
+def load_data(options: argparse.Namespace, *, scaled_images: bool = False) -> Dataset:
+    """Load the data set that the options name. Images are pixels as they are, or from 0 to 1.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def load_data(options: argparse.Namespace, *, as_pixels: bool = True) -> Dataset
         If an option is given that this kind of data set does not have.
     """
     ending = next((ending for ending in OF_FILES if options.data.lower().endswith(ending)), "")
-    dtype = options.dtype if ending or not as_pixels else PIXELS
+    dtype = options.dtype if ending or scaled_images else PIXELS
     arguments: dict[str, Any] = {"dtype": dtype} | ({"rng": options.seed} if ending else {})
     for name in OF_FILES[".csv"]:
         value = getattr(options, name)
@@ -141,7 +141,7 @@ def load_data(options: argparse.Namespace, *, as_pixels: bool = True) -> Dataset
     if ending == ".npz" and "target" in arguments:
         if len(arguments["target"]) > 1:
             raise ValueError(f"--target: expected the name of one array, got {','.join(arguments['target'])}")
-        (arguments["label"],) = arguments.pop("target")
+        (arguments["target"],) = arguments["target"]
     return mbbp.datasets.load(options.data, **arguments)
 
 

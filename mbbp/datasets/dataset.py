@@ -22,7 +22,7 @@ class Dataset:
     name : str
         What the data set is called.
     x_train : ndarray, shape (n_inputs, n_train)
-        Inputs in float32 or float64, in Fortran order: each column (one example) is contiguous in memory.
+        Inputs in float32, float64 or uint8, in Fortran order: each column (one example) is contiguous in memory.
     y_train : ndarray, shape (n_train,) or (n_targets, n_train)
         int64 labels 0..K-1. For regression: targets, with the dtype of the network, of shape (n_targets, n_train).
     x_test, y_test : ndarray or None
@@ -42,7 +42,7 @@ class Dataset:
     --------
     >>> from mbbp.datasets import load_digits
     >>> load_digits()
-    Dataset('digits', x_train (64, 1437), x_test (64, 360), float32, 10 classes)
+    Dataset('digits', x_train (64, 1437), x_test (64, 360), uint8, 10 classes)
     """
 
     name: str

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mbbp.datasets.dataset import Dataset
-from mbbp.datasets.prepare import image_columns, image_dtype, image_scaling
+from mbbp.datasets.prepare import PIXELS, image_columns, image_dtype, image_scaling
 
 DIGITS = tuple("0123456789")
 LARGEST = 16  # a pixel is the number of black points in a 4 x 4 block of the original bitmap
 
 
-def load_digits(dtype: DTypeLike = "float32") -> Dataset:
+def load_digits(dtype: DTypeLike = PIXELS) -> Dataset:
     """Load 1,797 handwritten digits of 8 x 8 pixels.
 
     The data are *Optical Recognition of Handwritten Digits* by E. Alpaydin and C. Kaynak (UCI, 1998). The licence is
@@ -23,13 +23,14 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     Parameters
     ----------
     dtype : {"float32", "float64", "uint8"}
-        The type of the inputs.
+        The type of the inputs: the pixels as they are in uint8, or from 0 to 1.
 
     Returns
     -------
     Dataset
-        `x_train` (64, 1437) and `x_test` (64, 360) hold pixels from 0 (no ink) to 1, or in uint8 to 16: then `scaling`
-        is 1/16, for ``Network(scaling=data.scaling)``. `y_train` and `y_test` hold the digits.
+        `x_train` (64, 1437) and `x_test` (64, 360) hold pixels from 0 (no ink) to 16, and `scaling` is 1/16, for
+        ``Network(scaling=data.scaling)``. In float32 or float64 they are from 0 to 1, and `scaling` is None. `y_train`
+        and `y_test` hold the digits.
 
     Raises
     ------
@@ -38,9 +39,11 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
 
     Examples
     --------
+    >>> import mbbp
     >>> data = load_digits()
     >>> data.x_train.shape, data.y_train[:4].tolist()
     ((64, 1437), [1, 2, 3, 4])
+    >>> net = mbbp.Network([64, 30, 10], scaling=data.scaling)
     """
     found = image_dtype(dtype)
     with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as archive:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.digits import DIGITS
 from mbbp.datasets.idx import read_idx_and_hash
-from mbbp.datasets.prepare import image_columns, image_dtype, image_scaling
+from mbbp.datasets.prepare import PIXELS, image_columns, image_dtype, image_scaling
 from mbbp.extras import load_extra
 
 LARGEST = 255  # of a pixel
@@ -29,7 +29,7 @@ SHA256 = {
 
 
 def load_mnist(
-    folder: str | os.PathLike[str] | None = None, dtype: DTypeLike = "float32", download: bool = True
+    folder: str | os.PathLike[str] | None = None, dtype: DTypeLike = PIXELS, download: bool = True
 ) -> Dataset:
     """Load MNIST: 60,000 handwritten digits for training and 10,000 for testing, of 28 x 28 pixels.
 
@@ -48,15 +48,16 @@ def load_mnist(
     folder : path-like, optional
         The folder that holds the files.
     dtype : {"float32", "float64", "uint8"}
-        The type of the inputs. uint8 takes a quarter of the memory of float32.
+        The type of the inputs: the pixels as they are in uint8, or from 0 to 1 in four or eight times as much memory.
     download : bool
         Whether to download files that are missing in the cache. This needs ``pip install pooch``.
 
     Returns
     -------
     Dataset
-        `x_train` (784, 60000) and `x_test` (784, 10000) hold pixels from 0 (no ink) to 1, or in uint8 to 255: then
-        `scaling` is 1/255, for ``Network(scaling=data.scaling)``. `y_train` and `y_test` hold the digits.
+        `x_train` (784, 60000) and `x_test` (784, 10000) hold pixels from 0 (no ink) to 255, and `scaling`
+        is 1/255, for ``Network(scaling=data.scaling)``. In float32 or float64 they are from 0 to 1, and `scaling` is
+        None. `y_train` and `y_test` hold the digits.
 
     Raises
     ------

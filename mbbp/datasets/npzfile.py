@@ -28,7 +28,7 @@ _SPLIT: Layout = [("x_train", "y_train"), ("x_test", "y_test")]
 def load_npz(
     path: str | os.PathLike[str],
     *,
-    label: str = "y",
+    target: str = "y",
     test_fraction: float = 0.2,
     rng: Rng = 0,
     dtype: DTypeLike = "float32",
@@ -37,7 +37,7 @@ def load_npz(
     """Load a data set from an ``.npz`` file in which each row of an array is a sample.
 
     There are two layouts. In the first, the file has an array ``X`` (samples, features) and an array of labels, whose
-    name is `label`. These samples are shuffled and split into training and test examples. In the second, which Keras
+    name is `target`. These samples are shuffled and split into training and test examples. In the second, which Keras
     uses, the file has ``x_train``, ``y_train``, ``x_test`` and ``y_test``. These keep their split and their order.
 
     Images are flattened: (n, 28, 28) becomes (784, n). Nothing is rescaled: pass ``scaling="standardize"`` to the
@@ -47,8 +47,8 @@ def load_npz(
     ----------
     path : path-like
         The file. It is not changed. Arrays of Python objects (pickles) are refused.
-    label : str
-        The name of the array that holds the labels for ``X``.
+    target : str
+        The name of the array that holds the labels or targets for ``X``.
     test_fraction : float
         The fraction of ``X`` that becomes test examples, in [0, 1). If it is 0, `x_test` and `y_test` are None. If not,
         there is at least one test example and one training example.
@@ -86,7 +86,7 @@ def load_npz(
     path = Path(path)
     checked = as_dtype(dtype)
     check_fraction(test_fraction)
-    layout, arrays = _read(path, [("X", label)])
+    layout, arrays = _read(path, [("X", target)])
     rows, targets, classes = _part(path, arrays, layout, checked, regression)
     if len(layout) == 1:
         return split_rows(path.stem, rows[0], targets[0], classes, test_fraction=test_fraction, rng=rng)

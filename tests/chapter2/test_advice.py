@@ -147,7 +147,7 @@ def test_a_custom_activation_is_measured_by_its_derivative():
 @pytest.mark.skipif(not JIT, reason="training needs compiled kernels")
 def test_the_advice_for_saturated_outputs_helps():
     """From large initial weights, a network learns fast with the cross-entropy and slowly with the quadratic cost."""
-    data = mbbp.datasets.load_digits()
+    data = mbbp.datasets.load_digits("float32")
     networks = {
         cost: mbbp.Network(
             [64, 10],

@@ -39,7 +39,7 @@ def test_split_must_leave_examples_on_both_sides(n):
 
 
 def test_repr_shows_shapes_and_not_arrays():
-    assert repr(load_digits()) == ("Dataset('digits', x_train (64, 1437), x_test (64, 360), float32, 10 classes)")
+    assert repr(load_digits()) == ("Dataset('digits', x_train (64, 1437), x_test (64, 360), uint8, 10 classes)")
     assert str(regression_data()) == "Dataset('line', x_train (2, 3), no test examples, float32, 1 target)"
 
 

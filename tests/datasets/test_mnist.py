@@ -37,7 +37,7 @@ def small(monkeypatch):
 def is_small(data, contents):
     x = np.frombuffer(contents[NAMES[0]][16:], np.uint8).reshape(5, 6)
     return (
-        np.array_equal(data.x_train, x.T.astype(data.x_train.dtype) / 255)
+        np.array_equal(data.x_train, x.T if data.scaling else x.T.astype(data.x_train.dtype) / 255)
         and data.x_test.shape == (6, 3)
         and data.y_train.tolist() == [3, 1, 4, 1, 5]
         and data.y_test.tolist() == [9, 2, 6]
@@ -57,10 +57,10 @@ def test_mnist_from_a_folder(tmp_path, small, compress, dtype):
 
 
 def test_mnist_in_bytes(tmp_path, small):
-    data = load_mnist(write(tmp_path, small), "uint8")
+    data = load_mnist(write(tmp_path, small))
     assert data.x_train.dtype == data.x_test.dtype == np.uint8
     assert data.scaling == 1 / 255
-    numbers = load_mnist(tmp_path)
+    numbers = load_mnist(tmp_path, "float32")
     assert numbers.scaling is None
     np.testing.assert_allclose(data.x_train * data.scaling, numbers.x_train, rtol=1e-7)
 

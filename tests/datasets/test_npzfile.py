@@ -83,7 +83,7 @@ def test_one_sample_cannot_be_split(save):
 
 def test_the_label_array_by_name(save):
     path = save(X=rows(2), species=["b", "a"], y=[0, 0])
-    assert load_npz(path, label="species", test_fraction=0).classes == ("a", "b")
+    assert load_npz(path, target="species", test_fraction=0).classes == ("a", "b")
 
 
 def test_keras_layout_keeps_its_split_and_order(save):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mbbp
-from mbbp.kernels.examples import PIXEL, Examples, Source, gather_inputs, gather_targets, source_of
+from mbbp.inputs import scaled
+from mbbp.kernels.examples import Examples, Source, gather_inputs, gather_targets, source_of
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, kernel, record
 from mbbp.kernels.propagation import Model
@@ -20,10 +21,16 @@ KINDS = {  # the dtype of the inputs and that of the network
     "float32": ("float32", "float32"),
     "float64": ("float64", "float64"),
     "float32 for float64": ("float32", "float64"),
-    "pixels": ("uint8", "float32"),
-    "pixels for float64": ("uint8", "float64"),
+    "float64 for float32": ("float64", "float32"),
+    "bytes": ("uint8", "float32"),
+    "bytes for float64": ("uint8", "float64"),
+    "bools": ("bool", "float32"),
+    "shorts": ("int16", "float32"),
+    "integers": ("int64", "float32"),
 }
 kinds = pytest.mark.parametrize(("inputs", "dtype"), KINDS.values(), ids=KINDS)
+SCALINGS = [None, mbbp.Scaling(factor=1 / 255), mbbp.Scaling(mean=40.0), mbbp.Scaling(mean=-1.0, factor=0.1)]
+scalings = pytest.mark.parametrize("scaling", SCALINGS, ids=str)
 orders = st.lists(st.integers(0, N - 1), min_size=1, max_size=M)
 
 
@@ -40,7 +47,7 @@ class Gathering(NamedTuple):
 def gather(at):
     g = at[0]
     model, source = g.model[0], g.source[0]
-    gather_inputs(source.gather, source.examples.inputs, g.order, model, g.start, g.stop)
+    gather_inputs(source.inputs, g.order, model, g.start, g.stop)
     gather_targets(source, g.order, model, g.start, g.stop)
     return 0
 
@@ -62,21 +69,24 @@ def gathered(examples, n_in, n_out, dtype, order, start=0, stop=None):
     return inputs, targets, work[layout.weights : layout.weights + M]
 
 
-def examples(rng, inputs, dtype, n_in=3, n_out=2, labels=(), weighted=False):
+def examples(rng, inputs, dtype, n_in=3, n_out=2, labels=(), weighted=False, scaling=None):
     """Return examples with labels, or else with targets."""
-    rows = rng.integers(0, 256, (N, n_in)).astype(inputs) if inputs == "uint8" else rng.standard_normal((N, n_in))
+    is_float = np.dtype(inputs).kind == "f"
+    rows = rng.standard_normal((N, n_in)) if is_float else rng.integers(0, 256, (N, n_in))
     targets = rng.standard_normal((0 if len(labels) else N, n_out))
     weights = rng.random(N if weighted else 0)
-    return Examples(rows.astype(inputs), targets.astype(dtype), np.array(labels, np.int64), weights.astype(dtype))
+    return Examples(
+        rows.astype(inputs), targets.astype(dtype), np.array(labels, np.int64), weights.astype(dtype), scaling
+    )
 
 
 @kinds
+@scalings
 @given(order=orders, n_in=st.integers(1, 5), seed=seeds)
-def test_inputs_of_any_dtype_in_any_order(inputs, dtype, order, n_in, seed):
-    given_ones = examples(np.random.default_rng(seed), inputs, dtype, n_in)
+def test_inputs_of_any_dtype_in_any_order(inputs, dtype, scaling, order, n_in, seed):
+    given_ones = examples(np.random.default_rng(seed), inputs, dtype, n_in, scaling=scaling)
     found, targets, _ = gathered(given_ones, n_in, 2, dtype, order)
-    number = np.dtype(dtype).type
-    values = given_ones.inputs.astype(dtype) * (number(PIXEL) if inputs == "uint8" else number(1))
+    values = scaled(given_ones.inputs, scaling, np.dtype(dtype))
     m = len(order)
     np.testing.assert_array_equal(found[:, :m], values[order].T)
     np.testing.assert_array_equal(targets[:, :m], given_ones.targets[order].T)
