@@ -6,6 +6,7 @@ the right order in memory is not copied.
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,9 +15,11 @@ from numpy.typing import ArrayLike
 
 from mbbp.kernels.examples import PIXEL
 from mbbp.kernels.finite import ALL_FINE, Checked, check
-from mbbp.parameters import Array
+from mbbp.parameters import Array, parameter_count
 
 NUMERIC_KINDS = "buif"
+LARGEST = 2**63 - 1  # the largest number that a kernel's int64 can hold
+MOST_PARAMETERS = 2**40  # more than any memory holds; NumPy's own error for such an array would not name the sizes
 NO_LABELS = np.empty(0, np.int64)  # of examples that name no classes
 
 
@@ -31,6 +34,14 @@ def refuse_unknown(argument: str, name: object, known: Iterable[str]) -> NoRetur
     raise ValueError(f"{argument}: expected one of {', '.join(sorted(known))}, got {name!r}")
 
 
+def shown(value: object) -> str:
+    """Return a short text of a value, for the end of an error message."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python does not write out whole numbers of more than 4,300 digits
+        return "a whole number of several thousand digits"
+
+
 def as_dtype(dtype: object) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype.
 
@@ -41,7 +52,7 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
     """
     try:
         found = None if dtype is None else np.dtype(dtype)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError):
         found = None
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
@@ -65,25 +76,29 @@ def as_sizes(sizes: Iterable[int]) -> list[int]:
         raise TypeError(f"sizes: {expected}, got {sizes!r}") from None
     if len(numbers) < 2 or min(numbers) < 1:
         raise ValueError(f"sizes: {expected}, got {numbers}")
+    if parameter_count(numbers) > MOST_PARAMETERS:
+        raise ValueError(f"sizes: expected at most {MOST_PARAMETERS:,} weights and biases, got sizes {shown(numbers)}")
     return numbers
 
 
-def as_count(argument: str, value: object, least: int = 1) -> int:
-    """Return a whole number of at least `least`.
+def as_count(argument: str, value: object, least: int = 1, most: int = LARGEST) -> int:
+    """Return a whole number of at least `least` and at most `most`.
 
     Raises
     ------
     TypeError
         If it is not a whole number.
     ValueError
-        If it is too small.
+        If it is too small or too large.
     """
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{argument}: expected a whole number, got {value!r}") from None
+        raise TypeError(f"{argument}: expected a whole number, got {shown(value)}") from None
     if number < least:
-        raise ValueError(f"{argument}: expected {least} or more, got {number}")
+        raise ValueError(f"{argument}: expected {least} or more, got {shown(number)}")
+    if number > most:
+        raise ValueError(f"{argument}: expected {most} or less, got {shown(number)}")
     return number
 
 
@@ -114,14 +129,56 @@ def as_number(
     if below < math.inf:
         interval += f" and below {below:g}"
     try:
-        if isinstance(value, str | bytes):
-            raise TypeError
-        number = float(value)
+        number = _as_float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{argument}: expected {interval}, got {value!r}") from None
+        raise TypeError(f"{argument}: expected {interval}, got {shown(value)}") from None
     if not (least <= number < below) or (positive and number <= least):
-        raise ValueError(f"{argument}: expected {interval}, got {value!r}")
+        raise ValueError(f"{argument}: expected {interval}, got {shown(value)}")
     return number
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as a float, or inf if it is too large for one; raise TypeError for what is no real number."""
+    if isinstance(value, str | bytes) or (
+        isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in NUMERIC_KINDS)
+    ):
+        raise TypeError
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def as_flag(argument: str, value: object) -> bool:
+    """Return True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, nor NumPy's.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{argument}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def as_generator(argument: str, rng: int | np.random.Generator | None) -> np.random.Generator:
+    """Return a generator of random numbers: the given one, or a new one from a seed. None takes a seed from the system.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a seed nor a generator.
+    ValueError
+        If it is a negative number.
+    """
+    expected = "expected a whole number of 0 or more as the seed, or a numpy.random.Generator"
+    try:
+        return np.random.default_rng(rng)
+    except TypeError:
+        raise TypeError(f"{argument}: {expected}, got {shown(rng)}") from None
+    except ValueError:
+        raise ValueError(f"{argument}: {expected}, got {shown(rng)}") from None
 
 
 def as_numeric_array(argument: str, value: ArrayLike) -> Array:
