@@ -11,7 +11,7 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference parameters files kernels",
+    0: "reference reference_arguments parameters files kernels",
     1: "validation custom threads activations costs optimizers optimizer_state schedules initializers",
     2: "engine layers",
     3: "history stopping interrupts progress training trainer",
@@ -80,7 +80,8 @@ def test_no_file_imports_itself_in_a_circle():
 
 
 def test_the_oracle_imports_no_kernel():
-    assert our_imports("mbbp.reference") == {"mbbp.parameters"}
+    assert our_imports("mbbp.reference") == {"mbbp.parameters", "mbbp.reference_arguments"}
+    assert our_imports("mbbp.reference_arguments") == {"mbbp.parameters"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
