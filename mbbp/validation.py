@@ -125,14 +125,16 @@ def as_number(
     ValueError
         If it is out of range, NaN or inf.
     """
-    interval = f"a finite number {'above' if positive else 'of at least'} {least:g}"
+    interval = "a finite number"
+    if least > -math.inf:
+        interval += f" {'above' if positive else 'of at least'} {least:g}"
     if below < math.inf:
         interval += f" and below {below:g}"
     try:
         number = _as_float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{argument}: expected {interval}, got {shown(value)}") from None
-    if not (least <= number < below) or (positive and number <= least):
+    if not (least <= number < below) or number == -math.inf or (positive and number <= least):
         raise ValueError(f"{argument}: expected {interval}, got {shown(value)}")
     return number
 
