@@ -48,6 +48,7 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_every_bad_value_is_refused_by_the_name_of_the_argument",
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
 }
 
