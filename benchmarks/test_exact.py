@@ -8,6 +8,7 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 import mbbp
+from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
 from mbbp.optimizers import OPTIMIZERS
 
@@ -24,7 +25,7 @@ def problem(sizes, n, dtype, **options):
 def allocations_of(engine, examples, name, steps, m):
     """Return how many blocks of memory one call of the compiled loop allocates, for this many steps."""
     optimizer = OPTIMIZERS[name]
-    loop = engine.loop(examples, m)
+    loop = Loop(engine, examples, m)
     order = np.arange(steps * m) % examples.n
     rates = Rates(0.01, 0.1) if name == "sgd" else Rates(0.01, 0.1, clip_norm=1.0)
     step = optimizer.step(engine.theta, loop.gradient, optimizer.start(engine.theta.size, engine.dtype), rates)

@@ -21,6 +21,7 @@ from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Gradient
 from mbbp.saving import load, save
+from mbbp.scaling import Scaling
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
@@ -46,6 +47,7 @@ __all__ = [
     "Network",
     "Optimizer",
     "RMSprop",
+    "Scaling",
     "StopTraining",
     "Trainer",
     "chapter2",

@@ -132,6 +132,9 @@ def _built_in(name: str, compiled: ActivationKernels) -> Activation:
     )
 
 
+HIDDEN_ONLY = ("relu", "leaky_relu")  # an output that is 0 for half of all z, with no gradient, learns nothing there
+ANY = "any"  # what a cost asks for that is defined for every activation of the output layer
+
 ACTIVATIONS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}
 
 
@@ -154,18 +157,33 @@ def get_activation(argument: str, activation: str | Activation) -> Activation:
     return ACTIVATIONS[activation]
 
 
-def layer_activations(activation: str | Activation | Sequence[str | Activation], n_layers: int) -> list[Activation]:
-    """Return one activation for each computing layer, given one for all layers or one for each.
+def layer_activations(
+    activation: str | Activation | Sequence[str | Activation], n_layers: int, output: str | None = None
+) -> list[Activation]:
+    """Return one activation for each computing layer, given one for each, or a single one.
+
+    A single one is for all layers, with two exceptions: the output layer gets the activation `output`; and relu and
+    leaky_relu are for hidden layers only.
+
+    Parameters
+    ----------
+    activation : str, Activation, or a sequence of them
+        One for each layer, or a single one.
+    n_layers : int
+        The number of computing layers.
+    output : str, optional
+        The activation that the cost asks for, if a cost is named: that of the output layer, unless it has been named.
 
     Raises
     ------
     ValueError
-        If a name is unknown, there are not `n_layers` activations, or a hidden layer has softmax.
+        If a name is unknown, there are not `n_layers` activations, a hidden layer has softmax, or it is not known which
+        activation the output layer gets.
     TypeError
         If one is neither a name nor an Activation.
     """
     if isinstance(activation, str | Activation):
-        activation = [activation] * n_layers
+        activation = _for_all_layers(get_activation("activation", activation), n_layers, output)
     try:
         given = list(activation)
     except TypeError:
@@ -182,3 +200,18 @@ def layer_activations(activation: str | Activation | Sequence[str | Activation],
             f"pass one activation for each layer, for example {['sigmoid'] * (n_layers - 1) + ['softmax']}"
         )
     return found
+
+
+def _for_all_layers(activation: Activation, n_layers: int, output: str | None) -> list[Activation]:
+    hidden = [activation] * (n_layers - 1)
+    if n_layers > 1 and activation.name != "softmax" and output not in (None, ANY):
+        return [*hidden, ACTIVATIONS[str(output)]]
+    if activation.name not in HIDDEN_ONLY:
+        return [*hidden, activation]
+    if n_layers > 1 and output == ANY:
+        return [*hidden, ACTIVATIONS["identity"]]
+    names = [activation.name] * (n_layers - 1)
+    raise ValueError(
+        f"activation: expected one for each layer, or a named cost, got {activation.name!r}, which is for hidden ones; "
+        f"for classes pass {[*names, 'softmax']}, for numbers pass {[*names, 'identity']}"
+    )

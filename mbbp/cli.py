@@ -235,7 +235,7 @@ def _load(options: argparse.Namespace) -> Dataset:
     return mbbp.datasets.load(options.data, **arguments)
 
 
-def _fitting_sizes(sizes: list[int] | None, data: Dataset, argument: str = "--sizes") -> list[int]:
+def _fitting_sizes(sizes: Sequence[int] | None, data: Dataset, argument: str = "--sizes") -> Sequence[int]:
     outputs = {data.n_outputs} | ({1} if data.classes is not None and data.n_outputs == 2 else set())
     if sizes is None:
         return [data.n_inputs, 30, data.n_outputs]

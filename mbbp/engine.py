@@ -1,10 +1,9 @@
 """The engine: where a network, examples, workspaces, threads and compiled kernels are put together.
 
-`Network.fit`, the book's programs, the benchmark and the tests all use it. It checks the examples and nothing else: its
-callers have checked their other arguments.
+`Network.fit`, the book's programs, the benchmark and the tests all use it, and `mbbp.loop` for training. It checks the
+examples and nothing else: its callers have checked their other arguments.
 """
 
-import ctypes
 import functools
 import math
 from collections import defaultdict
@@ -16,23 +15,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation
+from mbbp.arrays import as_example_weights
 from mbbp.costs import Cost
-from mbbp.kernels import epoch, evaluation, propagation, updates
-from mbbp.kernels.examples import Examples, gather_address, source_of
+from mbbp.fixed import Fixed
+from mbbp.inputs import as_inputs
+from mbbp.kernels import evaluation, propagation
+from mbbp.kernels.examples import Examples, inputs_of, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
 from mbbp.kernels.layout import Layout
-from mbbp.kernels.lowlevel.records import Bound, Placed, array_of
-from mbbp.kernels.team import give_up, make_team
-from mbbp.parameters import Array, backprop_flops
-from mbbp.threads import run_together, worthwhile_threads
-from mbbp.validation import as_example_weights, as_inputs, as_targets
+from mbbp.kernels.lowlevel.records import Placed
+from mbbp.kernels.team import make_team
+from mbbp.parameters import Array
+from mbbp.scaling import Scaling
+from mbbp.targets import as_targets
+from mbbp.threads import OneWriter, run_together, worthwhile_threads
 
 # The number of columns in one pass of a prediction or a score: enough to keep the kernels busy, and few enough for the
 # workspace to stay in the cache. It does not depend on the number of threads, so the results do not either.
 CHUNK = 128
 LAYOUTS_KEPT = 32
 FEW = 8  # the most columns for `predict_few`: checks and preparations take longer than the network itself
-LEAST_EXAMPLES = 32  # the least examples of a mini-batch for each thread: fewer would not fill the tiles
 
 
 class Score(NamedTuple):
@@ -63,12 +65,7 @@ class MiniBatchGradient(NamedTuple):
     blocks: list[tuple[Array, Array, Array]]
 
 
-def threads_for_step(sizes: Sequence[int], batch_size: int) -> int:
-    """Return the number of threads with which a step of training is fastest, at most `get_threads()`."""
-    return max(1, min(worthwhile_threads(backprop_flops(sizes, batch_size)), batch_size // LEAST_EXAMPLES))
-
-
-class Engine:
+class Engine(Fixed):
     """A network with its compiled kernels.
 
     Parameters
@@ -81,6 +78,13 @@ class Engine:
         One for each computing layer.
     cost : Cost
         The cost that training reduces.
+    scaling : Scaling or "standardize", optional
+        How inputs are scaled. "standardize" stands for a scaling that is not learnt yet.
+
+    Attributes
+    ----------
+    writer : OneWriter
+        Lets one thread at a time change the parameters.
 
     Raises
     ------
@@ -88,15 +92,60 @@ class Engine:
         If Numba cannot compile a custom function.
     """
 
-    def __init__(self, sizes: Sequence[int], theta: Array, activations: Sequence[Activation], cost: Cost) -> None:
-        self.sizes, self.theta, self.dtype = tuple(sizes), theta, theta.dtype
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        theta: Array,
+        activations: Sequence[Activation],
+        cost: Cost,
+        scaling: Scaling | str | None = None,
+    ) -> None:
+        self.sizes, self._theta, self.dtype = tuple(sizes), theta, theta.dtype
         self.activations, self.cost = tuple(activations), cost
+        self.writer = OneWriter()
+        self._scaling = scaling
         for activation in self.activations:
             activation.compile(self.dtype)
         cost.compile(self.dtype)
         self._few: list[_FewColumns] = []
         self._spare_models: dict[tuple[bool, bool], list[Placed]] = defaultdict(list)
         self._layouts: dict[tuple[int, int, bool], Layout] = {}
+
+    @property
+    def theta(self) -> Array:
+        """The parameters: a new view of them each time, so that no change of its shape reaches the kernels."""
+        return self._theta.view()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether targets (m,) of a single output are desired outputs, and not labels."""
+        return self.activations[-1].name not in ("sigmoid", "softmax")
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """How inputs are scaled.
+
+        Raises
+        ------
+        ValueError
+            If the scaling is not learnt yet.
+        """
+        if isinstance(self._scaling, str):
+            raise ValueError(
+                "scaling: expected a learnt scaling, got 'standardize' before the first training; call fit first, or "
+                "build the network with scaling=mbbp.Scaling.learn(X)"
+            )
+        return self._scaling
+
+    @property
+    def scaling_is_learnt(self) -> bool:
+        """Whether the scaling needs no training data any more."""
+        return not isinstance(self._scaling, str)
+
+    def set_scaling(self, scaling: Scaling | str | None) -> None:
+        """Set how inputs are scaled; "standardize" stands for a scaling that is not learnt yet."""
+        self._scaling = scaling
+        self._few.clear()
 
     def examples(
         self,
@@ -105,6 +154,8 @@ class Engine:
         X_name: str = "X",
         Y_name: str = "Y",
         example_weights: ArrayLike | None = None,
+        *,
+        is_scaled: bool = True,
     ) -> Examples:
         """Check examples, and return them in the form that the kernels read.
 
@@ -113,39 +164,41 @@ class Engine:
         X : array_like of shape (n_in, m)
             Inputs, one example per column.
         Y : array_like of shape (n_L, m) or (m,)
-            Desired outputs, or labels.
+            Desired outputs, or labels. For a single output that is not sigmoid or softmax, (m,) are desired outputs.
         X_name, Y_name : str
             The names of X and Y in error messages.
         example_weights : array_like of shape (m,), optional
             A factor for the cost of each example.
+        is_scaled : bool
+            Whether the examples are scaled as the network does it. If not, they have no scaling yet.
 
         Raises
         ------
         ValueError
-            If an argument has the wrong shape, holds NaN or inf, or holds a label or a number that is out of range.
+            If an argument has the wrong shape, holds NaN or inf, or holds a label or a number that is out of range, or
+            if the scaling is not learnt yet.
         TypeError
             If an argument does not hold real numbers.
         """
-        inputs = as_inputs(X_name, X, self.sizes[0], self.dtype)
+        scaling = self.scaling if is_scaled else None
+        inputs = as_inputs(X_name, X, self.sizes[0], self.dtype, scaling)
         m = len(inputs)
-        rows, labels = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name)
+        rows, labels = as_targets(Y_name, Y, self.sizes[-1], m, self.dtype, X_name, is_regression=self.is_regression)
         if len(rows):
             self.cost.check_targets(Y_name, rows.T)
-        return Examples(inputs, rows, labels, as_example_weights("example_weights", example_weights, m, self.dtype))
+        weights = as_example_weights("example_weights", example_weights, m, self.dtype)
+        return Examples(inputs, rows, labels, weights, scaling)
 
     def predict(self, inputs: Array) -> Array | None:
-        """Return the outputs (m, n_L) for inputs (m, n_in), or None if an input is NaN or inf."""
+        """Return the outputs (m, n_L) for inputs (m, n_in), or None if a scaled input is NaN or inf."""
         out = np.empty((len(inputs), self.sizes[-1]), self.dtype)
-        must_gather = inputs.dtype != self.dtype
-        shared: dict[str, Any] = {
-            "inputs": inputs.reshape(-1),
-            "gather": gather_address(inputs.dtype, self.dtype) if must_gather else 0,
-            "order": np.arange(len(inputs) if must_gather else 0),
-            "out": out.reshape(-1),
-        }
+        found = inputs_of(inputs, self.scaling, self.dtype, in_place=True)
+        order = np.arange(len(inputs) if found.gather else 0)
 
         def run(model: Placed, start: int, stop: int) -> Any:
-            call = evaluation.Prediction(model=model, start=start, stop=stop, chunk=CHUNK, **shared)
+            call = evaluation.Prediction(
+                model=model, inputs=found, order=order, start=start, stop=stop, chunk=CHUNK, out=out.reshape(-1)
+            )
             return evaluation.predict.run(call, self.dtype)
 
         return out if all(self._in_chunks(len(inputs), run)) else None
@@ -167,12 +220,11 @@ class Engine:
     def activations_of(self, inputs: Array) -> list[Array]:
         """Return the activations (n_l, m) of every computing layer for finite inputs (m, n_in)."""
         m = len(inputs)
-        layout = self._layout(m)
-        model = self._model(layout)
+        layout = self.layout(m)
+        model = self.model(layout)
         call = evaluation.Prediction(
             model=model,
-            inputs=inputs.reshape(-1),
-            gather=gather_address(inputs.dtype, self.dtype),
+            inputs=inputs_of(inputs, self.scaling, self.dtype),
             order=np.arange(m),
             start=0,
             stop=m,
@@ -182,12 +234,13 @@ class Engine:
         evaluation.predict.run(call, self.dtype)
         return [layout.block(model.record.work, index)[1] for index in range(len(self.activations))]
 
-    def score(self, examples: Examples) -> Score:
-        """Return the mean cost and the accuracy on examples."""
-        m = examples.n
+    def score(self, examples: Examples, chosen: Array | None = None) -> Score:
+        """Return the mean cost and the accuracy on examples, on all of them or on those whose numbers are `chosen`."""
+        order = np.arange(examples.n) if chosen is None else chosen
+        m = order.size
         costs = np.zeros(math.ceil(m / CHUNK))
         correct = np.zeros(costs.size, np.int64)
-        source, order = source_of(examples, self.dtype), np.arange(m)
+        source = self.source(examples)
 
         def run(model: Placed, start: int, stop: int) -> Any:
             call = evaluation.Evaluation(
@@ -208,13 +261,13 @@ class Engine:
     def gradient(self, examples: Examples, *, wants_inputs: bool = False) -> MiniBatchGradient:
         """Return the gradient of the mean cost of a mini-batch, by one forward and one backward pass."""
         m = examples.n
-        layout = self._layout(m, backward=True)
-        model = self._model(layout, with_cost=True, backward=True, is_weighted=examples.weights.size > 0)
-        theta = np.empty_like(self.theta)
+        layout = self.layout(m, backward=True)
+        model = self.model(layout, with_cost=True, backward=True, is_weighted=examples.weights.size > 0)
+        theta = np.empty_like(self._theta)
         inputs = np.empty((m if wants_inputs else 0, self.sizes[0]), self.dtype)
         call = evaluation.GradientCall(
             model=model,
-            source=source_of(examples, self.dtype),
+            source=self.source(examples),
             order=np.arange(m),
             m=m,
             target=theta,
@@ -223,14 +276,32 @@ class Engine:
             team=make_team(1)[0],
         )
         cost = evaluation.gradient.run(call, self.dtype)
+        if wants_inputs and examples.scaling is not None:
+            inputs *= examples.scaling.factor.astype(self.dtype)
         blocks = [layout.block(model.record.work, index) for index in range(len(self.activations))]
         return MiniBatchGradient(float(cost), theta, inputs, blocks)
 
-    def loop(self, examples: Examples, batch_size: int) -> "Loop":
-        """Return the compiled training loop over some examples."""
-        return Loop(self, examples, batch_size)
+    def source(self, examples: Examples) -> Placed:
+        """Return examples as the kernels take them.
 
-    def _model(
+        Raises
+        ------
+        ValueError
+            If they are those of a network of other sizes.
+        """
+        n_in, n_out = self.sizes[0], self.sizes[-1]
+        labels, n = examples.labels, examples.n
+        if (examples.inputs.shape[1], examples.targets.shape[1]) != (n_in, n_out):
+            raise ValueError(
+                f"examples: expected {n_in} inputs and {n_out} outputs, got {examples.inputs.shape[1]} and "
+                f"{examples.targets.shape[1]}"
+            )
+        lengths = (len(examples.targets) or len(labels), len(labels) or n, len(examples.weights) or n)
+        if lengths != (n, n, n) or (labels.size and not 0 <= labels.min() <= labels.max() <= max(n_out - 1, 1)):
+            raise ValueError(f"examples: expected {n} targets, and labels from 0 to {max(n_out - 1, 1)}, got others")
+        return source_of(examples, self.dtype)
+
+    def model(
         self,
         layout: Layout,
         *,
@@ -241,7 +312,7 @@ class Engine:
         """Return the network with a new workspace. Only the kernels that are needed are compiled."""
         dtype = self.dtype
         model = propagation.Model(
-            theta=self.theta,
+            theta=self._theta,
             layers=layout.table,
             n_layers=len(layout.table),
             work=np.empty(layout.work_size, dtype),
@@ -259,7 +330,7 @@ class Engine:
         )
         return Placed(model, dtype)
 
-    def _layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
+    def layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
         """Return a layout with the addresses of the activations in its table; the last few are kept."""
         key = (m, threads, backward)
         layout = self._layouts.get(key)
@@ -277,9 +348,9 @@ class Engine:
     ) -> list[Any]:
         """Run over m examples, in stretches of whole chunks, one for each thread; return what each returns."""
         n_chunks = math.ceil(m / CHUNK)
-        threads = min(worthwhile_threads(2.0 * m * self.theta.size), n_chunks)
+        threads = min(worthwhile_threads(2.0 * m * self._theta.size), n_chunks)
         bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
-        layout, spare = self._layout(CHUNK), self._spare_models[with_cost, is_weighted]
+        layout, spare = self.layout(CHUNK), self._spare_models[with_cost, is_weighted]
 
         def stretch(start: int, stop: int) -> Any:
             try:
@@ -287,7 +358,7 @@ class Engine:
             except (
                 IndexError
             ):  # each thread needs a workspace of its own; it is kept, since new memory is slow at first
-                model = self._model(layout, with_cost=with_cost, is_weighted=is_weighted)
+                model = self.model(layout, with_cost=with_cost, is_weighted=is_weighted)
             try:
                 return run(model, start, stop)
             finally:
@@ -303,10 +374,9 @@ class _FewColumns:
         n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
         rows, out = np.empty((FEW, n_in), dtype), np.empty((FEW, n_out), dtype)
         call = evaluation.Prediction(
-            model=engine._model(engine._layout(FEW)),
-            inputs=rows.reshape(-1),
-            gather=0,
-            order=np.arange(0),
+            model=engine.model(engine.layout(FEW)),
+            inputs=inputs_of(rows, engine.scaling, dtype, in_place=True),
+            order=np.arange(FEW),
             start=0,
             stop=0,
             chunk=FEW,
@@ -323,86 +393,3 @@ class _FewColumns:
             self._predict.set(stop=m)
         self._columns[...] = X  # this takes a third of the time of np.copyto
         return self._outputs.copy("F") if self._predict.run() else None
-
-
-class Loop:
-    """The compiled training loop, with its memory and its threads.
-
-    Parameters
-    ----------
-    engine : Engine
-        The network; its `theta` is changed.
-    examples : Examples
-        The training set.
-    batch_size : int
-        The size of a mini-batch.
-
-    Attributes
-    ----------
-    gradient : ndarray of shape (n_parameters,)
-        Memory for a gradient, for the optimizers that need one.
-    totals : record
-        cost, correct, gradient_norm and last_cost since the last `reset`; see `mbbp.kernels.epoch.Totals`.
-    """
-
-    def __init__(self, engine: Engine, examples: Examples, batch_size: int) -> None:
-        self.theta, self.gradient = engine.theta, np.empty_like(engine.theta)
-        self.threads = threads_for_step(engine.sizes, batch_size)
-        self._totals = array_of([epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0)])
-        self._team = make_team(self.threads)
-        model = engine._model(
-            engine._layout(batch_size, self.threads, backward=True),
-            with_cost=True,
-            backward=True,
-            is_weighted=examples.weights.size > 0,
-        )
-        self._fixed: dict[str, Any] = {
-            "model": model,
-            "source": source_of(examples, engine.dtype),
-            "batch_size": batch_size,
-            "norm": updates.norm.address(engine.dtype),
-            "totals": self._totals,
-        }
-        self._calls: list[Bound] = []
-
-    @property
-    def totals(self) -> Any:
-        """The totals since the last `reset`."""
-        return self._totals[0]
-
-    @property
-    def last_cost(self) -> ctypes.c_double:
-        """The sum of the costs in the last mini-batch. Its `value` changes with every step."""
-        return ctypes.c_double.from_buffer(self._totals, self._totals.dtype.fields["last_cost"][1])
-
-    def reset(self) -> None:
-        """Set the totals to zero."""
-        self._totals[...] = 0
-
-    def prepare(self, order: Array, step: updates.Step) -> None:
-        """Set the work of `run_again`: a step for every mini-batch of the examples in `order`."""
-        if self._calls:
-            for call in self._calls:
-                call.set(order=order, n=order.size, step=step)
-            return
-        for place in self._team:  # the records of the threads differ only in the place in the team
-            training = epoch.Training(order=order, n=order.size, step=step, team=place, **self._fixed)
-            self._calls.append(epoch.train.bind(training, self.theta.dtype))
-
-    def run(self, order: Array, step: updates.Step) -> bool:
-        """Take a step for every mini-batch of the examples in `order`.
-
-        Returns
-        -------
-        bool
-            Whether the cost stayed finite. If a cost is not finite, the loop ends without the step of its mini-batch.
-        """
-        self.prepare(order, step)
-        return self.run_again()
-
-    def run_again(self) -> bool:
-        """Do the work that `prepare` or `run` has set last."""
-        if self.threads == 1:
-            return bool(self._calls[0].run())
-        self._team[0].arrivals[:] = 0  # an interrupt may have left them unequal
-        return all(run_together(self._calls, lambda: give_up(self._team[0])))

@@ -3,11 +3,12 @@
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation
+from mbbp.arrays import copy_into
+from mbbp.fixed import Fixed
 from mbbp.parameters import Array
-from mbbp.validation import as_numeric_array
 
 
-class Layer:
+class Layer(Fixed):
     """A computing layer: a = sigma(z) with z = W a_in + b.
 
     Attributes
@@ -29,34 +30,44 @@ class Layer:
         self.activation = activation
         self.n_out, self.n_in = W.shape
         self._W, self._b = W, b
-        self.z: Array | None = None
-        self.a: Array | None = None
-        self.delta: Array | None = None
+        self._passed: tuple[Array, Array, Array] | None = None
+
+    def keep(self, z: Array, a: Array, delta: Array) -> None:
+        """Keep the arrays of a backward pass."""
+        self._passed = z, a, delta
+
+    @property
+    def z(self) -> Array | None:
+        """The weighted inputs (n_out, m) of the last backward pass."""
+        return self._passed[0] if self._passed else None
+
+    @property
+    def a(self) -> Array | None:
+        """The activations (n_out, m) of the last backward pass."""
+        return self._passed[1] if self._passed else None
+
+    @property
+    def delta(self) -> Array | None:
+        """The errors dC_x/dz (n_out, m) of the last backward pass."""
+        return self._passed[2] if self._passed else None
 
     @property
     def W(self) -> Array:  # noqa: N802
         """The weights (n_out, n_in)."""
-        return self._W
+        return self._W.view()
 
     @W.setter
     def W(self, value: ArrayLike) -> None:  # noqa: N802
-        _assign("W", self._W, value)
+        copy_into("W", self._W, value)
 
     @property
     def b(self) -> Array:
         """The biases (n_out, 1)."""
-        return self._b
+        return self._b.view()
 
     @b.setter
     def b(self, value: ArrayLike) -> None:
-        _assign("b", self._b, value)
+        copy_into("b", self._b, value)
 
     def __repr__(self) -> str:
         return f"Layer({self.n_in} -> {self.n_out}, {self.activation.name})"
-
-
-def _assign(argument: str, view: Array, value: ArrayLike) -> None:
-    array = as_numeric_array(argument, value)
-    if array.shape != view.shape:
-        raise ValueError(f"{argument}: expected shape {view.shape}, got {array.shape}")
-    view[...] = array

@@ -1,32 +1,28 @@
-"""The class `Network`: the parameters, and the methods for whole mini-batches and for training."""
+"""The class `Network`: the methods for whole mini-batches and for training."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import training
-from mbbp.activations import Activation, layer_activations
-from mbbp.costs import Cost, get_cost
-from mbbp.engine import FEW, Engine
+from mbbp.engine import FEW
 from mbbp.history import Epoch, History
-from mbbp.initializers import Initializer, get_initializer
-from mbbp.layers import Layer
-from mbbp.optimizer_state import OptimizerState
+from mbbp.inputs import as_inputs, scaled
 from mbbp.optimizers import Optimizer
-from mbbp.parameters import Array, Gradient, parameter_count, parameter_views
+from mbbp.parameters import Array, Gradient, parameter_views
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
+from mbbp.structure import Structure
 from mbbp.trainer import Trainer
 from mbbp.training import ClassWeights
-from mbbp.validation import as_dtype, as_inputs, as_numeric_array, as_sizes, as_writeable, input_values
+from mbbp.validation import as_flag
 
-Rng = int | np.random.Generator | None
 Callback = Callable[["Network", Epoch], Any]
 
 
-class Network:
+class Network(Structure):
     """A feedforward network, trained by mini-batch backpropagation.
 
     Parameters
@@ -34,10 +30,14 @@ class Network:
     sizes : sequence of int
         The number of neurons in each layer, the input layer first: [784, 30, 10].
     activation : str, Activation, or a sequence of them
-        One for all computing layers, or one for each: sigmoid, tanh, relu, leaky_relu, identity, or softmax (for the
-        output layer only).
-    cost : str or Cost
-        quadratic, cross_entropy (for sigmoid outputs) or log_likelihood (for softmax outputs).
+        One for each computing layer, or a single one: sigmoid, tanh, relu, leaky_relu, identity, or softmax (for the
+        output layer only). A single one is for all layers, with two exceptions. If `cost` is named and needs another
+        output, the output layer gets it: sigmoid for cross_entropy, softmax for log_likelihood. And relu and leaky_relu
+        are for hidden layers only: the quadratic cost and custom ones then get the output identity, and without a
+        `cost` the output must be named.
+    cost : str or Cost, optional
+        quadratic, cross_entropy (for sigmoid outputs) or log_likelihood (for softmax outputs). By default
+        log_likelihood for softmax outputs, otherwise quadratic.
     dtype : {"float32", "float64"}
         The dtype of the parameters and of all computations.
     initializer : str or callable
@@ -45,11 +45,16 @@ class Network:
         he, or a function (rng, n_in, n_out) -> (W, b) with W of shape (n_out, n_in) and b of shape (n_out, 1).
     rng : int or numpy.random.Generator, optional
         The source of the initial parameters and of the shuffles. The same seed gives the same numbers, to the bit.
+    scaling : float, "standardize" or Scaling, optional
+        How inputs are scaled, in every method: a factor, such as 1/255 for pixels from 0 to 255; "standardize" to give
+        each feature the mean 0 and the variance 1, learnt from the training data of the first `fit`; or a `Scaling`. By
+        default inputs are used as they are. The data are not copied: each mini-batch is scaled when it is gathered.
 
     Attributes
     ----------
-    sizes : list of int
-    layers : list of Layer
+    sizes : tuple of int
+    dtype : dtype
+    layers : tuple of Layer
         The computing layers: layers 2 to L of the book. Each has W and b, and after a call of `gradient` also z, a and
         delta.
     theta : ndarray of shape (n_parameters,)
@@ -63,9 +68,17 @@ class Network:
     ------
     ValueError
         If there are fewer than two layers, a layer has no neuron, a name is unknown, a hidden layer has softmax, the
-        cost is not defined for the output layer's activation, or the initializer returns arrays of wrong shapes.
+        activation of the output layer is not known, the cost is not defined for it, the scaling is for another number
+        of features, or the initializer returns arrays of wrong shapes.
     TypeError
         If an argument is of the wrong type, or Numba cannot compile a custom function.
+
+    Notes
+    -----
+    The attributes are read-only, except `theta`, `rng`, `optimizer_state` and the layers' W and b: those are checked
+    when they are assigned to. Several threads may call `feedforward`, `cost` and the other methods that only read at
+    the same time. While `fit` runs, other threads that use the network get a RuntimeError, and so does a callback that
+    calls `fit`. A trainer's steps exclude each other, but do not read the network in another thread meanwhile.
 
     Examples
     --------
@@ -75,78 +88,13 @@ class Network:
     (1, 5)
     """
 
-    def __init__(
-        self,
-        sizes: Iterable[int],
-        activation: str | Activation | Sequence[str | Activation] = "sigmoid",
-        cost: str | Cost = "quadratic",
-        dtype: Any = "float32",
-        initializer: str | Initializer = "default",
-        rng: Rng = None,
-    ) -> None:
-        self.sizes = as_sizes(sizes)
-        self.dtype = as_dtype(dtype)
-        activations = layer_activations(activation, len(self.sizes) - 1)
-        self.cost_function = get_cost(cost)
-        self.cost_function.check_fits(activations[-1])
-        draw = get_initializer(initializer)
-        self.rng = np.random.default_rng(rng)
-        self.history = History()
-        self.optimizer_state: OptimizerState | None = None
-        self._build(activations, np.empty(parameter_count(self.sizes), self.dtype))
-        for layer in self.layers:
-            layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
-
-    def _build(self, activations: list[Activation], theta: Array) -> None:
-        self._theta = theta
-        weights, biases = parameter_views(theta, self.sizes)
-        self.layers = [Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True)]
-        self._engine = Engine(self.sizes, theta, activations, self.cost_function)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in self.__dict__.items() if name not in ("layers", "_engine")}
-        return state | {"_activations": [layer.activation for layer in self.layers]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        activations = state.pop("_activations")
-        self.__dict__.update(state)
-        # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
-        if self.optimizer_state is not None:
-            self.optimizer_state = self.optimizer_state.writeable()
-        self._build(activations, as_writeable(self._theta))
-
-    def __repr__(self) -> str:
-        names = [layer.activation.name for layer in self.layers]
-        activation = names[0] if len(set(names)) == 1 else names
-        return (
-            f"Network({self.sizes}, activation={activation!r}, cost={self.cost_function.name!r}, "
-            f"dtype={self.dtype.name!r}): {self.theta.size:,} parameters"
-        )
-
-    @property
-    def engine(self) -> Engine:
-        """The compiled side of the network, for programs that have a custom training loop."""
-        return self._engine
-
-    @property
-    def theta(self) -> Array:
-        """All weights and biases as one vector. Assigning to it copies the values into the network."""
-        return self._theta
-
-    @theta.setter
-    def theta(self, value: ArrayLike) -> None:
-        array = as_numeric_array("theta", value)
-        if array.shape != self._theta.shape:
-            raise ValueError(f"theta: expected shape {self._theta.shape}, got {array.shape}")
-        self._theta[:] = array
-
     def feedforward(self, X: ArrayLike) -> Array:
         """Return the outputs a^L for every column of X.
 
         Parameters
         ----------
         X : array_like of shape (n_in, m)
-            Inputs, one example per column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
+            Inputs, one example per column.
 
         Returns
         -------
@@ -164,14 +112,15 @@ class Network:
         In matrix form, for each layer, Z = W A + b and A = sigma(Z); M. Nielsen, *Neural Networks and Deep Learning*,
         eq. (25).
         """
+        self._engine.writer.check_readable("feedforward")
         if _is_quick(X, self.sizes[0], self.dtype):
             outputs = self._engine.predict_few(X)  # type: ignore[arg-type]
             if outputs is not None:
                 return outputs
-        inputs = as_inputs("X", X, self.sizes[0], self.dtype, check_finite=False)
-        rows = self._engine.predict(inputs)
+        engine, n_in = self._engine, self.sizes[0]
+        rows = engine.predict(as_inputs("X", X, n_in, self.dtype, check_finite=False))
         if rows is None:
-            as_inputs("X", X, self.sizes[0], self.dtype)  # raises the error that says where
+            as_inputs("X", X, n_in, self.dtype, engine.scaling)  # raises the error that says where
             raise AssertionError("unreachable")  # pragma: no cover
         return rows.T
 
@@ -185,8 +134,10 @@ class Network:
         TypeError
             If X does not hold real numbers.
         """
-        inputs = as_inputs("X", X, self.sizes[0], self.dtype)
-        return [input_values(inputs, self.dtype).T, *self._engine.activations_of(inputs)]
+        self._engine.writer.check_readable("activations")
+        scaling = self._engine.scaling
+        inputs = as_inputs("X", X, self.sizes[0], self.dtype, scaling)
+        return [scaled(inputs, scaling, self.dtype).T, *self._engine.activations_of(inputs)]
 
     def classify(self, X: ArrayLike) -> Array:
         """Return the label of every column of X.
@@ -205,6 +156,7 @@ class Network:
         TypeError
             If X does not hold real numbers.
         """
+        self._engine.writer.check_readable("classify")
         outputs = self.feedforward(X)
         labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
@@ -227,6 +179,7 @@ class Network:
         TypeError
             If an argument does not hold real numbers.
         """
+        self._engine.writer.check_readable("accuracy")
         accuracy = self._engine.score(self._engine.examples(X, y, "X", "y")).accuracy
         if accuracy is None:
             raise ValueError("y: expected labels or unit vectors, got other targets; use cost() for a regression")
@@ -251,6 +204,7 @@ class Network:
         TypeError
             If an argument does not hold real numbers.
         """
+        self._engine.writer.check_readable("cost")
         return self._engine.score(self._engine.examples(X, Y, "X", "Y", example_weights)).cost
 
     def gradient(
@@ -293,10 +247,11 @@ class Network:
         delta^L = grad_a C * sigma'(Z^L), delta^l = (W^{l+1})^T delta^{l+1} * sigma'(Z^l), dC/db = 1/m delta 1,
         dC/dW = 1/m delta A^T.
         """
+        self._engine.writer.check_readable("gradient")
         examples = self._engine.examples(X, Y, "X", "Y", example_weights)
         found = self._engine.gradient(examples, wants_inputs=with_respect_to_input)
         for layer, (z, a, delta) in zip(self.layers, found.blocks, strict=True):
-            layer.z, layer.a, layer.delta = z, a, delta
+            layer.keep(z, a, delta)
         weights, biases = parameter_views(found.theta, self.sizes)
         return Gradient(found.cost, weights, biases, found.theta, found.inputs.T if with_respect_to_input else None)
 
@@ -316,6 +271,7 @@ class Network:
         example_weights: ArrayLike | None = None,
         class_weights: ClassWeights = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_split: float | None = None,
         early_stopping: EarlyStopping | int | None = None,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
@@ -328,7 +284,7 @@ class Network:
         Parameters
         ----------
         X : array_like of shape (n_in, n)
-            Training inputs, one example per column. A NumPy array of uint8 holds pixels: 0 to 255 stand for 0 to 1.
+            Training inputs, one example per column.
         y : array_like of shape (n,) or (n_L, n)
             Labels, or desired outputs.
         epochs : int
@@ -359,6 +315,9 @@ class Network:
             same total weight.
         validation_data : pair (X, y), optional
             Examples that are scored after every epoch.
+        validation_split : float, optional
+            The fraction of the examples, above 0 and below 1, that is held out of the training and scored after every
+            epoch. They are chosen at random, and for the same number of examples always the same ones.
         early_stopping : EarlyStopping or int, optional
             When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
             validation data, else on the training cost.
@@ -381,15 +340,20 @@ class Network:
             below 0, NaN or inf; the network then keeps the epochs before.
         TypeError
             If an argument is of the wrong type. The network is unchanged then.
+        RuntimeError
+            If a `fit` of this network is running, in another thread or because a callback calls `fit`.
         DivergedError
-            If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch.
+            If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
+            or with early stopping those of the best epoch.
         """
         called = training.as_callbacks(callbacks)
+        shown = None if progress is None else as_flag("progress", progress)
 
         def notify(row: Epoch) -> None:
             for callback in called:
                 callback(self, row)
 
+        self._engine.writer.check_not_fitting("fit")
         plan = training.make_plan(
             self._engine,
             X,
@@ -405,10 +369,12 @@ class Network:
             example_weights=example_weights,
             class_weights=class_weights,
             validation_data=validation_data,
+            validation_split=validation_split,
             early_stopping=early_stopping,
             notify=notify,
         )
-        return training.train(self._engine, self, plan, progress)
+        with self._engine.writer.fitting():
+            return training.train(self._engine, self, plan, shown)
 
     def trainer(
         self,

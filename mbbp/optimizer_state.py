@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mbbp.arrays import as_writeable
 from mbbp.parameters import Array
-from mbbp.validation import as_writeable
 
 
-@dataclass
+@dataclass(frozen=True)
 class OptimizerState:
     """The state of an optimizer after its steps so far.
 

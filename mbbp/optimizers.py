@@ -158,6 +158,9 @@ class Optimizer:
         beta_of_biases: float = 0.0,
         alpha: float = 1.0,
     ) -> updates.Step:
+        state.check_fits(theta)
+        if target.shape != theta.shape:
+            raise ValueError(f"gradient: expected shape {theta.shape}, got {target.shape}")
         return updates.Step(
             target=target,
             beta=beta,

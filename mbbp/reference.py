@@ -17,13 +17,12 @@ from mbbp.parameters import Array, Gradient, parameter_views
 from mbbp.reference_arguments import (
     COMPLEX,
     NetworkLike,
+    as_inputs,
     as_labels,
     as_mini_batches,
     as_network,
     as_number,
-    as_numbers,
     as_vector,
-    check_inputs,
     check_targets,
     of_arrays,
     of_columns,
@@ -172,22 +171,28 @@ def log_likelihood_error(a: Array, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ the book's algorithm
 
 
-def _inputs(net: NetworkLike, X: ArrayLike, argument: str = "X") -> Array:
-    """Return checked inputs (n_in, m) in float64."""
-    check_inputs(argument, as_network(net), X)
-    return as_inputs(X)
-
-
 def _targets(net: NetworkLike, Y: ArrayLike, m: int, argument: str = "Y") -> Array:
     """Return checked targets (n_L, m) in float64."""
     check_targets(argument, net, Y, m)
     return unit_vectors(Y, net.sizes[-1])
 
 
-def as_inputs(X: ArrayLike) -> Array:
-    """Return inputs in float64. A NumPy array of uint8 holds pixels, which are divided by 255."""
-    is_pixels = isinstance(X, np.ndarray) and X.dtype == np.uint8
-    return as_numbers("X", X).astype(np.float64) / (255.0 if is_pixels else 1.0)
+def scaled_inputs(net: NetworkLike, X: ArrayLike, argument: str = "X") -> Array:
+    """Return inputs in float64, scaled as the network does it: (x - mean) * factor.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `net` is not a network with a learnt scaling, or X does not hold real numbers or has another shape.
+    """
+    scaling, inputs = as_network(net).scaling, as_inputs(argument, net, X)
+    if scaling is None:
+        return inputs
+    if isinstance(scaling, str):
+        raise ValueError("net: expected a network with a learnt scaling, got one before its first training")
+    mean = 0.0 if scaling.mean is None else scaling.mean.reshape(-1, 1)
+    scaled: Array = (inputs - mean) * scaling.factor.reshape(-1, 1)
+    return scaled
 
 
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
@@ -233,7 +238,7 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    return _forward(net, _inputs(net, X), theta)
+    return _forward(net, scaled_inputs(net, X), theta)
 
 
 def _forward(net: NetworkLike, inputs: Array, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
@@ -256,7 +261,7 @@ def cost(net: NetworkLike, X: ArrayLike, Y: ArrayLike, theta: Array | None = Non
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    inputs = _inputs(net, X)
+    inputs = scaled_inputs(net, X)
     targets = _targets(net, Y, inputs.shape[1])
     zs, activations = _forward(net, inputs, theta)
     costs = net.cost_function.function(zs[-1], activations[-1], targets)
@@ -286,7 +291,7 @@ def backprop(net: NetworkLike, x: ArrayLike, y: ArrayLike) -> tuple[float, list[
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    column = _inputs(net, x, "x")
+    column = scaled_inputs(net, x, "x")
     if column.shape[1] != 1:
         raise ValueError(f"x: expected shape ({column.shape[0]}, 1), got {column.shape}; give one example at a time")
     return _backprop(net, column, _targets(net, y, 1, "y"))
@@ -331,7 +336,7 @@ def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequ
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    inputs = _inputs(net, X)
+    inputs = scaled_inputs(net, X)
     m = inputs.shape[1]
     factors = None if example_weights is None else as_vector("example_weights", example_weights, m, "column of X")
     return _gradient(net, inputs, _targets(net, Y, m), factors)
@@ -387,7 +392,7 @@ def sgd(
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    inputs = _inputs(net, X)
+    inputs = scaled_inputs(net, X)
     n = inputs.shape[1]
     targets = _targets(net, Y, n)
     batches = as_mini_batches(mini_batches, n)

@@ -29,6 +29,10 @@ class NetworkLike(Protocol):
     def cost_function(self) -> Any:
         """The cost, whose NumPy twins are used."""
 
+    @property
+    def scaling(self) -> Any:
+        """How inputs are scaled: None, or with a `mean` and a `factor`."""
+
 
 def as_network(net: Any) -> Any:
     """Return a network. TypeError if it has not what this module reads."""
@@ -73,12 +77,14 @@ def as_number(argument: str, value: Any) -> float:
     return float(number)
 
 
-def check_inputs(argument: str, net: NetworkLike, X: ArrayLike) -> None:
-    """Check that inputs have the shape (n_in, m). TypeError or ValueError if they have not."""
-    shape, n_in = as_numbers(argument, X).shape, net.sizes[0]
+def as_inputs(argument: str, net: NetworkLike, X: ArrayLike) -> Array:
+    """Return inputs (n_in, m) in float64. TypeError or ValueError if they are none."""
+    inputs, n_in = as_numbers(argument, X).astype(np.float64), net.sizes[0]
+    shape = inputs.shape
     if len(shape) != 2 or shape[0] != n_in or shape[1] == 0:
         hint = f"; for a single example pass {argument}.reshape(-1, 1)" if len(shape) == 1 else ""
         raise ValueError(f"{argument}: expected shape ({n_in}, m) with one example per column, got {shape}{hint}")
+    return inputs
 
 
 def check_targets(argument: str, net: NetworkLike, Y: ArrayLike, m: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mbbp.validation import as_count, as_number
+from mbbp.validation import as_count, as_name, as_number
 
 
 class Gains(Protocol):
@@ -109,7 +109,8 @@ class Cosine(Schedule):
     initial : float
         The learning rate of the first epoch.
     epochs : int
-        The number of the first epoch with the learning rate `final`, at least 2.
+        The number of epochs until the learning rate is `final`: the first one with it is epoch `epochs` + 1. So with
+        the number of epochs of a training, its last epoch still learns.
     final : float
         The last learning rate, at least 0.
     """
@@ -119,12 +120,12 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_count("epochs", self.epochs, least=2)
+        as_count("epochs", self.epochs)
         as_number("final", self.final)
 
     def __call__(self, epoch: int, history: Gains) -> float:
         """Return the learning rate of an epoch; the first one is epoch 1."""
-        share = min(1.0, (epoch - 1) / (self.epochs - 1))
+        share = min(1.0, (epoch - 1) / self.epochs)
         return self.final + 0.5 * (self.initial - self.final) * (1.0 + math.cos(math.pi * share))
 
 
@@ -157,6 +158,7 @@ class ReduceWhenStuck(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        as_name("monitor", self.monitor)
         as_count("patience", self.patience)
         as_number("factor", self.factor, below=1.0, positive=True)
         as_number("min_delta", self.min_delta)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mbbp.history import History
 from mbbp.parameters import Array
-from mbbp.validation import as_count, as_number
+from mbbp.validation import as_count, as_flag, as_name, as_number
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        History.check_column("monitor", self.monitor)
+        History.check_column("monitor", as_name("monitor", self.monitor))
         as_count("patience", self.patience)
         as_number("min_delta", self.min_delta)
+        as_flag("restore_best", self.restore_best)
 
 
 def as_early_stopping(value: EarlyStopping | int | None, *, has_validation: bool) -> EarlyStopping | None:

@@ -1,8 +1,9 @@
-"""The number of threads that the engine may use, and running functions in several threads."""
+"""How many threads the engine may use, running functions in several threads, and who may change a network."""
 
 import os
-from collections.abc import Callable, Sequence
-from threading import Thread
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock, Thread, get_ident
 from typing import Any
 
 from mbbp.validation import as_count
@@ -33,7 +34,7 @@ def set_threads(n: int | None) -> None:
         If `n` is below 1.
     """
     global _threads
-    _threads = None if n is None else as_count("threads", n)
+    _threads = None if n is None else as_count("n", n)
 
 
 def get_threads() -> int:
@@ -93,3 +94,63 @@ def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None]
     if errors:
         raise errors[0]
     return results
+
+
+class OneWriter:
+    """Lets one `fit` or one step of a trainer at a time change the parameters of a network.
+
+    Attributes
+    ----------
+    lock : Lock
+        Whoever changes the parameters holds it.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._fitting: int | None = None  # the thread in which `fit` runs
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Hold the lock for a whole training.
+
+        Raises
+        ------
+        RuntimeError
+            If a training is running already.
+        """
+        self.check_not_fitting("fit")
+        with self.lock:
+            self._fitting = get_ident()
+            try:
+                yield
+            finally:
+                self._fitting = None
+
+    def check_not_fitting(self, caller: str) -> None:
+        """Check that no training is running.
+
+        Raises
+        ------
+        RuntimeError
+            If one is running, in any thread.
+        """
+        if self._fitting is not None:
+            where = "a callback" if self._fitting == get_ident() else "another thread"
+            raise RuntimeError(
+                f"{caller}: expected a network that is not being trained, got a call from {where} of its training; "
+                "wait for its end, or use copy.deepcopy(net) in a callback"
+            )
+
+    def check_readable(self, caller: str) -> None:
+        """Check that no other thread is training.
+
+        Raises
+        ------
+        RuntimeError
+            If one is: the parameters change while this thread reads them.
+        """
+        if self._fitting is not None and self._fitting != get_ident():
+            raise RuntimeError(
+                f"{caller}: expected a network that is not being trained in another thread, got one that is; "
+                "wait for the end of the training, or make a copy.deepcopy(net) in a callback"
+            )

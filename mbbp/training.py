@@ -9,18 +9,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp.arrays import as_example_weights
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
+from mbbp.inputs import narrowed
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.updates import Step
+from mbbp.loop import Loop
 from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.optimizers import Optimizer, get_optimizer
 from mbbp.parameters import Array
 from mbbp.progress import Progress
+from mbbp.scaling import STANDARDIZE, Scaling, learn
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.stopping import Best, EarlyStopping, as_early_stopping
-from mbbp.validation import as_count, as_example_weights, as_number
+from mbbp.validation import as_count, as_flag, as_number
 
 ClassWeights = Mapping[int, float] | Sequence[float] | str | None
 
@@ -51,7 +55,10 @@ class Plan:
     """The checked arguments of `Network.fit`."""
 
     examples: Examples
+    chosen: Array  # the numbers of the examples to train on
     validation: Examples | None
+    chosen_for_validation: Array | None  # None for all of them
+    scaling: Scaling | None
     epochs: int
     batch_size: int
     schedule: Schedule
@@ -84,6 +91,7 @@ def make_plan(
     example_weights: ArrayLike | None,
     class_weights: ClassWeights,
     validation_data: tuple[ArrayLike, ArrayLike] | None,
+    validation_split: float | None,
     early_stopping: EarlyStopping | int | None,
     notify: Callable[[Epoch], None],
 ) -> Plan:
@@ -97,18 +105,25 @@ def make_plan(
     TypeError
         If an argument is of the wrong type.
     """
-    examples = engine.examples(X, y, "X", "y", example_weights)
+    examples = engine.examples(X, y, "X", "y", example_weights, is_scaled=engine.scaling_is_learnt)
+    chosen, held_out = _split(examples.n, validation_split)
+    scaling = engine.scaling if engine.scaling_is_learnt else _learnt(examples, chosen)
+    examples = examples._replace(scaling=scaling)
     is_classification = examples.labels.size > 0
     if class_weights is not None:
         if not is_classification:
             raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
-        weights = _weigh_classes(class_weights, examples, max(engine.sizes[-1], 2), engine.dtype)
+        weights = _weigh_classes(class_weights, examples, chosen, max(engine.sizes[-1], 2), engine.dtype)
         examples = examples._replace(weights=weights)
-    validation = None
+    validation = None if held_out is None else examples
     if validation_data is not None:
+        if held_out is not None:
+            raise ValueError("validation_split: expected None with validation_data, got both")
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
-        validation = engine.examples(*validation_data, "validation_data[0]", "validation_data[1]")
+        names = "validation_data[0]", "validation_data[1]"
+        validation = engine.examples(*validation_data, *names, is_scaled=engine.scaling_is_learnt)
+        validation = validation._replace(scaling=scaling)
     found = get_optimizer(optimizer, weight_decay)
     found.compile(engine.dtype)
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
@@ -116,19 +131,48 @@ def make_plan(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+    examples = narrowed(examples, engine.dtype)
+    if validation is not None:
+        validation = examples if held_out is not None else narrowed(validation, engine.dtype)
     return Plan(
         examples=examples,
+        chosen=chosen,
         validation=validation,
+        chosen_for_validation=held_out,
+        scaling=scaling,
         epochs=as_count("epochs", epochs),
-        batch_size=min(as_count("batch_size", batch_size), examples.n),
+        batch_size=min(as_count("batch_size", batch_size), chosen.size),
         schedule=schedule,
         optimizer=found,
-        l2=as_number("l2", l2) / examples.n,
+        l2=as_number("l2", l2) / chosen.size,
         clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
-        shuffle=shuffle,
+        shuffle=as_flag("shuffle", shuffle),
         early_stopping=stopping,
         notify=notify,
     )
+
+
+def _learnt(examples: Examples, chosen: Array) -> Scaling:
+    scaling = learn(examples.inputs, chosen)
+    if scaling is None:
+        raise ValueError("X: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
+    return scaling
+
+
+def _split(n: int, validation_split: float | None) -> tuple[Array, Array | None]:
+    """Return the numbers of the examples to train on, and of those that are held out for validation.
+
+    The choice is random, but the same in every call, so that a training that goes on does not learn from examples that
+    were held out before.
+    """
+    if validation_split is None:
+        return np.arange(n), None
+    fraction = as_number("validation_split", validation_split, below=1.0, positive=True)
+    if n < 2:
+        raise ValueError(f"validation_split: expected at least two examples to split, got {n}")
+    held_out = min(max(1, round(fraction * n)), n - 1)
+    order = np.random.default_rng(n).permutation(n)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
@@ -150,21 +194,23 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
 def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
     History.check_column(argument, monitor)
     if monitor.startswith("validation") and not has_validation:
-        raise ValueError(f"{argument}: expected validation_data for the monitor {monitor}, got none")
+        raise ValueError(f"{argument}: expected validation_data or validation_split for the monitor {monitor}, got none")
     if monitor.endswith("accuracy") and not is_classification:
         raise ValueError(
             f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"
         )
 
 
-def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: int, dtype: np.dtype[Any]) -> Array:
+def _weigh_classes(
+    class_weights: ClassWeights, examples: Examples, chosen: Array, n_classes: int, dtype: np.dtype[Any]
+) -> Array:
     """Return the factor of each example: its weight times the weight of its class."""
     labels = examples.labels
     if isinstance(class_weights, str):
         if class_weights != "balanced":
             raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
-        counts = np.bincount(labels, minlength=n_classes)
-        factors = labels.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        counts = np.bincount(labels[chosen], minlength=n_classes)
+        factors = chosen.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
     elif isinstance(class_weights, Mapping):
         factors = np.ones(n_classes)
         for label, factor in class_weights.items():
@@ -188,19 +234,21 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
     epochs = _Epochs(engine, trained, plan)
     best = Best(plan.early_stopping) if plan.early_stopping is not None else None
     try:
-        with Interrupts() as interrupts, Progress(progress, plan.epochs, plan.examples.n) as bar:
+        with Interrupts() as interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
             for _ in range(plan.epochs):
-                row = epochs.run(bar)
-                trained.history.append(row)
+                row = epochs.run(bar, interrupts)
                 bar.end_epoch(row)
                 stopped = best is not None and best.is_over(trained.history, engine.theta)
+                interrupts.may_raise = True  # a callback may take long
                 plan.notify(row)
+                interrupts.may_raise = False
                 if stopped or interrupts.asked:
                     break
     except StopTraining:
         pass
-    if best is not None:
-        best.restore(engine.theta)
+    finally:
+        if best is not None:
+            best.restore(engine.theta)
     return trained.history
 
 
@@ -214,28 +262,36 @@ class _Epochs:
             state = plan.optimizer.start(engine.theta.size, engine.dtype)
         state.check_fits(engine.theta)
         self.state = state
-        self.loop = engine.loop(plan.examples, plan.batch_size)
+        self.loop = Loop(engine, plan.examples, plan.batch_size)
         self.steps_at_once = 16
 
-    def run(self, bar: Progress) -> Epoch:
-        """Train for one epoch and return its row of the history. After an error the network is as before."""
-        trained, plan = self.trained, self.plan
+    def run(self, bar: Progress, interrupts: Interrupts) -> Epoch:
+        """Train for one epoch and append its row to the history. After an error the network is as before."""
+        trained, plan, engine = self.trained, self.plan, self.engine
         number = len(trained.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
         rng_before, state_before = trained.rng.bit_generator.state, trained.optimizer_state
-        changed = (self.engine.theta, self.state.moments, self.state.steps)
+        was_learnt = engine.scaling_is_learnt
+        changed = (engine.theta, self.state.moments, self.state.steps)
         before = [array.copy() for array in changed]
         try:
             trained.optimizer_state = self.state
-            order = trained.rng.permutation(plan.examples.n) if plan.shuffle else np.arange(plan.examples.n)
+            if not was_learnt:
+                engine.set_scaling(plan.scaling)
+            interrupts.may_raise = True
+            order = trained.rng.permutation(plan.chosen) if plan.shuffle else plan.chosen
             seconds, validation = self._train_and_validate(number, learning_rate, order, bar)
+            interrupts.may_raise = False
         except BaseException:
+            interrupts.may_raise = False
             for array, saved in zip(changed, before, strict=True):
                 array[...] = saved
             trained.rng.bit_generator.state, trained.optimizer_state = rng_before, state_before
+            if not was_learnt:
+                engine.set_scaling(STANDARDIZE)
             raise
-        totals, n = self.loop.totals, plan.examples.n
-        return Epoch(
+        totals, n = self.loop.totals, plan.chosen.size
+        row = Epoch(
             epoch=number,
             training_cost=float(totals.cost / n),
             training_accuracy=float(totals.correct / n) if plan.is_classification else None,
@@ -246,6 +302,8 @@ class _Epochs:
             seconds=seconds,
             examples_per_second=n / seconds,
         )
+        trained.history.append(row)
+        return row
 
     def _train_and_validate(
         self, number: int, learning_rate: float, order: Array, bar: Progress
@@ -268,13 +326,13 @@ class _Epochs:
         is_finite = is_finite and bool(np.isfinite(self.engine.theta).all() and np.isfinite(self.state.moments).all())
         validation = None
         if is_finite and self.plan.validation is not None:
-            validation = self.engine.score(self.plan.validation)
+            validation = self.engine.score(self.plan.validation, self.plan.chosen_for_validation)
             is_finite = math.isfinite(validation.cost)
         if not is_finite:
             raise DivergedError(
                 f"epoch {number}: the cost became NaN or inf at learning rate {learning_rate:g}; the network has "
                 "the parameters it had before this epoch. Try a smaller learning_rate, a clip_norm, inputs scaled "
-                "to about 1, or dtype='float64'"
+                "to about 1 (scaling='standardize'), or dtype='float64'"
             )
         return seconds, validation
 

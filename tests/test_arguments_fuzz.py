@@ -182,6 +182,10 @@ def faults(name, argument, *, share):
     return [f"{name}, {argument}, {kind}: {what}" for kind, what in found.items() if what]
 
 
+def test_a_seed_may_have_as_many_bits_as_numpys_own():
+    assert mbbp.Network([2, 1], rng=2**128 - 1).theta.size == 3
+
+
 def test_every_public_function_has_a_call_here():
     assert public_names() == set(CALLS)
 
@@ -193,11 +197,11 @@ def test_the_good_call_is_good(name):
         function(**keywords)
 
 
-@pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=" ".join)
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=str)
 def test_a_sample_of_bad_values_is_refused_by_the_name_of_the_argument(name, argument):
     assert faults(name, argument, share=SHARE) == []
 
 
-@pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=" ".join)
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=str)
 def test_every_bad_value_is_refused_by_the_name_of_the_argument(name, argument):
     assert faults(name, argument, share=1) == []

@@ -29,6 +29,12 @@ def with_one(array, row, column, value):
     return changed
 
 
+def with_object(array, row, column, value):
+    changed = array.astype(object)
+    changed[row, column] = value
+    return changed
+
+
 def shape(*numbers):
     return f"got shape ({', '.join(map(str, numbers))})"
 
@@ -54,10 +60,12 @@ BAD_X = {
         "expected numbers that float32 can hold, got -1e+39 in row 1, column 4",
     ),
     "complex": (GOOD_X + 0j, TypeError, "expected real numbers, got dtype complex128"),
-    "objects": (GOOD_X.astype(object), TypeError, "expected real numbers, got dtype object"),
+    "objects": (with_object(GOOD_X, 1, 5, 1j), TypeError, "expected real numbers, got 1j in row 1, column 5"),
     "strings": (GOOD_X.astype(str), TypeError, "expected real numbers, got dtype <U"),
     "dates": (np.zeros((4, 6), "M8[D]"), TypeError, "expected real numbers, got dtype datetime64"),
-    "nothing": (None, TypeError, "expected real numbers, got dtype object"),
+    "nothing": (None, TypeError, "expected real numbers, got None"),
+    "an object": ({4: 6}, TypeError, "expected real numbers, got {4: 6}"),
+    "masked": (np.ma.masked_less(GOOD_X, 0), ValueError, "expected an array without masked values, got some"),
     "ragged": (
         [[1, 2], [3], [4, 5], [6, 7]],
         ValueError,
@@ -105,7 +113,7 @@ BAD_Y = {
     "an infinite label": ([np.inf, 1, 2, 0, 1, 0], ValueError, "expected labels from 0 to 2, got inf at position 0"),
     "complex": (GOOD_Y + 0j, TypeError, "expected real numbers, got dtype complex128"),
     "names": (list("abcabc"), TypeError, "expected real numbers, got dtype <U1"),
-    "objects": ([0, 1, None, 0, 1, 2], TypeError, "expected real numbers, got dtype object"),
+    "objects": ([0, 1, None, 0, 1, 2], TypeError, "got None in position 2; fill missing values"),
     "ragged": ([[1, 2], [3], [4, 5]], ValueError, "expected rows of equal length, got rows of different lengths"),
 }
 
@@ -243,21 +251,43 @@ BAD_NETWORKS = {
         ValueError,
         "cost: expected one of cross_entropy, log_likelihood, quadratic, got 'square'",
     ),
-    "no cost": ({"cost": None}, TypeError, "cost: expected a name or an mbbp.Cost, got None"),
+    "a number as the cost": ({"cost": 2}, TypeError, "cost: expected a name or an mbbp.Cost, got 2"),
     "cross-entropy of tanh": (
-        {"activation": "tanh", "cost": "cross_entropy"},
+        {"activation": ["tanh", "tanh"], "cost": "cross_entropy"},
         ValueError,
         "cost: expected a sigmoid output layer for cross_entropy, got tanh; cross_entropy needs",
     ),
     "log-likelihood of sigmoid": (
-        {"cost": "log-likelihood"},
+        {"activation": ["sigmoid", "sigmoid"], "cost": "log-likelihood"},
         ValueError,
         "cost: expected a softmax output layer for log_likelihood, got sigmoid; log_likelihood",
     ),
     "cross-entropy of a custom sigmoid": (
-        {"activation": mbbp.Activation("sigmoid", abs, abs), "cost": "cross_entropy"},
+        {"activation": [mbbp.Activation("sigmoid", abs, abs)] * 2, "cost": "cross_entropy"},
         ValueError,
         "cost: expected a sigmoid output layer for cross_entropy, got a custom 'sigmoid'",
+    ),
+    "relu alone": (
+        {"activation": "relu"},
+        ValueError,
+        "activation: expected one for each layer, or a named cost, got 'relu', which is for hidden ones; for classes "
+        "pass ['relu', 'softmax'], for numbers pass ['relu', 'identity']",
+    ),
+    "leaky relu and no hidden layer": (
+        {"sizes": [4, 3], "activation": "leaky_relu", "cost": "quadratic"},
+        ValueError,
+        "activation: expected one for each layer, or a named cost, got 'leaky_relu'",
+    ),
+    "a seed below 0": ({"rng": -1}, ValueError, "rng: expected 0 or more, got -1"),
+    "a seed that is text": ({"rng": "0"}, TypeError, "rng: expected a whole number, got '0'"),
+    "a word for the scaling": ({"scaling": "standardise"}, ValueError, "scaling: expected None, a number, 'standardize'"),
+    "scaling by 0": ({"scaling": 0}, ValueError, "scaling: expected a finite number other than 0, got 0"),
+    "scaling by nan": ({"scaling": np.nan}, ValueError, "scaling: expected a finite number other than 0, got nan"),
+    "scaling by a list": ({"scaling": [1, 2]}, TypeError, "scaling: expected None, a number, 'standardize' or an"),
+    "scaling of other features": (
+        {"scaling": mbbp.Scaling([1, 2, 3])},
+        ValueError,
+        "scaling: expected a Scaling of 4 features, got one of 3",
     ),
     "a dtype": ({"dtype": "float16"}, ValueError, "dtype: expected 'float32' or 'float64', got 'float16'"),
     "an unknown dtype": (
@@ -310,6 +340,15 @@ ASSIGNMENTS = {
 def test_assigning_another_shape(net, name, value):
     assign, expected = ASSIGNMENTS[name]
     refused(net, lambda: assign(net, value), ValueError, f"{name}: expected shape {expected}, got {np.shape(value)}")
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_assigning_what_is_not_finite(net, name, value):
+    assign, expected = ASSIGNMENTS[name]
+    array = np.zeros(expected)
+    array.flat[-1] = value
+    refused(net, lambda: assign(net, array), ValueError, f"{name}: expected finite numbers in float32, got {value}")
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)

@@ -61,7 +61,7 @@ RIGHT = [
     ("sigmoid", "cross_entropy"),
     (["tanh", "softmax"], "log_likelihood"),
     (["identity", "softmax"], "quadratic"),
-    ("relu", "quadratic"),
+    (["relu", "relu"], "quadratic"),
     ("leaky_relu", "quadratic"),
     ([mbbp.Activation("cube", cube, cube_prime), "tanh"], "quadratic"),
 ]
@@ -174,7 +174,7 @@ def test_the_tolerance_decides():
 def test_labels_and_a_vanishing_gradient_pass():
     net, X, _ = problem([4, 5, 3], "sigmoid", "cross_entropy")
     assert mbbp.check_gradients(net, X, [0, 2, 1, 1, 0]).passed
-    flat, X, Y = problem([4, 5, 3], "relu")
+    flat, X, Y = problem([4, 5, 3], ["relu", "relu"])
     flat.theta = np.full(flat.theta.size, -1.0)
     assert mbbp.check_gradients(flat, np.abs(X), Y).passed
 

@@ -69,7 +69,7 @@ def test_parameters_that_overflow_count_before_any_cost_does():
 
 def test_parameters_of_nan_to_begin_with_are_left_alone():
     net = network()
-    net.layers[0].b = np.full((5, 1), np.nan)
+    net.layers[0].b[:] = np.nan
     before = net.theta.copy()
     with pytest.raises(mbbp.DivergedError, match="epoch 1"):
         net.fit(X, Y)

@@ -68,10 +68,14 @@ HOLED[2, 7] = np.nan
         ({"early_stopping": True}, TypeError, "early_stopping: expected an mbbp.EarlyStopping or a number of epochs"),
         ({"early_stopping": 2.0}, TypeError, "early_stopping"),
         ({"early_stopping": "validation_cost"}, TypeError, "early_stopping"),
+        ({"shuffle": np.array([True, False])}, TypeError, "shuffle: expected True or False, got"),
+        ({"shuffle": "no"}, TypeError, "shuffle: expected True or False, got 'no'"),
+        ({"progress": np.array([True, False])}, TypeError, "progress: expected True or False, got"),
+        ({"progress": 1}, TypeError, "progress: expected True or False, got 1"),
         (
             {"early_stopping": mbbp.EarlyStopping()},
             ValueError,
-            "early_stopping: expected validation_data for the monitor validation_cost",
+            "early_stopping: expected validation_data or validation_split for the monitor validation_cost",
         ),
         (
             {"early_stopping": mbbp.EarlyStopping("training_accuracy"), "y": SPREAD[1]},
@@ -155,10 +159,10 @@ def test_there_are_as_many_threads_as_cores_unless_set(monkeypatch):
 @pytest.mark.parametrize(
     ("n", "error", "message"),
     [
-        (0, ValueError, "threads: expected 1 or more, got 0"),
-        (-2, ValueError, "threads: expected 1 or more"),
-        (1.5, TypeError, "threads: expected a whole number, got 1.5"),
-        ("2", TypeError, "threads: expected a whole number, got '2'"),
+        (0, ValueError, "n: expected 1 or more, got 0"),
+        (-2, ValueError, "n: expected 1 or more"),
+        (1.5, TypeError, "n: expected a whole number, got 1.5"),
+        ("2", TypeError, "n: expected a whole number, got '2'"),
     ],
 )
 def test_a_number_of_threads_that_makes_no_sense_changes_nothing(n, error, message):

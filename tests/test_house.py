@@ -11,11 +11,11 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference reference_arguments parameters files kernels",
-    1: "validation custom threads activations costs optimizers optimizer_state schedules initializers",
-    2: "engine layers",
+    0: "reference reference_arguments parameters files fixed kernels",
+    1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules initializers",
+    2: "engine loop layers",
     3: "history stopping interrupts progress training trainer",
-    4: "network",
+    4: "structure network",
     5: "__init__ check saving chapter2 nielsen datasets bench",
     6: "cli __main__",
 }

@@ -75,8 +75,8 @@ def everything(net, X, Y):
     return [array.tobytes("F") for array in arrays], g.cost, net.cost(X, Y)
 
 
-def build(dtype, cost="quadratic"):
-    return mbbp.Network([4, 5, 3], "sigmoid", cost, dtype, rng=0)
+def build(dtype, cost="quadratic", scaling=None):
+    return mbbp.Network([4, 5, 3], "sigmoid", cost, dtype, rng=0, scaling=scaling)
 
 
 @kinds
@@ -104,9 +104,9 @@ def test_training_on_any_kind(kind, dtype):
 
 @dtypes
 @pytest.mark.parametrize("order", ["C", "F", "strided"])
-def test_bytes_are_pixels(order, dtype, rng):
+def test_bytes_are_the_numbers_that_they_are(order, dtype, rng):
     pixels = rng.integers(0, 256, (4, M)).astype(np.uint8)
-    numbers = pixels.astype(dtype) * np.dtype(dtype).type(1 / 255)
+    numbers = pixels.astype(dtype)
     X = np.repeat(pixels, 2, axis=1)[:, ::2] if order == "strided" else np.asarray(pixels, order=order)
     assert everything(build(dtype), X, LABELS) == everything(build(dtype), numbers, LABELS)
     net, plain = build(dtype), build(dtype)
@@ -117,14 +117,15 @@ def test_bytes_are_pixels(order, dtype, rng):
     np.testing.assert_allclose(ours.theta, theirs.theta, rtol=0, atol=1e-6 if dtype == "float32" else 1e-12)
 
 
-def test_bytes_are_pixels_to_the_chapter_too(rng):
-    net = build("float64")
+def test_the_chapter_scales_as_the_network_does(rng):
+    net = build("float64", scaling=1 / 255)
     pixels = rng.integers(0, 256, (4, M)).astype(np.uint8)
     gradient = net.gradient(pixels, LABELS).theta
     np.testing.assert_allclose(mbbp.chapter2.backpropagation(net, pixels, LABELS).theta, gradient, rtol=0, atol=1e-13)
     _, activations = mbbp.chapter2.feedforward_by_matrix(net, pixels)
     np.testing.assert_allclose(activations[3], net.feedforward(pixels), rtol=0, atol=1e-13)
-    assert str(mbbp.diagnose(net, pixels, LABELS)) == str(mbbp.diagnose(net, pixels / 255, LABELS))
+    expected = str(mbbp.diagnose(build("float64"), pixels * (1 / 255), LABELS))
+    assert str(mbbp.diagnose(net, pixels, LABELS)) == expected
 
 
 def test_bytes_are_not_copied():
@@ -182,7 +183,7 @@ def test_labels_of_any_kind(kind, dtype):
 
 
 def test_a_frame_of_categories_is_refused_by_name():
-    with pytest.raises(TypeError, match="X: expected real numbers, got dtype object"):
+    with pytest.raises(TypeError, match="X: expected real numbers, got .* in row .*, column 1; for columns of text, pandas.get_dummies"):
         build("float32").feedforward(pandas.DataFrame(PLAIN_X).astype({0: "category", 1: str}))
 
 
@@ -214,7 +215,7 @@ def test_rows_of_the_right_dtype_are_not_copied(dtype):
     examples = net.engine.examples(rows.T, targets.T)
     assert np.shares_memory(examples.inputs, rows)
     assert np.shares_memory(examples.targets, targets)
-    assert not any(array.flags.writeable for array in examples)
+    assert not any(array.flags.writeable for array in examples[:4])
     assert rows.flags.writeable
     assert targets.flags.writeable
 
@@ -271,3 +272,104 @@ def test_each_kernel_is_compiled_once_a_dtype_whatever_it_was_given():
                     for kind in ("C", "F", "strided", "read-only", "int64"):
                         use(dtype, sizes, m, kind)
     assert listener.names == []
+
+
+# -------------------------------------------------------------------------------------------------------------- tables
+
+
+def frame():
+    rng = np.random.default_rng(3)
+    return pandas.DataFrame(
+        {
+            "colour": ["red", "green", "blue"] * 5,
+            "age": rng.integers(1, 90, 15),
+            "height": rng.standard_normal(15),
+            "smokes": rng.random(15) < 0.5,
+        }
+    )
+
+
+NUMERIC_FRAMES = {
+    "bool and float": lambda table: pandas.get_dummies(table),
+    "nullable": lambda table: pandas.get_dummies(table).convert_dtypes(),
+    "nullable bool": lambda table: table[["smokes"]].astype("boolean"),
+    "categories that are numbers": lambda table: table[["age", "height"]].astype({"age": "category"}),
+    "objects": lambda table: table[["age", "height"]].astype(object),
+    "extended floats": lambda table: table[["height"]].astype("Float64"),
+}
+
+
+@pytest.mark.parametrize("convert", NUMERIC_FRAMES.values(), ids=NUMERIC_FRAMES)
+def test_a_frame_of_numbers_of_any_kind(convert):
+    table = convert(frame())
+    expected = np.array([[float(value) for value in row] for row in table.to_numpy(object)]).T
+    net = mbbp.Network([table.shape[1], 3], scaling="standardize", rng=0)
+    net.fit(table.T, np.arange(15) % 3, epochs=1)
+    np.testing.assert_array_equal(net.feedforward(table.T), net.feedforward(expected))
+    np.testing.assert_array_equal(net.feedforward(table.to_numpy().T), net.feedforward(expected))
+
+
+BAD_FRAMES = {
+    "text": (lambda table: table, "got 'red' in row 0, column 0; for columns of text, pandas.get_dummies"),
+    "a missing value": (
+        lambda table: table[["age"]].astype("Int64").mask(table[["age"]] == table["age"].max()),
+        "got <NA> in row 0, column .*; fill missing values, for example with frame.fillna",
+    ),
+    "a missing object": (
+        lambda table: table[["height"]].astype(object).where(table.index.to_numpy()[:, None] != 4, None),
+        "got None in row 0, column 4; fill missing values",
+    ),
+    "dates": (
+        lambda table: table[["age"]].assign(day=pandas.Timestamp("2026-01-01")),
+        "got Timestamp.* in row 1, column 0; take for example the days since a date",
+    ),
+    "only dates": (
+        lambda table: pandas.DataFrame({"day": [pandas.Timestamp("2026-01-01")] * 15}),
+        "got dtype datetime64.*; take for example the days since a date",
+    ),
+}
+
+
+@pytest.mark.parametrize(("convert", "message"), BAD_FRAMES.values(), ids=BAD_FRAMES)
+def test_a_frame_of_something_else_is_refused_by_place(convert, message):
+    table = convert(frame())
+    net = mbbp.Network([table.shape[1], 3])
+    with pytest.raises(TypeError, match=f"X: expected real numbers, {message}"):
+        net.feedforward(table.T)
+
+
+def test_labels_of_text_get_a_hint_that_works():
+    X, names = PLAIN_X, np.array(["setosa", "versicolor", "virginica"])[LABELS]
+    for y in (names, names.astype(object), pandas.Series(names), names.tolist()):
+        with pytest.raises(TypeError, match=r"y: .*classes, y = numpy.unique\(y, return_inverse=True\)"):
+            build("float32").fit(X, y)
+    classes, y = np.unique(names, return_inverse=True)
+    net = build("float32")
+    net.fit(X, y, epochs=1)
+    assert set(classes[net.classify(X)]) <= set(classes)
+
+
+@pytest.mark.parametrize("output", ["identity", "tanh", "relu"])
+def test_numbers_for_a_single_output_may_be_a_vector(output):
+    y = np.linspace(-2, 5, M)
+    flat, matrix = (mbbp.Network([4, 5, 1], ["tanh", output], rng=0) for _ in range(2))
+    flat.fit(PLAIN_X, y, epochs=2)
+    matrix.fit(PLAIN_X, y[None], epochs=2)
+    assert flat.theta.tobytes() == matrix.theta.tobytes()
+    assert flat.cost(PLAIN_X, y) == flat.cost(PLAIN_X, y[None])
+    assert flat.trainer().step(PLAIN_X, y) == matrix.trainer().step(PLAIN_X, y[None])
+    with pytest.raises(ValueError, match="y: expected labels or unit vectors, got other targets"):
+        flat.accuracy(PLAIN_X, y)
+
+
+def test_a_column_of_targets_gets_a_hint():
+    with pytest.raises(ValueError, match=r"y: expected shape \(1, m\), got .*; for rows of samples pass y.T"):
+        mbbp.Network([4, 1], "identity").fit(PLAIN_X, np.ones((M, 1)))
+    with pytest.raises(ValueError, match=r"y: .* for labels pass y.ravel\(\)"):
+        build("float32").fit(PLAIN_X, LABELS[:, None])
+
+
+def test_several_labels_for_an_example_have_no_accuracy():
+    Y = np.array([[1, 0, 1], [1, 1, 0]] * M)[:M].T
+    with pytest.raises(ValueError, match="y: expected labels or unit vectors, got other targets"):
+        build("float32").accuracy(PLAIN_X, Y)

@@ -106,6 +106,53 @@ def test_an_error_restores_the_handler_too():
         train(callbacks=lambda net, row: 1 / 0)  # restored_handler checks
 
 
+def test_wherever_it_is_pressed_three_times_the_epochs_are_whole(restored_handler):
+    """Press Ctrl-C at every line of the training, one line in each run."""
+    by_epochs = {n: (train(epochs=n) if n else network()).theta.tobytes() for n in range(4)}
+    files = (mbbp.training.__file__, mbbp.interrupts.__file__, mbbp.stopping.__file__)
+    handler = signal.getsignal(signal.SIGINT)
+    line, ended = 0, []
+    while line < len(ended) + 1:
+        net, seen = network(), 0
+
+        def trace(frame, event, _, line=line):
+            nonlocal seen
+            if event == "line" and frame.f_code.co_filename in files and signal.getsignal(signal.SIGINT) != handler:
+                seen += 1
+                if seen == line + 1:
+                    for _ in range(3):
+                        signal.raise_signal(signal.SIGINT)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            train(net, epochs=3)
+            ended.append("whole")
+        except KeyboardInterrupt:
+            ended.append("at once")
+        finally:
+            sys.settrace(None)
+        assert net.theta.tobytes() == by_epochs[len(net.history)], line
+        assert net.optimizer_state is None or int(net.optimizer_state.steps[0]) == N * len(net.history)
+        assert signal.getsignal(signal.SIGINT) is handler
+        if seen <= line:  # the training has fewer lines than that
+            break
+        line += 1
+    assert {"whole", "at once"} == set(ended)
+    assert line > 100
+
+
+def test_a_program_that_ignores_it_trains_on(interrupt):
+    interrupt(3)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        net = train(epochs=4)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(net.history) == 4
+
+
 @pytest.mark.parametrize("error", [None, RuntimeError("reentrant call inside a writer")], ids=repr)
 def test_it_is_handled_where_the_notice_cannot_be_written(error, monkeypatch):
     class Terminal(io.StringIO):

@@ -90,7 +90,7 @@ def write(path, header=HEADER, theta=np.zeros(43), **more):  # noqa: B008 -- the
 @pytest.mark.parametrize("header", [HEADER, HEADER | {"note": "something more"}], ids=str)
 def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path):
     write(path, header)
-    assert mbbp.load(path).sizes == [4, 5, 3]
+    assert mbbp.load(path).sizes == (4, 5, 3)
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ EMPTY = mbbp.History()
         (Step(0.8), [0.8] * 10 + [0.4]),
         (Exponential(1.0, factor=0.1), [1, 0.1, 0.01, 0.001, 0.0001]),
         (Exponential(1.0), [1, 0.95]),
-        (Cosine(1.0, epochs=5), [1, 0.5 + 0.25 * 2**0.5, 0.5, 0.5 - 0.25 * 2**0.5, 0, 0, 0]),
-        (Cosine(1.0, epochs=3, final=0.2), [1, 0.6, 0.2, 0.2]),
-        (Cosine(0.1, epochs=2, final=0.3), [0.1, 0.3]),
+        (Cosine(1.0, epochs=4), [1, 0.5 + 0.25 * 2**0.5, 0.5, 0.5 - 0.25 * 2**0.5, 0, 0, 0]),
+        (Cosine(1.0, epochs=2, final=0.2), [1, 0.6, 0.2, 0.2]),
+        (Cosine(0.1, epochs=1, final=0.3), [0.1, 0.3]),
         (get_schedule(3), [3.0] * 3),
         (get_schedule(lambda epoch: 1 / epoch), [1, 0.5, 1 / 3]),
         (get_schedule(Step(0.8, every=1)), [0.8, 0.4]),
@@ -43,8 +43,8 @@ def test_a_cosine_goes_steadily_from_the_first_rate_to_the_last(initial, final, 
     schedule = Cosine(initial, epochs, final)
     rates = [schedule(number, EMPTY) for number in range(1, epochs + 3)]
     assert rates[0] == pytest.approx(initial)
-    assert rates[epochs - 1 :] == pytest.approx([final] * 3)
-    steps = np.diff(rates[:epochs]) * np.sign(final - initial)
+    assert rates[epochs:] == pytest.approx([final] * 2)
+    steps = np.diff(rates[: epochs + 1]) * np.sign(final - initial)
     assert (steps >= -1e-12 * max(initial, final)).all()
 
 
@@ -100,7 +100,7 @@ def test_reduce_when_stuck_is_decided_epoch_by_epoch(costs, patience, min_delta)
         (Step(np.float32(0.5), every=1), [0.5, 0.25, 0.125]),
         (lambda epoch: np.float64(epoch), [1, 2, 3]),
         (ReduceWhenStuck(0.4, "learning_rate", patience=1), [0.4, 0.4, 0.2]),
-        (Cosine(0.4, epochs=3), [0.4, 0.2, 0]),
+        (Cosine(0.4, epochs=2), [0.4, 0.2, 0]),
         (Constant(1), [1, 1, 1]),
     ],
     ids=plain,
@@ -170,7 +170,7 @@ def test_a_rate_that_makes_no_sense_leaves_the_network_as_it_was(learning_rate, 
         (lambda: Step(1.0, factor=0), ValueError, "factor: expected a finite number above 0"),
         (lambda: Exponential(1.0, factor=-0.5), ValueError, "factor"),
         (lambda: Exponential(1.0, factor=np.nan), ValueError, "factor"),
-        (lambda: Cosine(1.0, epochs=1), ValueError, "epochs: expected 2 or more"),
+        (lambda: Cosine(1.0, epochs=0), ValueError, "epochs: expected 1 or more"),
         (lambda: Cosine(1.0, final=-0.1), ValueError, "final"),
         (lambda: ReduceWhenStuck(1.0, patience=0), ValueError, "patience"),
         (lambda: ReduceWhenStuck(1.0, factor=1), ValueError, "factor: expected a finite number above 0 and below 1"),

@@ -157,3 +157,23 @@ def test_values_that_make_no_sense_are_refused(make, error, message):
 def test_a_regression_has_no_accuracy_to_watch():
     with pytest.raises(ValueError, match="early_stopping: expected labels or unit vectors as y"):
         network().fit(*continuous(), early_stopping=EarlyStopping("training_accuracy"))
+
+
+def test_the_best_parameters_come_back_after_an_error_too():
+    net, X, y = network(), *labelled()
+    kept = []
+
+    def fail(net, row):
+        kept.append(net.theta.copy())
+        if row.epoch == 3:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        net.fit(X, y, epochs=5, early_stopping=EarlyStopping("epoch", patience=9), callbacks=fail)
+    np.testing.assert_array_equal(net.theta, kept[0])  # the column "epoch" is best in the first
+
+
+@pytest.mark.parametrize("value", [None, 3, np.array(["training_cost", "epoch"])])
+def test_a_monitor_that_is_no_name_is_refused(value):
+    with pytest.raises(TypeError, match="monitor: expected a name"):
+        EarlyStopping(value)

@@ -8,7 +8,7 @@ import pytest
 
 import mbbp
 import mbbp.threads
-from mbbp import engine
+from mbbp import loop
 from mbbp.kernels.gemm.tile import MR
 from mbbp.kernels.lowlevel.records import Int, Integers, kernel, record
 from mbbp.kernels.team import Team, make_team, share, wait
@@ -33,7 +33,7 @@ TRAININGS = {
 def threads(monkeypatch):
     """Return the function that sets the number of threads. They share even a tiny step, until the test ends."""
     monkeypatch.setattr(mbbp.threads, "LEAST_OPERATIONS", 1)
-    monkeypatch.setattr(engine, "LEAST_EXAMPLES", 1)
+    monkeypatch.setattr(loop, "LEAST_EXAMPLES", 1)
     yield mbbp.set_threads
     mbbp.set_threads(None)
 
@@ -81,8 +81,8 @@ def test_a_large_step_is_shared_by_itself_and_gives_the_same():
     assert_same(train(2), train(1))
     mbbp.set_threads(2)
     try:
-        assert engine.threads_for_step([600, 200, 10], 128) == 2
-        assert engine.threads_for_step([784, 30, 10], 10) == 1
+        assert loop.threads_for_step([600, 200, 10], 128) == 2
+        assert loop.threads_for_step([784, 30, 10], 10) == 1
     finally:
         mbbp.set_threads(None)
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mbbp.bench.cases import WHATS, Case, CaseData
+from mbbp.loop import Loop
 from mbbp.network import Network
 from mbbp.optimizer_state import Rates
 from mbbp.optimizers import SGD
@@ -277,7 +278,7 @@ class Mbbp(Implementation):
         rows, targets = data.rows(self.dtype)
         self.X, self.Y = rows.T, targets.T
         engine, sgd = self.net.engine, SGD()
-        self.loop = engine.loop(engine.examples(self.X, self.Y), case.batch_size)
+        self.loop = Loop(engine, engine.examples(self.X, self.Y), case.batch_size)
         state = sgd.start(engine.theta.size, engine.dtype)
         self.step = sgd.step(engine.theta, self.loop.gradient, state, Rates(LEARNING_RATE))
         self.reset(data.theta)

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.activations import ACTIVATIONS, Activation
+from mbbp.inputs import as_inputs, scaled
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_count, parameter_views
-from mbbp.validation import as_count, as_inputs, input_values, unit_vectors
+from mbbp.targets import unit_vectors
+from mbbp.validation import as_count
 
 ByLayer = dict[int, Array]
 Functions = dict[int, Callable[[Array], Array]]
@@ -78,7 +80,7 @@ def is_softmax(activation: Activation) -> bool:
 
 
 def inputs(net: Network, X: ArrayLike) -> Array:
-    """Return inputs as a float64 matrix (n_1, m). The values are first rounded to the network's dtype, as in training.
+    """Return scaled inputs as a float64 matrix (n_1, m), after they were rounded to the network's dtype as in training.
 
     Raises
     ------
@@ -87,8 +89,9 @@ def inputs(net: Network, X: ArrayLike) -> Array:
     ValueError
         If X has the wrong shape or no column, or if it holds NaN or inf.
     """
-    inputs = as_inputs("X", X, as_network(net).sizes[0], net.dtype)
-    return input_values(inputs, net.dtype).T.astype(np.float64)
+    scaling = as_network(net).engine.scaling
+    inputs = as_inputs("X", X, net.sizes[0], net.dtype, scaling)
+    return scaled(inputs, scaling, net.dtype).T.astype(np.float64)
 
 
 def examples(net: Network, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
@@ -104,7 +107,7 @@ def examples(net: Network, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
     checked = as_network(net).engine.examples(X, Y)
     double = np.dtype(np.float64)
     targets = checked.targets.T if len(checked.targets) else unit_vectors(checked.labels, net.sizes[-1], double)
-    return input_values(checked.inputs, net.dtype).T.astype(double), targets.astype(double)
+    return scaled(checked.inputs, checked.scaling, net.dtype).T.astype(double), targets.astype(double)
 
 
 def check_single(argument: str, columns: Array) -> None:

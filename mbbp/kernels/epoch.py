@@ -47,7 +47,7 @@ def _add_to_totals(training, order, m):
     cost = summed_cost(model, m)
     correct = ZERO
     if source.has_labels:
-        correct = count_correct(model, order, m, source.examples.labels)
+        correct = count_correct(model, order, m, source.labels)
     training.totals[0] = Totals(
         cost=totals.cost + cost,
         correct=totals.correct + correct,
@@ -109,7 +109,7 @@ def train(at):
         m = min(t.batch_size, t.n - begin)
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
-        gather_inputs(source.gather, source.examples.inputs, order, model, start, stop)
+        gather_inputs(source.inputs, order, model, start, stop)
         gather_targets(source, order, model, start, stop)
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, team.rank)
         if not wait(team):  # for all outputs

@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
-from mbbp.kernels.examples import Source, gather_inputs, gather_targets
+from mbbp.kernels.examples import Inputs, Source, gather_inputs, gather_targets
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import (
-    Address,
-    Bytes,
     Int,
     Integers,
     Numbers,
@@ -52,9 +50,8 @@ class Prediction(NamedTuple):
     """The outputs for some examples, chunk by chunk."""
 
     model: PointerTo(Model)  # type: ignore[valid-type]
-    inputs: Bytes  # (n, n_in)
-    gather: Address  # of the kernel for their dtype, or 0 if it is the network's: then they are read where they are
-    order: Integers  # (n,): 0, 1, 2, ...; only for that kernel
+    inputs: Inputs
+    order: Integers  # (n,): 0, 1, 2, ...; only for a gather kernel
     start: Int
     stop: Int
     chunk: Int
@@ -114,12 +111,12 @@ def evaluate(at):
     for begin in range(e.start, e.stop, e.chunk):
         m = min(e.chunk, e.stop - begin)
         order = rest(e.order, begin)
-        gather_inputs(source.gather, source.examples.inputs, order, model, ZERO, m)
+        gather_inputs(source.inputs, order, model, ZERO, m)
         gather_targets(source, order, model, ZERO, m)
         forward_pass(e.model, model.work, ZERO, m, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
         if source.has_labels:
-            e.correct[begin // e.chunk] = count_correct(model, order, m, source.examples.labels)
+            e.correct[begin // e.chunk] = count_correct(model, order, m, source.labels)
     return ZERO
 
 
@@ -134,14 +131,14 @@ def predict(at):
     n_in, n_out = model.layers[0].n_in, model.layers[model.n_layers - 1].n_out
     for begin in range(p.start, p.stop, p.chunk):
         m = min(p.chunk, p.stop - begin)
-        if p.gather:
-            gather_inputs(p.gather, p.inputs, rest(p.order, begin), model, ZERO, m)
-            forward_pass(p.model, model.work, ZERO, m, ZERO)
+        if p.inputs.gather:
+            gather_inputs(p.inputs, rest(p.order, begin), model, ZERO, m)
+            inputs = part(model.work, ZERO, m * n_in)
         else:
-            inputs = part(typed(p.inputs, p.out), begin * n_in, m * n_in)
-            if not all_finite(inputs):
-                return 0
-            forward_pass(p.model, inputs, ZERO, m, ZERO)
+            inputs = part(typed(p.inputs.values, p.out), begin * n_in, m * n_in)
+        if not all_finite(inputs):
+            return 0
+        forward_pass(p.model, inputs, ZERO, m, ZERO)
         A = outputs_of(model, m)
         out = part(p.out, begin * n_out, m * n_out)
         for i in range(m):
@@ -155,7 +152,7 @@ def gradient(at):
     """Write the mean gradient of the examples, leave z, a and delta in the workspace, and return the mean cost."""
     g = at[0]
     model, source, m = g.model[0], g.source[0], g.m
-    gather_inputs(source.gather, source.examples.inputs, g.order, model, ZERO, m)
+    gather_inputs(source.inputs, g.order, model, ZERO, m)
     gather_targets(source, g.order, model, ZERO, m)
     forward_pass(g.model, model.work, ZERO, m, ZERO)
     cost = summed_cost(model, m)

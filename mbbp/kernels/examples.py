@@ -1,15 +1,19 @@
 """The examples in memory, and how a mini-batch of them is gathered into the workspace."""
 
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from mbbp.kernels.finite import all_finite
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import (
     Address,
     Bytes,
     Int,
     Integers,
+    Kernel,
     Numbers,
     Placed,
     call,
@@ -18,18 +22,34 @@ from mbbp.kernels.lowlevel.records import (
     typed,
 )
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.parameters import Array
 
-PIXEL = 1 / 255  # what one of a pixel's 255 steps stands for
+# The dtypes that are gathered from where they are. Others are converted before.
+INPUT_DTYPES = frozenset(
+    np.dtype(code).str for code in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+)
 
 
-@record
+class Scale(Protocol):
+    """How inputs are scaled: (x - mean) * factor. `mbbp.Scaling` is one."""
+
+    @property
+    def mean(self) -> Array | None:
+        """The mean of each feature, (n_in,); None for 0."""
+
+    @property
+    def factor(self) -> Array:
+        """One factor, (1,), or one for each feature, (n_in,)."""
+
+
 class Examples(NamedTuple):
     """Examples: of each array, one row an example, in C order."""
 
-    inputs: Bytes  # (n, n_in), of a dtype that `gather_address` knows
-    targets: Numbers  # (n, n_L); or (0, n_L) where they are the unit vectors of the labels
-    labels: Integers  # (n,); or (0,) where the targets name no classes
-    weights: Numbers  # (n,): the factor of each example's cost; or (0,) where every example counts alike
+    inputs: Array  # (n, n_in), of one of INPUT_DTYPES
+    targets: Array  # (n, n_L); or (0, n_L) where they are the unit vectors of the labels
+    labels: Array  # (n,); or (0,) where the targets name no classes
+    weights: Array  # (n,): the factor of each example's cost; or (0,) where every example counts alike
+    scaling: Scale | None = None  # of the inputs
 
     @property
     def n(self) -> int:
@@ -38,11 +58,22 @@ class Examples(NamedTuple):
 
 
 @record
-class Source(NamedTuple):
-    """Examples, with what the kernels must know of them besides."""
+class Inputs(NamedTuple):
+    """Inputs, and how they become the numbers that the network computes with."""
 
-    examples: Examples
-    gather: Address  # of the kernel that copies the inputs
+    values: Bytes  # (n, n_in)
+    scaling: Bytes  # the numbers that the gather kernel scales with
+    gather: Address  # of the kernel that copies them; 0 if they need no change and are read where they are
+
+
+@record
+class Source(NamedTuple):
+    """Examples as the kernels take them."""
+
+    inputs: Inputs
+    targets: Numbers
+    labels: Integers
+    weights: Numbers
     has_targets: Int
     has_labels: Int
 
@@ -51,7 +82,8 @@ class Source(NamedTuple):
 class Rows(NamedTuple):
     """Some rows of the inputs, and where they are to be copied to, side by side."""
 
-    inputs: Bytes
+    values: Bytes
+    scaling: Bytes
     order: Integers  # which rows
     n_in: Int
     out: Numbers
@@ -59,56 +91,84 @@ class Rows(NamedTuple):
     stop: Int  # the one after the last
 
 
-@inlined
-def _copy_rows(rows, inputs):
-    for i in range(rows.start, rows.stop):
-        source, out = part(inputs, rows.order[i] * rows.n_in, rows.n_in), part(rows.out, i * rows.n_in, rows.n_in)
-        for j in range(source.size):
-            out[j] = source[j]
+# A gather kernel is made for the dtype of the inputs and for `wide`, the dtype of the arithmetic: that of the network,
+# or a wider one that holds the inputs exactly, so that large numbers with small differences keep their differences.
 
 
-@kernel(Rows)
-def _gather_numbers(at):
-    """Copy inputs of the network's dtype."""
-    rows = at[0]
-    _copy_rows(rows, typed(rows.inputs, rows.out))
-    return ZERO
+def _copying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
+    def gather_copied(at: Any) -> Any:
+        rows = at[0]
+        n_in, values = rows.n_in, typed(rows.values, dtype)
+        for i in range(rows.start, rows.stop):
+            source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
+            for j in range(n_in):
+                out[j] = source[j]
+        return ZERO
+
+    return gather_copied
 
 
-@kernel(Rows)
-def _gather_singles(at):
-    """Copy inputs of float32 for a network in float64."""
-    rows = at[0]
-    _copy_rows(rows, typed(rows.inputs, np.float32))
-    return ZERO
+def _multiplying(dtype: Any, wide: Any) -> Callable[[Any], Any]:
+    def gather_multiplied(at: Any) -> Any:
+        rows = at[0]
+        n_in, values = rows.n_in, typed(rows.values, dtype)
+        factor = typed(rows.scaling, wide)[0]
+        for i in range(rows.start, rows.stop):
+            source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
+            for j in range(n_in):
+                out[j] = wide(source[j]) * factor
+        return ZERO
+
+    return gather_multiplied
 
 
-@kernel(Rows)
-def _gather_pixels(at):
-    """Copy pixels as the numbers that they stand for."""
-    rows = at[0]
-    n_in = rows.n_in
-    for i in range(rows.start, rows.stop):
-        source, out = part(rows.inputs, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
-        number = out.dtype.type
-        unit = number(PIXEL)
-        for j in range(n_in):
-            out[j] = number(source[j]) * unit
-    return ZERO
+def _standardizing(dtype: Any, wide: Any) -> Callable[[Any], Any]:
+    def gather_standardized(at: Any) -> Any:
+        rows = at[0]
+        n_in, values = rows.n_in, typed(rows.values, dtype)
+        scaling = typed(rows.scaling, wide)
+        mean, factor = part(scaling, ZERO, n_in), part(scaling, n_in, n_in)
+        for i in range(rows.start, rows.stop):
+            source, out = part(values, rows.order[i] * n_in, n_in), part(rows.out, i * n_in, n_in)
+            for j in range(n_in):
+                out[j] = (wide(source[j]) - mean[j]) * factor[j]
+        return ZERO
+
+    return gather_standardized
 
 
-def gather_address(inputs: np.dtype[Any], dtype: np.dtype[Any]) -> int:
-    """Return the address of the kernel that gathers inputs of a dtype for a network of another one."""
-    kernels = {"float32": _gather_singles, "uint8": _gather_pixels}
-    return (_gather_numbers if inputs == dtype else kernels[inputs.name]).address(dtype)
+@functools.cache
+def _gather(make: Callable[[Any, Any], Callable[[Any], Any]], dtype: np.dtype[Any], wide: np.dtype[Any]) -> Kernel:
+    return Kernel(make(dtype.type, wide.type), Rows)
+
+
+def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_place: bool = False) -> Inputs:
+    """Return inputs (n, n_in) as the kernels of a network of this dtype take them.
+
+    With `in_place`, inputs that need no change have no gather kernel.
+    """
+    if in_place and scaling is None and values.dtype == dtype:
+        return Inputs(values=values.reshape(-1), scaling=np.empty(0), gather=0)
+    values = values.view(np.uint8 if values.dtype == np.bool_ else values.dtype.str)  # numpy has two types of int64
+    wide = np.result_type(values.dtype, dtype)
+    if scaling is None:
+        make, numbers = _copying, np.empty(0)
+    elif scaling.mean is None and scaling.factor.size == 1:
+        make, numbers = _multiplying, scaling.factor
+    else:
+        both = (np.zeros(1) if scaling.mean is None else scaling.mean, scaling.factor)
+        make, numbers = _standardizing, np.concatenate([np.broadcast_to(one, values.shape[1]) for one in both])
+    address = _gather(make, values.dtype, wide).address(dtype)
+    return Inputs(values=values.reshape(-1), scaling=numbers.astype(wide), gather=address)
 
 
 def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
     """Return examples as the kernels of a network of this dtype take them."""
-    flat = examples._replace(inputs=examples.inputs.reshape(-1), targets=examples.targets.reshape(-1))
     source = Source(
-        examples=flat,
-        gather=gather_address(examples.inputs.dtype, dtype),
+        inputs=inputs_of(examples.inputs, examples.scaling, dtype),
+        targets=examples.targets.reshape(-1),
+        labels=examples.labels,
+        weights=examples.weights,
         has_targets=int(len(examples.targets) > 0),
         has_labels=int(len(examples.labels) > 0),
     )
@@ -116,38 +176,73 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
 
 
 @inlined
-def gather_inputs(gather, inputs, order, model, start, stop):
+def gather_inputs(inputs, order, model, start, stop):
     """Copy inputs to the beginning of the workspace: the rows that `order` names, from its entry `start` to `stop`."""
     rows = Rows(
-        inputs=inputs,
+        values=inputs.values,
+        scaling=inputs.scaling,
         order=order,
         n_in=model.layers[0].n_in,
         out=model.work,
         start=start,
         stop=stop,
     )
-    call(gather, rows)
+    call(inputs.gather, rows)
 
 
 @inlined
 def gather_targets(source, order, model, start, stop):
     """Copy targets and weights to their places in the workspace."""
-    examples = source.examples
     n = model.layers[model.n_layers - 1].n_out
+    targets, labels, given = rest(model.work, model.targets), source.labels, source.targets
     for i in range(start, stop):
-        y = part(model.work, model.targets + i * n, n)
+        y = part(targets, i * n, n)
         row = order[i]
         if source.has_targets:
-            target = part(examples.targets, row * n, n)
+            target = part(given, row * n, n)
             for j in range(n):
                 y[j] = target[j]
         elif n == 1:
-            y[0] = examples.labels[row]
+            y[0] = labels[row]
         else:
             for j in range(n):
                 y[j] = 0
-            y[examples.labels[row]] = 1
+            y[labels[row]] = 1
     if model.is_weighted:
-        weights = rest(model.work, model.weights)
+        weights, of_all = rest(model.work, model.weights), source.weights
         for i in range(start, stop):
-            weights[i] = examples.weights[order[i]]
+            weights[i] = of_all[order[i]]
+
+
+@record
+class Inspection(NamedTuple):
+    """A search for inputs that are not finite, chunk by chunk."""
+
+    inputs: Inputs
+    order: Integers  # (n,): 0, 1, 2, ...
+    n: Int
+    n_in: Int
+    chunk: Int
+    work: Numbers  # (chunk * n_in,)
+
+
+@kernel(Inspection)
+def inspect(at):
+    """Return 1 if all inputs are finite when they are scaled, else 0."""
+    inspection = at[0]
+    n_in = inspection.n_in
+    for begin in range(0, inspection.n, inspection.chunk):
+        m = min(inspection.chunk, inspection.n - begin)
+        rows = Rows(
+            values=inspection.inputs.values,
+            scaling=inspection.inputs.scaling,
+            order=rest(inspection.order, begin),
+            n_in=n_in,
+            out=inspection.work,
+            start=ZERO,
+            stop=m,
+        )
+        call(inspection.inputs.gather, rows)
+        if not all_finite(part(inspection.work, ZERO, m * n_in)):
+            return 0
+    return 1

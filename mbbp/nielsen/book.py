@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mbbp.arrays import as_numeric_array
 from mbbp.nielsen.compiled_sgd import CompiledSGD
 from mbbp.nielsen.overrides import is_original, original
 from mbbp.nielsen.pairs import Pair, Pairs, TrainingPairs
 from mbbp.parameters import Array
-from mbbp.validation import as_dtype, as_number, as_numeric_array, as_sizes
+from mbbp.validation import as_dtype, as_number, as_sizes
 
 
 def gaussian(n_rows: int, n_columns: int) -> Array:
@@ -43,7 +44,7 @@ class BookNetwork(ABC):
 
     def __init__(self, sizes: Iterable[int], dtype: Any) -> None:
         self.dtype = as_dtype(dtype)
-        self.sizes = as_sizes(sizes)
+        self.sizes = list(as_sizes(sizes))
         self.num_layers = len(self.sizes)
         self.weights: list[Array] = []
         self.biases: list[Array] = []

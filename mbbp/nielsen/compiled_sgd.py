@@ -3,15 +3,16 @@
 import numpy as np
 
 from mbbp.activations import ACTIVATIONS
+from mbbp.arrays import as_numeric_array
 from mbbp.costs import COSTS
 from mbbp.engine import Engine
 from mbbp.kernels.examples import Examples
+from mbbp.loop import Loop
 from mbbp.nielsen.pairs import Pairs
 from mbbp.nielsen.protocol import HasParameters
 from mbbp.optimizer_state import Rates
 from mbbp.optimizers import SGD
 from mbbp.parameters import Array, parameter_count, parameter_views
-from mbbp.validation import as_numeric_array
 
 # Ctrl-C is handled between two calls of the compiled loop. A call is given about PIECE multiplications, which take
 # a tenth of a second. Each step takes as long as STEP multiplications in addition to its own.
@@ -108,7 +109,7 @@ class CompiledSGD:
         """
         self.read()
         theta, m, sgd = self._engine.theta, min(mini_batch_size, order.size), SGD()
-        loop = self._engine.loop(self._examples(pairs.inputs, pairs.targets), m)
+        loop = Loop(self._engine, self._examples(pairs.inputs, pairs.targets), m)
         step = sgd.step(theta, loop.gradient, sgd.start(theta.size, theta.dtype), Rates(eta, decay))
         piece = m * max(1, PIECE // (5 * theta.size * m + STEP))
         is_finite = True

@@ -9,10 +9,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from mbbp.arrays import NUMERIC_KINDS, are_finite, as_numeric_array
 from mbbp.nielsen import shuffling
 from mbbp.nielsen.protocol import HasParameters
 from mbbp.parameters import Array
-from mbbp.validation import NUMERIC_KINDS, are_finite, as_numeric_array
 
 Pair: TypeAlias = tuple[Any, Any]
 

@@ -49,7 +49,7 @@ def gathered(examples, n_in, n_out, dtype, order, start=0, stop=None):
     """Return the inputs (n_in, M), the targets (n_out, M) and the weights (M,) of a workspace that was all NaN."""
     net = mbbp.Network([n_in, n_out], dtype=dtype, rng=0)
     layout = Layout(net.sizes, M)
-    model = net.engine._model(layout, is_weighted=examples.weights.size > 0)
+    model = net.engine.model(layout, is_weighted=examples.weights.size > 0)
     work = model.record.work
     work[...] = np.nan
     source = source_of(examples, net.dtype)

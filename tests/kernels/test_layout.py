@@ -64,8 +64,8 @@ def test_fewer_examples_use_the_first_columns(sizes, m, few):
     few = min(few, m - 1)
     net = mbbp.Network(sizes, dtype="float64", rng=0)
     X = np.random.default_rng(1).random((sizes[0], few))
-    layout = net.engine._layout(m)
-    model = net.engine._model(layout)
+    layout = net.engine.layout(m)
+    model = net.engine.model(layout)
     work = model.record.work
     work[...] = np.nan
     work[: X.size] = X.T.reshape(-1)

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from mbbp.engine import Loop
+from mbbp.loop import Loop
 from tests.book import unit_vector
 
 SIZES = [4, 6, 10]

@@ -1,0 +1,109 @@
+"""The compiled training loop over some examples, with its memory and its threads."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mbbp.engine import Engine
+from mbbp.fixed import Fixed
+from mbbp.kernels import epoch, updates
+from mbbp.kernels.examples import Examples
+from mbbp.kernels.lowlevel.records import Bound, array_of
+from mbbp.kernels.team import give_up, make_team
+from mbbp.parameters import Array, backprop_flops
+from mbbp.threads import run_together, worthwhile_threads
+
+LEAST_EXAMPLES = 32  # the least examples of a mini-batch for each thread: fewer would not fill the tiles
+
+
+def threads_for_step(sizes: Sequence[int], batch_size: int) -> int:
+    """Return the number of threads with which a step of training is fastest, at most `get_threads()`."""
+    return max(1, min(worthwhile_threads(backprop_flops(sizes, batch_size)), batch_size // LEAST_EXAMPLES))
+
+
+class Loop(Fixed):
+    """The compiled training loop, with its memory and its threads.
+
+    Parameters
+    ----------
+    engine : Engine
+        The network; its `theta` is changed.
+    examples : Examples
+        The training set.
+    batch_size : int
+        The size of a mini-batch.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (n_parameters,)
+        Memory for a gradient, for the optimizers that need one.
+    totals : record
+        cost, correct, gradient_norm and last_cost since the last `reset`; see `mbbp.kernels.epoch.Totals`.
+    """
+
+    def __init__(self, engine: Engine, examples: Examples, batch_size: int) -> None:
+        self.theta, self.gradient = engine.theta, np.empty_like(engine.theta)
+        self.threads = threads_for_step(engine.sizes, batch_size)
+        self._totals = array_of([epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0)])
+        self._team = make_team(self.threads)
+        model = engine.model(
+            engine.layout(batch_size, self.threads, backward=True),
+            with_cost=True,
+            backward=True,
+            is_weighted=examples.weights.size > 0,
+        )
+        self._fixed: dict[str, Any] = {
+            "model": model,
+            "source": engine.source(examples),
+            "batch_size": batch_size,
+            "norm": updates.norm.address(engine.dtype),
+            "totals": self._totals,
+        }
+        self._calls: list[Bound] = []
+
+    @property
+    def totals(self) -> Any:
+        """The totals since the last `reset`."""
+        return self._totals[0]
+
+    @property
+    def last_cost(self) -> ctypes.c_double:
+        """The sum of the costs in the last mini-batch. Its `value` changes with every step."""
+        return ctypes.c_double.from_buffer(self._totals, self._totals.dtype.fields["last_cost"][1])
+
+    def reset(self) -> None:
+        """Set the totals to zero."""
+        self._totals[...] = 0
+
+    def prepare(self, order: Array, step: updates.Step) -> None:
+        """Set the work of `run_again`: a step for every mini-batch of the examples in `order`.
+
+        `order` is not checked, since that would take part of the time of the steps: its numbers must be from 0 to n - 1.
+        """
+        if self._calls:
+            for call in self._calls:
+                call.set(order=order, n=order.size, step=step)
+            return
+        for place in self._team:  # the records of the threads differ only in the place in the team
+            training = epoch.Training(order=order, n=order.size, step=step, team=place, **self._fixed)
+            self._calls.append(epoch.train.bind(training, self.theta.dtype))
+
+    def run(self, order: Array, step: updates.Step) -> bool:
+        """Take a step for every mini-batch of the examples in `order`.
+
+        Returns
+        -------
+        bool
+            Whether the cost stayed finite. If a cost is not finite, the loop ends without the step of its mini-batch.
+        """
+        self.prepare(order, step)
+        return self.run_again()
+
+    def run_again(self) -> bool:
+        """Do the work that `prepare` or `run` has set last."""
+        if self.threads == 1:
+            return bool(self._calls[0].run())
+        self._team[0].arrivals[:] = 0  # an interrupt may have left them unequal
+        return all(run_together(self._calls, lambda: give_up(self._team[0])))

@@ -1,0 +1,180 @@
+"""How a network scales its inputs: not at all, by a factor, or to mean 0 and variance 1 by feature."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.arrays import as_numeric_array, read_only
+from mbbp.parameters import Array
+
+STANDARDIZE = "standardize"
+ROWS_AT_ONCE = 4096  # while a scaling is learnt, so that a large data set is not copied as a whole
+
+AnyScaling = float | Literal["standardize"] | None  # what `Network` takes, besides a `Scaling`
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """A scaling of inputs: the network computes with (x - mean) * factor.
+
+    Parameters
+    ----------
+    mean : float or array_like of shape (n_in,)
+        What is subtracted, one number for all features or one for each.
+    factor : float or array_like of shape (n_in,)
+        What the difference is multiplied by.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_in,), or None
+        None if nothing is subtracted.
+    factor : ndarray of shape (1,) or (n_in,)
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold real numbers.
+    ValueError
+        If an argument has another shape or holds NaN or inf, or if a factor is 0.
+
+    Examples
+    --------
+    >>> import mbbp
+    >>> X = [[0, 100, 200], [1, 1, 1]]  # two features, three examples
+    >>> mbbp.Scaling.learn(X)
+    Scaling(mean=[100, 1], factor=[0.0122474, 1])
+    >>> mbbp.Scaling(factor=1 / 255)
+    Scaling(factor=0.00392157)
+    """
+
+    mean: Any = 0.0
+    factor: Any = 1.0
+
+    def __post_init__(self) -> None:
+        mean, factor = _as_vector("mean", self.mean), _as_vector("factor", self.factor)
+        if not factor.all():
+            raise ValueError("factor: expected numbers other than 0, got 0")
+        if mean.size > 1 and factor.size > 1 and mean.size != factor.size:
+            raise ValueError(f"factor: expected 1 or {mean.size} numbers, as many as means, got {factor.size}")
+        object.__setattr__(self, "mean", read_only(mean) if mean.any() or mean.size > 1 else None)
+        object.__setattr__(self, "factor", read_only(factor))
+
+    @classmethod
+    def learn(cls, X: ArrayLike) -> "Scaling":
+        """Return the scaling that gives each feature of X the mean 0 and the variance 1.
+
+        A feature that is constant in X becomes 0.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_in, m)
+            Inputs, one example per column.
+
+        Returns
+        -------
+        Scaling
+
+        Raises
+        ------
+        TypeError
+            If X does not hold real numbers.
+        ValueError
+            If X is not a matrix with at least one row and one column, or holds NaN or inf.
+        """
+        array = as_numeric_array("X", X)
+        if array.ndim != 2 or not array.size:
+            raise ValueError(f"X: expected a matrix with one example per column, got shape {array.shape}")
+        scaling = learn(array.T, np.arange(array.shape[1]))
+        if scaling is None:
+            raise ValueError("X: expected finite numbers, got NaN, inf, or numbers too large to square")
+        return scaling
+
+    @property
+    def n_features(self) -> int:
+        """For how many features there are numbers; 1 if they are for all features."""
+        return max(self.factor.size, 1 if self.mean is None else self.mean.size)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scaling) and all(
+            np.array_equal(np.asarray(a if a is not None else 0.0), np.asarray(b if b is not None else 0.0))
+            for a, b in ((self.mean, other.mean), (self.factor, other.factor))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Scaling, (0.0 if self.mean is None else self.mean, self.factor)
+
+    def __repr__(self) -> str:
+        mean = "" if self.mean is None else f"mean={_text(self.mean)}, "
+        return f"Scaling({mean}factor={_text(self.factor)})"
+
+
+def _as_vector(argument: str, value: ArrayLike) -> Array:
+    array = as_numeric_array(argument, value)
+    if array.ndim > 1 or not array.size or not np.isfinite(array).all():
+        raise ValueError(f"{argument}: expected one finite number, or one for each feature, got {value!r}")
+    return array.astype(np.float64).reshape(-1)
+
+
+def _text(vector: Array) -> str:
+    shown = [f"{value:g}" for value in vector[:3]] + (["..."] if vector.size > 3 else [])
+    return shown[0] if vector.size == 1 else f"[{', '.join(shown)}]"
+
+
+def learn(inputs: Array, chosen: Array) -> Scaling | None:
+    """Return the scaling to mean 0 and variance 1 over the chosen rows of inputs (n, n_in), or None if it overflows."""
+    parts = [chosen[i : i + ROWS_AT_ONCE] for i in range(0, chosen.size, ROWS_AT_ONCE)]
+    first = inputs[chosen[0]].astype(np.float64)
+    is_constant = np.ones(first.size, bool)
+    total = np.zeros(first.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part in parts:
+            rows = inputs[part].astype(np.float64)
+            is_constant &= (rows == first).all(axis=0)
+            total += rows.sum(axis=0)
+        # The mean of a constant feature is set to that constant. Else a rounding error would be left, and the division
+        # by the standard deviation would make it as large as a real feature.
+        mean = np.where(is_constant, first, total / chosen.size)
+        squares = np.zeros(first.size)
+        for part in parts:
+            squares += ((inputs[part].astype(np.float64) - mean) ** 2).sum(axis=0)
+        variance = squares / chosen.size
+    if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
+        return None
+    deviation = np.sqrt(variance)
+    is_constant |= deviation == 0
+    return Scaling(mean, 1 / np.where(is_constant, 1, deviation))
+
+
+def get_scaling(argument: str, scaling: "AnyScaling | Scaling", n_in: int) -> "Scaling | str | None":
+    """Return the scaling of a network with n_in inputs; "standardize" is learnt later, from the training data.
+
+    Raises
+    ------
+    TypeError
+        If it is neither None, a number, "standardize" nor a Scaling.
+    ValueError
+        If the word is another one, the number is 0, NaN or inf, or the Scaling is for another number of features.
+    """
+    expected = f"{argument}: expected None, a number, 'standardize' or an mbbp.Scaling, got"
+    if isinstance(scaling, Scaling):
+        if scaling.n_features not in (1, n_in):
+            raise ValueError(f"{argument}: expected a Scaling of {n_in} features, got one of {scaling.n_features}")
+        return scaling
+    if isinstance(scaling, str):
+        if scaling != STANDARDIZE:
+            raise ValueError(f"{expected} {scaling!r}")
+        return scaling
+    if scaling is None:
+        return None
+    try:
+        factor = float(scaling)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{expected} {scaling!r}") from None
+    if not math.isfinite(factor) or factor == 0:
+        raise ValueError(f"{argument}: expected a finite number other than 0, got {scaling!r}")
+    return None if factor == 1 else Scaling(factor=factor)

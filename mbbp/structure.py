@@ -1,0 +1,127 @@
+"""What a network consists of: sizes, layers, parameters and history; how it is copied, pickled and shown."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.activations import ANY, Activation, layer_activations
+from mbbp.arrays import as_writeable, copy_into
+from mbbp.costs import Cost, get_cost
+from mbbp.engine import Engine
+from mbbp.fixed import Fixed
+from mbbp.history import History
+from mbbp.initializers import Initializer, get_initializer
+from mbbp.layers import Layer
+from mbbp.optimizer_state import OptimizerState
+from mbbp.parameters import Array, parameter_count, parameter_views
+from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, get_scaling
+from mbbp.validation import as_dtype, as_generator, as_sizes
+
+Rng = int | np.random.Generator | None
+
+
+class Structure(Fixed):
+    """The parts of a network. `Network` says what they are, and has the methods that use them."""
+
+    def __init__(
+        self,
+        sizes: Iterable[int],
+        activation: str | Activation | Sequence[str | Activation] = "sigmoid",
+        cost: str | Cost | None = None,
+        dtype: Any = "float32",
+        initializer: str | Initializer = "default",
+        rng: Rng = None,
+        scaling: AnyScaling | Scaling = None,
+    ) -> None:
+        self.sizes = as_sizes(sizes)
+        self.dtype = as_dtype(dtype)
+        named = None if cost is None else get_cost(cost)
+        output = None if named is None else named.required_activation or ANY
+        activations = layer_activations(activation, len(self.sizes) - 1, output)
+        default = "log_likelihood" if activations[-1].name == "softmax" else "quadratic"
+        self.cost_function = named or get_cost(default)
+        self.cost_function.check_fits(activations[-1])
+        draw = get_initializer(initializer)
+        self._rng = as_generator("rng", rng)
+        self.history = History()
+        self._optimizer_state: OptimizerState | None = None
+        theta = np.empty(parameter_count(self.sizes), self.dtype)
+        self._build(activations, theta, get_scaling("scaling", scaling, self.sizes[0]))
+        for layer in self.layers:
+            layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
+
+    def _build(self, activations: list[Activation], theta: Array, scaling: Scaling | str | None) -> None:
+        weights, biases = parameter_views(theta, self.sizes)
+        self.layers = tuple(Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True))
+        self._engine = Engine(self.sizes, theta, activations, self.cost_function, scaling)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._engine.writer.check_readable("copy")
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("layers", "_engine")}
+        activations = [layer.activation for layer in self.layers]
+        return kept | {"_activations": activations, "_theta": self._engine.theta, "_scaling": self.scaling}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        activations, theta, scaling = (state.pop(name) for name in ("_activations", "_theta", "_scaling"))
+        self.__dict__.update(state)
+        # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
+        if self._optimizer_state is not None:
+            self._optimizer_state = self._optimizer_state.writeable()
+        self._build(activations, as_writeable(theta), scaling)
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)  # two networks with the same parameters would train each other
+
+    def __repr__(self) -> str:
+        names = [layer.activation.name for layer in self.layers]
+        activation = names[0] if len(set(names)) == 1 else names
+        scaling = "" if self.scaling is None else f", scaling={self.scaling!r}"
+        return (
+            f"Network({list(self.sizes)}, activation={activation!r}, cost={self.cost_function.name!r}, "
+            f"dtype={self.dtype.name!r}{scaling}): {self.theta.size:,} parameters"
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """The compiled side of the network, for programs that have a custom training loop."""
+        return self._engine
+
+    @property
+    def scaling(self) -> Scaling | str | None:
+        """How inputs are scaled; the word "standardize" before the scaling is learnt by `fit`."""
+        return self._engine.scaling if self._engine.scaling_is_learnt else STANDARDIZE
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The source of the shuffles. It may be set to a seed or a generator."""
+        return self._rng
+
+    @rng.setter
+    def rng(self, value: Rng) -> None:
+        self._rng = as_generator("rng", value)
+
+    @property
+    def optimizer_state(self) -> OptimizerState | None:
+        """The state of the optimizer after the last step of `fit`; None to begin afresh."""
+        return self._optimizer_state
+
+    @optimizer_state.setter
+    def optimizer_state(self, value: OptimizerState | None) -> None:
+        if value is not None:
+            if not isinstance(value, OptimizerState):
+                raise TypeError(f"optimizer_state: expected an OptimizerState of a network or None, got {value!r}")
+            value.check_fits(self.theta)
+        self._optimizer_state = value
+
+    @property
+    def theta(self) -> Array:
+        """All weights and biases as one vector. Assigning to it copies the values into the network."""
+        return self._engine.theta
+
+    @theta.setter
+    def theta(self, value: ArrayLike) -> None:
+        self._engine.writer.check_readable("theta")
+        copy_into("theta", self._engine.theta, value)
