@@ -13,6 +13,7 @@ import numpy as np
 import mbbp
 from mbbp import chapter2, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
+from mbbp.optimizers import OPTIMIZERS
 
 MODULES = (mbbp, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
 N_IN, N_OUT, M = 4, 3, 6
@@ -57,21 +58,9 @@ MADE_HERE = {  # what the package makes and a caller only reads; and errors and 
     "mbbp.schedules.Gains",
     "mbbp.schedules.Gains.gains",
 }
-CALLED_BY_FIT = {  # classes that a user subclasses or makes: `fit` calls their methods, with what it has made
-    f"mbbp.{name}."
-    for name in (
-        "Activation",
-        "Cost",
-        "Optimizer",
-        "SGD",
-        "Momentum",
-        "Nesterov",
-        "Adam",
-        "AdamW",
-        "RMSprop",
-        "Adagrad",
-    )
-}
+# classes that a user subclasses or makes: `fit` calls their methods, with what it has made
+CALLED_BY_FIT = tuple(f"mbbp.{one.__name__}." for one in (mbbp.Activation, mbbp.Cost, *map(type, OPTIMIZERS.values())))
+CALLED_BY_FIT += ("mbbp.Optimizer.",)
 PARTS_OF_THE_BOOK = {  # the book's functions, which a reader replaces; what they are given the package has checked
     f"mbbp.nielsen.{name}"
     for name in (
@@ -204,6 +193,7 @@ CALLS = {
             "dtype": "float32",
             "initializer": "default",
             "rng": 0,
+            "scaling": None,
         },
     ),
     "mbbp.Network.feedforward": lambda g: (g.net.feedforward, {"X": g.X}),
@@ -231,6 +221,7 @@ CALLS = {
             "example_weights": np.ones(M),
             "class_weights": None,
             "validation_data": (g.X, np.arange(M) % N_OUT),
+            "validation_split": None,
             "early_stopping": 2,
             "callbacks": (),
             "progress": False,
@@ -257,7 +248,11 @@ CALLS = {
     "mbbp.AdamW": _setting("AdamW", weight_decay=0.0, beta1=0.9, beta2=0.9, epsilon=1e-8),
     "mbbp.RMSprop": _setting("RMSprop", weight_decay=0.0, rho=0.9, epsilon=1e-8),
     "mbbp.Adagrad": _setting("Adagrad", weight_decay=0.0, epsilon=1e-8),
-    "mbbp.EarlyStopping": _setting("EarlyStopping", monitor="training_cost", patience=3, min_delta=0.0),
+    "mbbp.EarlyStopping": _setting(
+        "EarlyStopping", monitor="training_cost", patience=3, min_delta=0.0, restore_best=True
+    ),
+    "mbbp.Scaling": _setting("Scaling", mean=0.0, factor=1.0),
+    "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
     "mbbp.set_threads": _setting("set_threads", n=None),
     "mbbp.check_gradients": lambda g: (
         mbbp.check_gradients,
@@ -377,7 +372,7 @@ CALLS = {
     ),
     "mbbp.schedules.get_schedule": lambda g: (schedules.get_schedule, {"learning_rate": 0.1}),
     # the oracle
-    "mbbp.reference.as_inputs": lambda g: (reference.as_inputs, {"X": g.X}),
+    "mbbp.reference.scaled_inputs": lambda g: (reference.scaled_inputs, {"net": g.net, "X": g.X}),
     "mbbp.reference.unit_vectors": lambda g: (reference.unit_vectors, {"Y": [0, 1, 2], "n_outputs": 3}),
     "mbbp.reference.feedforward": lambda g: (
         reference.feedforward,

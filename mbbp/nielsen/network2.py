@@ -177,6 +177,10 @@ class Network(BookNetwork):
         """
         count = as_count("epochs", epochs, least=0)
         stopping = _Stopping(as_count("early_stopping_n", early_stopping_n, least=0))
+        monitor_evaluation_cost = as_flag("monitor_evaluation_cost", monitor_evaluation_cost)
+        monitor_evaluation_accuracy = as_flag("monitor_evaluation_accuracy", monitor_evaluation_accuracy)
+        monitor_training_cost = as_flag("monitor_training_cost", monitor_training_cost)
+        monitor_training_accuracy = as_flag("monitor_training_accuracy", monitor_training_accuracy)
         if stopping.patience and not (monitor_evaluation_accuracy or monitor_training_accuracy):
             raise ValueError(
                 f"early_stopping_n: expected 0 where no accuracy is monitored, got {stopping.patience}; "
