@@ -31,7 +31,9 @@ SLOW = {
     # these compile what no other test uses
     "test_a_literal_takes_the_type_of_what_it_meets",
     "test_a_loop_over_float32_computes_in_float32",
+    "test_an_activation_that_can_fail_is_refused_by_name",
     "test_copies_know_the_functions",
+    "test_fifty_networks_with_the_same_functions_compile_once",
     "test_exp_and_tanh_do_not_call_the_c_library",
     "test_functions_outlive_the_names_they_had",
     "test_networks_with_other_functions_do_not_mix",
@@ -40,6 +42,7 @@ SLOW = {
     "test_out_may_overlap_with_a_factor",
     "test_out_may_overlap_with_z",
     "test_the_kernels_are_called_from_jitted_code",
+    "test_what_cannot_fail_is_taken",
     "test_the_python_runs",  # of the README
     # these train on MNIST
     "test_an_epoch_of_the_cross_entropy_network_is_the_books",
