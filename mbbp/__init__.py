@@ -20,6 +20,7 @@ from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Gradient
+from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
 from mbbp.stopping import EarlyStopping
@@ -52,12 +53,14 @@ __all__ = [
     "Trainer",
     "chapter2",
     "check_gradients",
+    "classifier",
     "datasets",
     "diagnose",
     "get_threads",
     "kernels",
     "load",
     "reference",
+    "regressor",
     "save",
     "schedules",
     "set_threads",

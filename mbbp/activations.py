@@ -3,6 +3,8 @@
 The kernels of the built-in ones are in the table of `mbbp.kernels.activations`, their NumPy twins in `mbbp.reference`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +76,7 @@ class Activation:
             return get_activation, ("activation", self.name)
         return Activation, (self.name, *self.scalars, self.kinks)
 
-    def __deepcopy__(self, memo: Any) -> "Activation":
+    def __deepcopy__(self, memo: Any) -> Activation:
         return self  # it never changes, and a copy would be compiled again
 
     @property

@@ -1,5 +1,7 @@
 """The gradient check: the gradient of backpropagation against numeric derivatives."""
 
+from __future__ import annotations
+
 import math
 import warnings
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from mbbp import reference
 from mbbp.chapter2.numbering import as_network
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
+from mbbp.tables import html_table, text_table, wrapped
 from mbbp.validation import as_count, as_flag, as_generator, as_number, refuse_unknown
 
 DERIVATIVES = {"central": reference.central_difference, "complex": reference.complex_step}
+HEADINGS = ("layer", "compared", "skipped", "worst", "where", "backprop", "numeric")
 TOLERANCES = {
     ("central", "float64"): 1e-6,
     ("complex", "float64"): 1e-11,
@@ -55,7 +59,7 @@ class LayerCheck:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The result of `check_gradients`. Printed, it is a table.
+    """The result of `check_gradients`. ``print`` and a notebook show it as a table, and its `repr` is one line.
 
     Attributes
     ----------
@@ -89,20 +93,40 @@ class GradientCheck:
         """Whether `worst` is at most `tolerance`."""
         return self.worst <= self.tolerance
 
+    def __repr__(self) -> str:
+        return f"GradientCheck({self._verdict()})"
+
     def __str__(self) -> str:
-        lines = [f"{'layer':>7} {'compared':>9} {'skipped':>8} {'worst':>9}   where, backprop, numeric"]
-        for one in self.layers:
-            where = "" if one.index is None else f"{one.kind}{list(one.index)}  {one.backprop:.9g}  {one.numeric:.9g}"
-            name = f"{one.layer}.{one.kind}"
-            lines.append(f"{name:>7} {one.compared:>9} {one.skipped:>8} {one.worst:>9.1e}   {where}")
-        if self.directions:
-            lines.append(f"{len(self.directions)} random directions: worst {max(self.directions):.1e}")
+        return "\n".join([*text_table(HEADINGS, self._rows()), *map(wrapped, self._notes()), wrapped(self._sentence())])
+
+    def _repr_html_(self) -> str:
+        return html_table(HEADINGS, self._rows(), self._sentence(), self._notes())
+
+    def _verdict(self) -> str:
         verdict = "right" if self.passed else "WRONG"
-        lines.append(
-            f"the gradient is {verdict}: worst relative difference {self.worst:.1e}, "
-            f"{self.tolerance:.0e} allowed (numeric derivative: {self.method})"
+        return (
+            f"{verdict}: worst relative difference {self.worst:.1e}, {self.tolerance:.0e} allowed "
+            f"(numeric derivative: {self.method})"
         )
-        return "\n".join(lines)
+
+    def _sentence(self) -> str:
+        return f"the gradient is {self._verdict()}"
+
+    def _notes(self) -> list[str]:
+        if not self.directions:
+            return []
+        return [f"{len(self.directions)} random directions: worst {max(self.directions):.1e}"]
+
+    def _rows(self) -> list[list[str]]:
+        return [
+            [f"{one.layer}.{one.kind}", f"{one.compared:,}", f"{one.skipped:,}", f"{one.worst:.1e}"]
+            + (["-"] * 3 if one.index is None else _place(one.kind, one.index, one.backprop, one.numeric))
+            for one in self.layers
+        ]
+
+
+def _place(kind: str, index: tuple[int, int], backprop: float, numeric: float) -> list[str]:
+    return [f"{kind}{list(index)}", f"{backprop:.8g}", f"{numeric:.8g}"]
 
 
 def check_gradients(
@@ -144,7 +168,7 @@ def check_gradients(
     Returns
     -------
     GradientCheck
-        The differences, and whether they are within the tolerance. Printed, it is a table.
+        The differences, and whether they are within the tolerance. ``print`` shows it as a table.
 
     Raises
     ------

@@ -7,6 +7,8 @@ gradient grad_a C and its output error delta^L.
 The kernels of the built-in ones are in the table of `mbbp.kernels.costs`, their NumPy twins in `mbbp.reference`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +76,7 @@ class Cost:
         # pickle cannot store kernels and twins, but it can store the functions they are made from
         return (get_cost, (self.name,)) if self.scalars is None else (Cost, (self.name, *self.scalars))
 
-    def __deepcopy__(self, memo: Any) -> "Cost":
+    def __deepcopy__(self, memo: Any) -> Cost:
         return self  # it never changes, and a copy would be compiled again
 
     @property

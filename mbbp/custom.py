@@ -1,5 +1,7 @@
 """The part that custom activations and custom costs share: both are made of two scalar functions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 

@@ -4,6 +4,8 @@
 examples and nothing else: its callers have checked their other arguments.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections import defaultdict

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mbbp.extras import missing_extra
+
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -61,4 +63,4 @@ def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> N
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"{argument}: expected a folder that can be written to, got {str(path.parent)!r}")
     if endings == PICTURES and importlib.util.find_spec("matplotlib") is None:
-        raise ImportError(f"{argument}: needs matplotlib; pip install 'mbbp[plot]'")
+        raise missing_extra(argument, "matplotlib")

@@ -1,16 +1,34 @@
 """The history of a training: one row for each epoch."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from mbbp.files import write_aside
+from mbbp.extras import load_extra
+from mbbp.pictures import as_picture_path, new_figure, save_figure
+from mbbp.tables import html_table
 from mbbp.validation import refuse_unknown
 
 if TYPE_CHECKING:
     import matplotlib.figure
     import pandas
+
+
+SHOWN_FIRST, SHOWN_LAST = 3, 5  # of a long history, a notebook shows the first and the last epochs
+FORMATS = {
+    "epoch": ",",
+    "training_cost": ".6g",
+    "training_accuracy": ".2%",
+    "validation_cost": ".6g",
+    "validation_accuracy": ".2%",
+    "learning_rate": ".4g",
+    "gradient_norm": ".3g",
+    "seconds": ".3g",
+    "examples_per_second": ",.0f",
+}
 
 
 class Epoch(NamedTuple):
@@ -80,10 +98,10 @@ class History(Sequence[Epoch]):
     @overload
     def __getitem__(self, key: int) -> Epoch: ...
     @overload
-    def __getitem__(self, key: slice) -> "History": ...
+    def __getitem__(self, key: slice) -> History: ...
     @overload
     def __getitem__(self, key: str) -> list[Any]: ...
-    def __getitem__(self, key: int | slice | str) -> "Epoch | History | list[Any]":
+    def __getitem__(self, key: int | slice | str) -> Epoch | History | list[Any]:
         if isinstance(key, str):
             self.check_column("history", key)
             return [getattr(row, key) for row in self._rows]
@@ -99,7 +117,20 @@ class History(Sequence[Epoch]):
     def __repr__(self) -> str:
         if not self._rows:
             return "History(no epoch)"
-        return f"History({len(self)} epochs, the last: {self._rows[-1]})"
+        last = self._rows[-1]
+        names = ("training_cost", "training_accuracy", "validation_cost", "validation_accuracy")
+        figures = [f"{_words(name)} {_cell(last, name)}" for name in names if getattr(last, name) is not None]
+        return f"History({len(self):,} epoch{'s' if len(self) > 1 else ''}; the last: {', '.join(figures)})"
+
+    def _repr_html_(self) -> str | None:
+        """Return the first and the last epochs as a table, for a notebook, without columns that were not measured."""
+        if not self._rows:
+            return None  # the notebook then shows the line of text
+        names = [name for name in Epoch._fields if any(getattr(row, name) is not None for row in self._rows)]
+        lines = [[_cell(row, name) for name in names] for row in self._rows]
+        if len(lines) > SHOWN_FIRST + SHOWN_LAST + 1:
+            lines[SHOWN_FIRST:-SHOWN_LAST] = [["…"] * len(names)]
+        return html_table([_words(name) for name in names], lines, repr(self))
 
     @staticmethod
     def check_column(argument: str, name: str) -> None:
@@ -129,7 +160,7 @@ class History(Sequence[Epoch]):
         """Return the columns by name, each as a list with one value per epoch, as JSON can store them."""
         return {name: self[name] for name in Epoch._fields}
 
-    def to_frame(self) -> "pandas.DataFrame":
+    def to_frame(self) -> pandas.DataFrame:
         """Return a pandas DataFrame with one row per epoch, indexed by the number of the epoch.
 
         Raises
@@ -137,13 +168,9 @@ class History(Sequence[Epoch]):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_frame: needs pandas; pip install 'mbbp[pandas]'") from error
-        return pandas.DataFrame(self.to_dict()).set_index("epoch")
+        return load_extra("to_frame", "pandas").DataFrame(self.to_dict()).set_index("epoch")
 
-    def plot(self, path: str | Path | None = None) -> "matplotlib.figure.Figure":
+    def plot(self, path: str | Path | None = None) -> matplotlib.figure.Figure:
         """Plot the cost and, for classification, the accuracy against the epochs.
 
         Parameters
@@ -160,22 +187,20 @@ class History(Sequence[Epoch]):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the history has no epoch, or the ending of the path is missing or unknown.
+            If the history has no epoch, if the path ends in none of .png, .svg and .pdf, or if its folder cannot be
+            written to. This is checked before the figure is drawn.
+        TypeError
+            If the path is not a path.
         """
         if not self._rows:
             raise ValueError("plot: expected a history with at least one epoch, got none")
-        if path is not None and not Path(path).suffix:
-            raise ValueError(f"path: expected a name that ends in .png, .svg or .pdf, got {str(path)!r}")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
+        target = as_picture_path("path", path)
         panels = [
             panel
             for panel in ("cost", "accuracy")
             if self._rows[-1][Epoch._fields.index(f"training_{panel}")] is not None
         ]
-        figure = Figure(figsize=(5.2 * len(panels), 3.8), layout="constrained")
+        figure = new_figure("plot", 5.2 * len(panels), 3.8)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for part, colour in (("training", "#1f77b4"), ("validation", "#d95f02")):
                 values = self[f"{part}_{panel}"]
@@ -193,8 +218,19 @@ class History(Sequence[Epoch]):
             axes.set_xlabel("epoch")
             axes.set_ylabel(f"{panel} (fraction right)" if panel == "accuracy" else panel)
             axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(self) == 1:  # the axis would be so short that no whole number but this one lies on it
+                axes.set_xticks(self["epoch"])
             axes.grid(alpha=0.3, which="both" if panel == "cost" else "major")
             axes.legend(frameon=False)
-        if path is not None:
-            write_aside(path, lambda aside: figure.savefig(aside, dpi=150))
+        if target is not None:
+            save_figure(figure, target)
         return figure
+
+
+def _words(name: str) -> str:
+    return name.replace("_per_", "/").replace("_", " ")
+
+
+def _cell(row: Epoch, name: str) -> str:
+    value = getattr(row, name)
+    return "-" if value is None else format(value, FORMATS[name])

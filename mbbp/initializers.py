@@ -1,5 +1,7 @@
 """The initializers: how the weights and biases are drawn before training."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -1,5 +1,7 @@
 """A computing layer: its part of the parameter vector, and its z, a and delta of the last backward pass."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from mbbp.activations import Activation

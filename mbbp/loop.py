@@ -80,7 +80,7 @@ class Loop(Fixed):
     def prepare(self, order: Array, step: updates.Step) -> None:
         """Set the work of `run_again`: a step for every mini-batch of the examples in `order`.
 
-        `order` is not checked, since that would take part of the time of the steps: its numbers must be from 0 to n - 1.
+        The numbers in `order` must be from 0 to n - 1. A check would take a part of the time of the steps.
         """
         if self._calls:
             for call in self._calls:

@@ -1,5 +1,7 @@
 """The class `Network`: the methods for whole mini-batches and for training."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -325,7 +327,7 @@ class Network(Structure):
             Called after every epoch with the network and the new row of the history. A callback ends the training by
             raising `StopTraining`.
         progress : bool, optional
-            Whether to show a progress bar; by default only on a terminal.
+            Whether to show a progress bar; by default only on a terminal and in a notebook.
 
         Returns
         -------

@@ -1,5 +1,7 @@
 """What a step of training depends on besides the optimizer: what it remembers, and the rates of the step."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,7 +30,7 @@ class OptimizerState:
     moments: Array
     steps: Array
 
-    def writeable(self) -> "OptimizerState":
+    def writeable(self) -> OptimizerState:
         """Return the same state in memory that the kernels may write to."""
         return OptimizerState(self.optimizer, as_writeable(self.moments), as_writeable(self.steps))
 

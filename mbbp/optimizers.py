@@ -5,6 +5,8 @@ To add an optimizer, write a class with an `update`, as `RMSprop` and `Adagrad` 
 if it can.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from dataclasses import dataclass, fields, replace

@@ -5,10 +5,13 @@ and so on. A weight matrix (n_out, n_in) is in Fortran order: the weights from o
 so that a vector register can hold the weights of several neurons.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -36,6 +39,10 @@ class Gradient(NamedTuple):
     biases: list[Array]
     theta: Array
     inputs: Array | None = None
+
+    def __repr__(self) -> str:
+        norm = float(np.linalg.norm(self.theta))
+        return f"Gradient(cost={self.cost:.6g}, norm={norm:.6g}, {self.theta.size:,} parameters)"
 
 
 def parameter_count(sizes: Sequence[int]) -> int:

@@ -1,19 +1,31 @@
-"""The progress bar of a training: shown on a terminal, and not where the output goes to a file or a pipe."""
+"""The progress bar of a training: shown on a terminal and in a notebook, not where output goes to a file or a pipe."""
 
+import importlib.util
 import sys
 from types import TracebackType
 from typing import Any
 
 from mbbp.history import Epoch
 
+NOTEBOOK_DELAY = 0.5  # seconds; a bar leaves a trace in the file of a notebook, and a short training needs none
+
+
+def is_notebook() -> bool:
+    """Return whether the output goes to a notebook: Jupyter's, VS Code's, Colab's."""
+    streams = sys.modules.get("ipykernel.iostream")
+    return streams is not None and isinstance(sys.stderr, streams.OutStream)
+
 
 class Progress:
     """The progress bar of one training, which counts examples.
 
+    In a notebook it is a widget, or a bar of characters if ipywidgets is not installed, and it is shown only for
+    trainings of more than half a second.
+
     Parameters
     ----------
     shown : bool or None
-        Whether to show it; None shows it on a terminal only.
+        Whether to show it; None shows it on a terminal and in a notebook.
     epochs, n : int
         The number of epochs, and of examples in each.
     """
@@ -21,17 +33,22 @@ class Progress:
     def __init__(self, shown: bool | None, epochs: int, n: int) -> None:
         self._bar: Any = None
         self._epochs, self._epoch = epochs, 1
-        if sys.stderr.isatty() if shown is None else shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=epochs * n,
-                desc=f"epoch 1/{epochs}",
-                bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}{postfix}",
-                leave=False,
-                dynamic_ncols=True,
-                file=sys.stderr,
-            )
+        in_notebook = is_notebook()
+        if not (in_notebook or sys.stderr.isatty() if shown is None else shown):
+            return
+        if in_notebook and importlib.util.find_spec("ipywidgets") is not None:
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm  # tqdm.auto would warn in a notebook without ipywidgets
+        self._bar = tqdm(
+            total=epochs * n,
+            desc=f"epoch 1/{epochs}",
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}{postfix}",
+            leave=False,
+            dynamic_ncols=True,
+            delay=NOTEBOOK_DELAY if in_notebook else 0,
+            file=sys.stdout if in_notebook else sys.stderr,  # a notebook shows stderr in red, as it shows errors
+        )
 
     def __enter__(self) -> "Progress":
         return self
@@ -40,6 +57,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            # a notebook takes a bar that has not reached its total for a failure, and would leave it there in red
+            self._bar.total = self._bar.n
             self._bar.close()
 
     def advance(self, examples: int) -> None:
@@ -57,4 +76,5 @@ class Progress:
         if accuracy is not None:
             figures.append(f"{'validation' if row.validation_accuracy is not None else 'training'} {accuracy:.2%}")
         self._bar.set_description_str(f"epoch {min(self._epoch, self._epochs)}/{self._epochs}", refresh=False)
-        self._bar.set_postfix_str(", ".join(figures))
+        # with a delay, the next `advance` shows them: a bar that is shown from here would not be cleared at the end
+        self._bar.set_postfix_str(", ".join(figures), refresh=not self._bar.delay)

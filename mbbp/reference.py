@@ -8,6 +8,8 @@ The functions that take a network read its sizes, parameters, activations and co
 complex arguments, and branch on the real part, so that the complex step can compute their derivatives.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Saving and loading a network: one .npz file. Loading it runs no code from the file."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Any

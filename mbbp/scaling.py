@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from mbbp.arrays import as_numeric_array, read_only
 from mbbp.parameters import Array
 
-STANDARDIZE = "standardize"
+STANDARDIZE: Final = "standardize"
 ROWS_AT_ONCE = 4096  # while a scaling is learnt, so that a large data set is not copied as a whole
 
 AnyScaling = float | Literal["standardize"] | None  # what `Network` takes, besides a `Scaling`
@@ -46,6 +46,8 @@ class Scaling:
     >>> X = [[0, 100, 200], [1, 1, 1]]  # two features, three examples
     >>> mbbp.Scaling.learn(X)
     Scaling(mean=[100, 1], factor=[0.0122474, 1])
+    >>> mbbp.Scaling.learn(X).apply(X).round(3).tolist()
+    [[-1.225, 0.0, 1.225], [0.0, 0.0, 0.0]]
     >>> mbbp.Scaling(factor=1 / 255)
     Scaling(factor=0.00392157)
     """
@@ -91,6 +93,41 @@ class Scaling:
         if scaling is None:
             raise ValueError("X: expected finite numbers, got NaN, inf, or numbers too large to square")
         return scaling
+
+    def apply(self, X: ArrayLike) -> Array:
+        """Return (X - mean) * factor, in float64, for X of shape (n_in, m).
+
+        Raises
+        ------
+        TypeError
+            If X does not hold real numbers.
+        ValueError
+            If X is not a matrix with as many rows as the scaling has features.
+        """
+        mean, factor = self._columns_for(X)
+        scaled: Array = (as_numeric_array("X", X) - mean) * factor
+        return scaled
+
+    def undo(self, X: ArrayLike) -> Array:
+        """Return X / factor + mean, in float64, for X of shape (n_in, m): what was scaled, as it was before.
+
+        Raises
+        ------
+        TypeError
+            If X does not hold real numbers.
+        ValueError
+            If X is not a matrix with as many rows as the scaling has features.
+        """
+        mean, factor = self._columns_for(X)
+        unscaled: Array = as_numeric_array("X", X) / factor + mean
+        return unscaled
+
+    def _columns_for(self, X: ArrayLike) -> tuple[Array, Array]:
+        shape, n = as_numeric_array("X", X).shape, self.n_features
+        if len(shape) != 2 or n not in (1, shape[0]):
+            raise ValueError(f"X: expected shape ({'n_in' if n == 1 else n}, m), got {shape}")
+        mean = np.zeros(1) if self.mean is None else self.mean
+        return mean.reshape(-1, 1), self.factor.reshape(-1, 1)
 
     @property
     def n_features(self) -> int:

@@ -1,5 +1,7 @@
 """Early stopping: when to stop before the last epoch."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """What a network consists of: sizes, layers, parameters and history; how it is copied, pickled and shown."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from mbbp.layers import Layer
 from mbbp.optimizer_state import OptimizerState
 from mbbp.parameters import Array, parameter_count, parameter_views
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, get_scaling
+from mbbp.summary import network_html
 from mbbp.validation import as_dtype, as_generator, as_sizes
 
 Rng = int | np.random.Generator | None
@@ -83,6 +86,12 @@ class Structure(Fixed):
             f"Network({list(self.sizes)}, activation={activation!r}, cost={self.cost_function.name!r}, "
             f"dtype={self.dtype.name!r}{scaling}): {self.theta.size:,} parameters"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a table of the layers, which a notebook shows."""
+        facts = [f"cost {self.cost_function.name}", f"dtype {self.dtype.name}"]
+        facts += [] if self.scaling is None else [f"scaling {self.scaling}"]
+        return network_html(self.sizes, [layer.activation.name for layer in self.layers], *facts)
 
     @property
     def engine(self) -> Engine:

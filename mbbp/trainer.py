@@ -1,5 +1,7 @@
 """Single steps of training, for examples that arrive one at a time, as in online learning or control."""
 
+from __future__ import annotations
+
 from typing import Any, NoReturn
 
 import numpy as np
@@ -135,7 +137,7 @@ class Trainer(Fixed):
         )
         return scaled(inputs, engine.scaling, engine.dtype).T, rows.T if len(rows) else labels
 
-    def _batch_for(self, m: int, *, are_labels: bool) -> "_Batch":
+    def _batch_for(self, m: int, *, are_labels: bool) -> _Batch:
         """Return the memory for mini-batches of this size and kind. At most SIZES_KEPT are kept."""
         key = (m, are_labels)
         if key not in self._batches:

@@ -1,5 +1,7 @@
 """Training: epochs of mini-batches, and the decisions between two epochs."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -194,7 +196,9 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
 def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
     History.check_column(argument, monitor)
     if monitor.startswith("validation") and not has_validation:
-        raise ValueError(f"{argument}: expected validation_data or validation_split for the monitor {monitor}, got none")
+        raise ValueError(
+            f"{argument}: expected validation_data or validation_split for the monitor {monitor}, got none"
+        )
     if monitor.endswith("accuracy") and not is_classification:
         raise ValueError(
             f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"

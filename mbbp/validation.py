@@ -3,6 +3,8 @@
 The error names the argument, what was expected and what was given. `mbbp.arrays` checks arrays.
 """
 
+from __future__ import annotations
+
 import math
 import operator
 import reprlib

@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from mbbp.bench import table
+
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#1f77b4", "#d95f02", "#2ca02c", "#d62728", "#9467bd", "#7f7f7f"
 SIGNED, LEVEL = "RdBu_r", "YlGnBu"  # colour maps: for values of both signs, and for values from 0 up
 NEGATIVE, POSITIVE = "#2166ac", "#b2182b"
@@ -26,6 +28,11 @@ def use_style():
             "legend.frameon": False,
         }
     )
+
+
+def duration(us):
+    """Return a time in µs as a text with three digits: in ms from 1,000 µs on."""
+    return table.duration(us).replace("us", "µs")
 
 
 class Matrix(NamedTuple):

@@ -53,6 +53,7 @@ MADE_HERE = {  # what the package makes and a caller only reads; and errors and 
     "mbbp.chapter2.Step",
     "mbbp.chapter2.WeightPaths",
     "mbbp.datasets.Dataset",
+    "mbbp.datasets.Dataset.restore_targets",
     "mbbp.datasets.Dataset.split",
     "mbbp.reference.NetworkLike",
     "mbbp.schedules.Gains",
@@ -171,6 +172,9 @@ def _history(g):
     return g.net.history
 
 
+SMALL_PRESET = {"hidden": (3,), "epochs": 2, "dtype": "float64", "rng": 0, "progress": False}
+
+
 def _softplus(z):
     return max(z, 0.0)
 
@@ -252,6 +256,10 @@ CALLS = {
         "EarlyStopping", monitor="training_cost", patience=3, min_delta=0.0, restore_best=True
     ),
     "mbbp.Scaling": _setting("Scaling", mean=0.0, factor=1.0),
+    "mbbp.Scaling.apply": lambda g: (mbbp.Scaling.learn(g.X).apply, {"X": g.X}),
+    "mbbp.Scaling.undo": lambda g: (mbbp.Scaling.learn(g.X).undo, {"X": g.X}),
+    "mbbp.classifier": lambda g: (mbbp.classifier, {"X": g.X, "y": np.arange(M) % N_OUT, **SMALL_PRESET}),
+    "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, **SMALL_PRESET}),
     "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
     "mbbp.set_threads": _setting("set_threads", n=None),
     "mbbp.check_gradients": lambda g: (

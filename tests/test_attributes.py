@@ -1,4 +1,4 @@
-"""No assignment to a public attribute breaks a network: it is refused, or checked, and the network still computes right."""
+"""No assignment to a public attribute breaks a network: it is refused or checked, and the results stay right."""
 
 import copy
 
@@ -70,9 +70,7 @@ def public(part):
 def check(net):
     """Use the network in every way, and compare it with the oracle."""
     np.testing.assert_allclose(net.feedforward(X), mbbp.reference.feedforward(net, X)[1][-1], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        net.gradient(X, Y).theta, mbbp.reference.gradient(net, X, Y).theta, rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(net.gradient(X, Y).theta, mbbp.reference.gradient(net, X, Y).theta, rtol=0, atol=1e-12)
     net.fit(X, Y, epochs=1, batch_size=5, optimizer="adam", validation_data=(X, Y))
     net.trainer().step(X, Y)
     assert net.accuracy(X, Y) >= 0

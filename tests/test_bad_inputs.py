@@ -280,7 +280,11 @@ BAD_NETWORKS = {
     ),
     "a seed below 0": ({"rng": -1}, ValueError, "rng: expected 0 or more, got -1"),
     "a seed that is text": ({"rng": "0"}, TypeError, "rng: expected a whole number, got '0'"),
-    "a word for the scaling": ({"scaling": "standardise"}, ValueError, "scaling: expected None, a number, 'standardize'"),
+    "a word for the scaling": (
+        {"scaling": "standardise"},
+        ValueError,
+        "scaling: expected None, a number, 'standardize'",
+    ),
     "scaling by 0": ({"scaling": 0}, ValueError, "scaling: expected a finite number other than 0, got 0"),
     "scaling by nan": ({"scaling": np.nan}, ValueError, "scaling: expected a finite number other than 0, got nan"),
     "scaling by a list": ({"scaling": [1, 2]}, TypeError, "scaling: expected None, a number, 'standardize' or an"),

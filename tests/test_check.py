@@ -1,6 +1,7 @@
 """The gradient check: a right gradient passes, a wrong one does not, and the worst place is named."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -112,6 +113,46 @@ def test_the_worst_place_is_named():
     worst = max(check.layers, key=lambda one: one.worst)
     row = next(line for line in str(check).splitlines() if line.split()[0] == f"{worst.layer}.{worst.kind}")
     assert f"{worst.kind}[{worst.index[0]}, {worst.index[1]}]" in row
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_the_table_fits_into_the_terminal_and_no_word_is_broken(columns, monkeypatch):
+    net, X, Y = problem([300, 200, 3], "sigmoid")
+    check = mbbp.check_gradients(net, 1e-5 * X, Y, max_parameters=20)
+    monkeypatch.setenv("COLUMNS", "100000")
+    words = str(check).split()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = str(check).splitlines()
+    assert " ".join(lines).split() == words
+    table, text = lines[:5], lines[5:]
+    assert max(map(len, table)) <= 80
+    assert max(map(len, text)) <= columns
+
+
+def test_the_repr_is_one_line_and_a_notebook_shows_the_table():
+    net, X, Y = problem([4, 5, 3], "tanh")
+    check = mbbp.check_gradients(net, X, Y)
+    assert re.fullmatch(
+        r"GradientCheck\(right: worst relative difference \d\.\de-\d\d, 1e-06 allowed "
+        r"\(numeric derivative: central\)\)",
+        repr(check),
+    )
+    html = check._repr_html_()
+    assert html.count("<tr>") == 5
+    assert f"<td>1.b</td><td>3</td><td>0</td><td>{check.layers[3].worst:.1e}</td><td>b[" in html
+    assert "the gradient is right: worst relative difference" in html
+    assert f"10 random directions: worst {max(check.directions):.1e}" in html
+    wrong = mbbp.check_gradients(net, X, Y, tolerance=1e-30)
+    assert repr(wrong).startswith("GradientCheck(WRONG: ")
+
+
+def test_where_all_parameters_were_skipped_the_table_has_no_place():
+    net, X, Y = problem([4, 5, 3], ["relu", "relu"])
+    net.theta = 0 * net.theta
+    check = mbbp.check_gradients(net, X, Y)
+    row = next(line for line in str(check).splitlines() if line.startswith("1.b "))
+    assert check.layers[3].index is None
+    assert row.split()[4:] == ["-", "-", "-"]
 
 
 def test_a_wrong_cost_is_found_in_every_layer():

@@ -84,7 +84,7 @@ def test_the_data_get_the_dtype_of_the_saved_network(capsys, tmp_path, rng):
 def test_regression_gives_identity_outputs(capsys, tmp_path, rng):
     X = rng.standard_normal((50, 3))
     np.savez(tmp_path / "table.npz", X=X, target=X @ [1.0, -2.0, 0.5])
-    words = ["diagnose", "--data", str(tmp_path / "table.npz"), "--label", "target", "--regression", "--standardize"]
+    words = ["diagnose", "--data", str(tmp_path / "table.npz"), "--target", "target", "--regression", "--standardize"]
     assert main(words) == 0
     assert re.search(r"^3  identity, 30 -> 1 ", capsys.readouterr().out, re.MULTILINE)
 

@@ -1,6 +1,7 @@
 """The history: its values, and its forms: sequence, dict, DataFrame and plot."""
 
 import json
+import re
 import sys
 import time
 
@@ -136,9 +137,39 @@ def test_a_slice_is_a_history_of_its_own():
     assert (len(part), len(THREE)) == (4, 3)
 
 
-def test_repr_tells_how_many_and_the_last():
+def test_repr_is_one_line_of_the_last_figures():
     assert repr(History()) == "History(no epoch)"
-    assert repr(THREE).startswith("History(3 epochs, the last: Epoch(epoch=3, training_cost=1.33")
+    assert repr(THREE[:1]) == "History(1 epoch; the last: training cost 4, training accuracy 20.00%)"
+    both = History([epoch(1, training_cost=1e-3, validation_cost=2.5, validation_accuracy=0.5)])
+    assert (
+        repr(both) == "History(1 epoch; the last: training cost 0.001, validation cost 2.5, validation accuracy 50.00%)"
+    )
+
+
+def rows_of(html):
+    """Return the cells of an HTML table, row by row."""
+    rows = re.findall("<tr>(.*?)</tr>", html)
+    return [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in rows]
+
+
+def test_a_notebook_shows_a_table_of_what_was_measured():
+    html = THREE._repr_html_()
+    headings, *rows = rows_of(html)
+    assert headings == [
+        "epoch", "training cost", "training accuracy", "learning rate", "gradient norm", "seconds", "examples/second"
+    ]  # fmt: skip
+    assert [row[:3] for row in rows] == [["1", "4", "20.00%"], ["2", "2", "40.00%"], ["3", "1.33333", "60.00%"]]
+    assert repr(THREE) in html
+
+
+def test_of_a_long_history_a_notebook_shows_the_first_and_the_last_epochs():
+    many = history_of("training_cost", [1.0] * 30)
+    assert [row[0] for row in rows_of(many._repr_html_())[1:]] == ["1", "2", "3", "…", "26", "27", "28", "29", "30"]
+    assert [row[0] for row in rows_of(many[:9]._repr_html_())[1:]] == [str(i) for i in range(1, 10)]
+
+
+def test_of_no_epoch_a_notebook_shows_the_text():
+    assert History()._repr_html_() is None
 
 
 @pytest.mark.parametrize(
@@ -172,8 +203,8 @@ def test_to_frame_has_a_row_an_epoch():
 @pytest.mark.parametrize(
     ("method", "module", "message"),
     [
-        ("to_frame", "pandas", r"to_frame: needs pandas; pip install 'mbbp\[pandas\]'"),
-        ("plot", "matplotlib.figure", r"plot: needs matplotlib; pip install 'mbbp\[plot\]'"),
+        ("to_frame", "pandas", "to_frame: needs pandas; pip install pandas$"),
+        ("plot", "matplotlib.figure", "plot: needs matplotlib; pip install matplotlib$"),
     ],
 )
 def test_without_an_extra_it_says_how_to_get_it(method, module, message, monkeypatch):
@@ -220,6 +251,15 @@ def test_plot_of_a_cost_of_0_is_on_a_linear_scale():
     assert history_of("training_cost", [1.0, 0.0]).plot().axes[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 30])
+def test_the_ticks_of_plot_are_epochs(n):
+    figure = history_of("training_cost", [1.0 / (i + 1) for i in range(n)]).plot()
+    figure.draw_without_rendering()
+    ticks = figure.axes[0].get_xticks()
+    assert len(ticks) > 0
+    assert all(tick == round(tick) for tick in ticks)
+
+
 @pytest.mark.parametrize("as_text", [True, False])
 def test_plot_writes_a_picture_that_opens(as_text, tmp_path):
     path = tmp_path / "history.png"
@@ -231,10 +271,20 @@ def test_plot_writes_a_picture_that_opens(as_text, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_plot_under_an_unknown_ending_writes_nothing(tmp_path):
-    with pytest.raises(ValueError, match="format"):
-        THREE.plot(tmp_path / "history.xyz")
+@pytest.mark.parametrize("name", ["history.xyz", "history", "history.png.txt", ".png"])
+def test_plot_under_an_unknown_ending_is_refused_before_anything_is_drawn(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("mbbp.history.new_figure", None)
+    with pytest.raises(ValueError, match=r"^path: expected a name ending in \.png or \.svg or \.pdf, got '.*" + name):
+        THREE.plot(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_plot_into_no_folder_or_under_no_path_is_refused_before_anything_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("mbbp.history.new_figure", None)
+    with pytest.raises(ValueError, match=r"^path: expected a folder that can be written to, got "):
+        THREE.plot(tmp_path / "nowhere" / "history.png")
+    with pytest.raises(TypeError, match=r"^path: expected a path, got 3$"):
+        THREE.plot(3)
 
 
 def test_plot_of_no_epoch_says_so():

@@ -11,12 +11,13 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference reference_arguments parameters files fixed kernels",
-    1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules initializers",
+    0: "reference reference_arguments parameters files fixed extras tables kernels",
+    1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules"
+    " initializers summary pictures figure",
     2: "engine loop layers",
     3: "history stopping interrupts progress training trainer",
     4: "structure network",
-    5: "__init__ check saving chapter2 nielsen datasets bench",
+    5: "__init__ presets check saving chapter2 nielsen datasets bench options",
     6: "cli __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

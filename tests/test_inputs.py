@@ -183,7 +183,10 @@ def test_labels_of_any_kind(kind, dtype):
 
 
 def test_a_frame_of_categories_is_refused_by_name():
-    with pytest.raises(TypeError, match="X: expected real numbers, got .* in row .*, column 1; for columns of text, pandas.get_dummies"):
+    with pytest.raises(
+        TypeError,
+        match=r"X: expected real numbers, got .* in row .*, column 1; for columns of text, pandas.get_dummies",
+    ):
         build("float32").feedforward(pandas.DataFrame(PLAIN_X).astype({0: "category", 1: str}))
 
 

@@ -75,9 +75,7 @@ def test_a_callback_may_read_and_copy():
 def test_two_trainers_in_two_threads_take_all_their_steps():
     net = mbbp.Network([4, 5, 3], dtype="float64", rng=0)
     trainers = [net.trainer(learning_rate=0.1), net.trainer(learning_rate=0.1)]
-    threads = [
-        threading.Thread(target=lambda one=one: [one.step(X, Y) for _ in range(300)]) for one in trainers
-    ]
+    threads = [threading.Thread(target=lambda one=one: [one.step(X, Y) for _ in range(300)]) for one in trainers]
     for thread in threads:
         thread.start()
     for thread in threads:

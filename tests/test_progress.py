@@ -1,10 +1,13 @@
-"""The progress bar: shown on a terminal only, unless the caller asks for it."""
+"""The progress bar: shown on a terminal and in a notebook only, unless the caller asks for it."""
 
 import contextlib
+import importlib.util
 import os
 import pty
 import re
+import sys
 import termios
+import types
 
 import pytest
 
@@ -102,3 +105,14 @@ def test_it_moves_by_examples():
             bar.advance(5)
             bar.end_epoch(epoch(1))
             assert f"{share}%" in read()
+
+
+@pytest.mark.parametrize("has_widgets", [True, False])
+def test_outside_a_notebook_the_widgets_are_not_asked_for(has_widgets, monkeypatch, capsys):
+    spec = importlib.util.spec_from_loader("ipywidgets", loader=None) if has_widgets else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    stream = types.SimpleNamespace(OutStream=type("OutStream", (), {}))  # ipykernel is there, but it shows nothing here
+    monkeypatch.setitem(sys.modules, "ipykernel.iostream", stream)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    fit(progress=True)
+    assert "cost" in capsys.readouterr().err

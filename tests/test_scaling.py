@@ -84,9 +84,7 @@ def test_gradients_agree_with_the_oracle_and_with_numeric_derivatives(scaling):
     np.testing.assert_allclose(found.theta, expected.theta, rtol=0, atol=1e-15)
     assert found.cost == pytest.approx(expected.cost, rel=1e-14)
     assert mbbp.check_gradients(net, X, LABELS[:5]).passed
-    np.testing.assert_allclose(
-        mbbp.chapter2.backpropagation(net, X, LABELS[:5]).theta, found.theta, rtol=0, atol=1e-15
-    )
+    np.testing.assert_allclose(mbbp.chapter2.backpropagation(net, X, LABELS[:5]).theta, found.theta, rtol=0, atol=1e-15)
     step = np.zeros_like(X)
     step[3, 2] = 1e-6
     rise = net.cost(X + step, LABELS[:5]) - net.cost(X - step, LABELS[:5])
@@ -109,7 +107,7 @@ def test_large_numbers_with_small_differences_keep_them():
 def test_a_learnt_scaling_gives_mean_0_and_variance_1(X):
     scaling = mbbp.Scaling.learn(X)
     values = scaled(X.T, scaling, np.dtype(np.float64)).T
-    constant = (X == X[:, :1]).all(axis=1)
+    constant = (X[:, :1] == X).all(axis=1)
     assert not values[constant].any()
     spread = np.abs(X).max(axis=1) + 1
     sure = ~constant & (X.std(axis=1) > 1e-6 * spread)

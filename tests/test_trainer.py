@@ -279,7 +279,10 @@ def test_a_mini_batch_that_is_refused_changes_nothing(X_given, Y_given, error, m
 
 
 def test_a_frame_of_text_is_refused():
-    with pytest.raises(TypeError, match="X: expected real numbers, got .* in row .*, column .*; for columns of text, pandas.get_dummies"):
+    with pytest.raises(
+        TypeError,
+        match=r"X: expected real numbers, got .* in row .*, column .*; for columns of text, pandas.get_dummies",
+    ):
         network().trainer().step(pandas.DataFrame(X).astype({0: str}), y)
 
 

@@ -53,7 +53,7 @@ def test_both_parts_have_examples_and_every_example_has_a_part(n, fraction, size
 
 def test_balanced_weights_count_the_training_part():
     X, y = labelled()
-    chosen, held_out = _split(N, 0.3)
+    chosen, _held_out = _split(N, 0.3)
     net, by_hand = network(), network()
     net.fit(X, y, epochs=1, validation_split=0.3, class_weights="balanced")
     by_hand.fit(X[:, chosen], y[chosen], epochs=1, class_weights="balanced")

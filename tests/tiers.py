@@ -15,11 +15,19 @@ SLOW = {
     "test_a_terminal_shows_what_is_being_done_and_is_cleared_at_the_end",
     "test_cold_starts_are_measured_in_processes",
     "test_ctrl_c_ends_it_in_one_line",
+    "test_a_notebook_with_widgets_shows_one_bar_and_it_does_not_turn_red",
+    "test_a_notebook_without_widgets_shows_a_bar_of_characters",
+    "test_figures_are_shown_in_a_notebook_as_pictures",
     "test_it_runs_from_start_to_end",  # the notebooks
+    "test_no_bar_is_left_in_a_notebook_by_a_short_training_or_where_it_is_not_wanted",
+    "test_nothing_warns_in_a_notebook",
+    "test_print_shows_text_in_a_notebook",
+    "test_results_are_shown_in_a_notebook_as_tables",
     "test_the_benchmark_runs_and_finds_that_all_agree",
     "test_the_command_line_starts_without_the_comparison",
     "test_the_command_runs_in_a_held_process",
     "test_the_digits_are_read_from_an_archive",
+    "test_the_time_in_all_counts_the_imports",
     "test_the_programs_of_cold_starts_run",
     "test_vectors_and_tiles_are_the_processors",
     # these compile with an empty cache
@@ -52,6 +60,8 @@ SLOW = {
 
 NIGHTLY = {
     "test_every_bad_value_is_refused_by_the_name_of_the_argument",
+    "test_they_are_at_least_as_good_as_scikit_learns_defaults",  # on ten data sets, fifteen trainings each
+    "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers
 }
 

@@ -1,5 +1,7 @@
 """Whether an implementation computes the same as the book's loop. This is checked before anything is timed."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

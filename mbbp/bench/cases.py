@@ -1,5 +1,7 @@
 """The cases that are measured: networks, mini-batches, the operations that they take, and their data."""
 
+from __future__ import annotations
+
 import copy
 import functools
 from collections.abc import Sequence
@@ -101,7 +103,7 @@ class CaseData:
             self._of_dtype[dtype] = (rows.astype(dtype), targets.astype(dtype))
         return self._of_dtype[dtype]
 
-    def starting_at(self, theta: Array) -> "CaseData":
+    def starting_at(self, theta: Array) -> CaseData:
         """Return the same arrays with other initial parameters."""
         other = copy.copy(self)
         other.theta = theta

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbbp.options import HelpFormatter
+
 if TYPE_CHECKING:
     from mbbp.bench.cases import Case
     from mbbp.bench.implementations import Implementation
@@ -46,7 +48,7 @@ def add_bench(commands: Any) -> None:
         "bench",
         help="compare per-example and matrix-based backpropagation, and other libraries",
         description=DESCRIPTION,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     bench.set_defaults(run=run)
     work = bench.add_argument_group("work")
@@ -55,10 +57,13 @@ def add_bench(commands: Any) -> None:
         type=parse_sizes,
         nargs="+",
         default=[[784, 30, 10]],
-        help="number of neurons in each layer, for one or more networks",
+        metavar="N,N",
+        help="number of neurons in each layer, for one or more networks (784,30,10)",
     )
     work.add_argument(
-        "--table", action="store_true", help="ten networks from tiny to large, each with its own mini-batch size"
+        "--table",
+        action="store_true",
+        help="measure ten cases: networks from tiny to large, each with its own mini-batch size",
     )
     work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256)")
     work.add_argument("--dtype", default="float32", help="float32 or float64")
@@ -77,7 +82,7 @@ def add_bench(commands: Any) -> None:
     )
     how = bench.add_argument_group("measuring")
     how.add_argument(
-        "--peers", default="", metavar="NAMES", help=f"other libraries to measure: {', '.join(PEER_NAMES)}, or all"
+        "--peers", default="", metavar="NAMES", help=f"other libraries to measure, too: {','.join(PEER_NAMES)}, or all"
     )
     how.add_argument(
         "--seconds", type=float, default=SECONDS, help="about how long the run may take, without what peers compile"
@@ -221,13 +226,14 @@ def _write(
     roof: dict[str, float],
 ) -> None:
     from mbbp.bench import plots, record, table
-    from mbbp.files import write_aside, write_text
+    from mbbp.files import write_text
+    from mbbp.pictures import save_figure
 
     writers: dict[str, Callable[[Path], Any]] = {
         "json": lambda path: record.write_record(path, made),
         "markdown": lambda path: write_text(path, table.as_markdown(results, described, roof)),
         "csv": lambda path: write_text(path, table.as_csv(results, roof)),
-        "plot": lambda path: write_aside(path, lambda aside: plots.draw(results).savefig(aside, dpi=150)),
+        "plot": lambda path: save_figure(plots.draw(results), path),
     }
     for name, write in writers.items():
         path = getattr(options, name)

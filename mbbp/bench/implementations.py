@@ -5,6 +5,8 @@ whose indices are next in a shuffled order, forward pass, backward pass, and an 
 neurons and the quadratic cost.
 """
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ Every case first gets a few rounds. Then, as long as time is left, the case whos
 more rounds. In a round each implementation is timed once, so that other work of the machine disturbs all of them alike.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import math

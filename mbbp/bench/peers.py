@@ -3,6 +3,8 @@
 All of them store a mini-batch with one example per row, (m, n_in), as is usual for them.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import itertools
 import types

@@ -1,10 +1,13 @@
 """The results as plots."""
 
+import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mbbp.bench.growth import group
 from mbbp.bench.results import CaseResult
+from mbbp.pictures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,27 +33,35 @@ def draw(results: Sequence[CaseResult]) -> "Figure":
     ImportError
         If matplotlib is not installed.
     ValueError
-        If nothing was timed.
+        If nothing was timed, or there is no speed-up because the loop over examples was not timed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("--plot: needs matplotlib; pip install 'mbbp[plot]'") from error
     panels: dict[Any, list[CaseResult]] = {}
+    left_out = []
     for one in results:
-        if any(row.us for row in one.results):
+        if _can_be_drawn(one):
             panels.setdefault(_panel(one, results), []).append(one)
+        else:
+            left_out.append(one.case.name)
     if not panels:
-        raise ValueError("--plot: expected at least one timed result, got none")
+        raise ValueError("--plot: expected at least one case in which the loop over examples was timed, got none")
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(7.2 * columns, 4.4 * rows), layout="constrained")
+    figure = new_figure("--plot", 7.2 * columns, 4.4 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, members in zip(grid, panels.values(), strict=False):
         _draw_panel(axes, members)
     for axes in grid[len(panels) :]:
         axes.remove()
+    if left_out:
+        note = f"not drawn, because the loop over examples was not timed: {'; '.join(left_out)}"
+        figure.supxlabel(textwrap.fill(note, 90 * columns), fontsize=8, color="#555555")
     return figure
+
+
+def _can_be_drawn(one: CaseResult) -> bool:
+    """Return whether there is a time of a sweep, or a speed-up."""
+    timed = [row for row in one.results if row.us]
+    return bool(timed) if one.sweep is not None else any(math.isfinite(one.speedup(row)) for row in timed)
 
 
 def _panel(one: CaseResult, results: Sequence[CaseResult]) -> Any:
@@ -84,9 +95,9 @@ def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
             )
     axes.set_yscale("log")
     what = first.case.what
-    axes.set_ylabel(f"time for one {what} (us), fastest round" if is_swept else "speed-up over per-example")
+    axes.set_ylabel(f"time for one {what}, fastest round" if is_swept else "speed-up over per-example")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(_plain)
+    axes.yaxis.set_major_formatter(_duration if is_swept else _plain)
     axes.yaxis.set_minor_formatter(NullFormatter())
     if has_names:
         axes.set_xticks(range(len(members)), [one.case.name.replace(", m", "\nm") for one in members])
@@ -106,3 +117,10 @@ def _draw_panel(axes: Any, members: list[CaseResult]) -> None:
 def _plain(value: float, position: int | None) -> str:
     """Return a tick of a log axis as a number without an exponent."""
     return f"{value:,.10g}"
+
+
+def _duration(us: float, position: int | None) -> str:
+    """Return a tick of a log axis in microseconds as a time with its unit."""
+    units = (("s", 1e6), ("ms", 1e3), ("us", 1.0), ("ns", 1e-3))
+    unit, size = next((one for one in units if us >= one[1]), units[-1])
+    return f"{us / size:.4g} {unit}"

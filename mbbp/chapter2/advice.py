@@ -1,6 +1,7 @@
 """Find what makes a network learn slowly in the measures of its layers, and say what to try."""
 
-import textwrap
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from mbbp.chapter2.algorithm import Backpropagation
 from mbbp.chapter2.saturation import LayerDiagnosis, saturated, slope
 from mbbp.costs import Cost
 from mbbp.parameters import Array
+from mbbp.tables import wrapped
 
 # The limits for a finding. For the digits, a new network with up to two hidden layers stays within all of them, whether
 # sigmoid with the default initializer or tanh with glorot.
@@ -54,10 +56,14 @@ class Finding(NamedTuple):
     what: str
     advice: str
 
+    @property
+    def place(self) -> str:
+        """The kind and the layers, in words."""
+        return f"{self.kind}, layer{'s' if len(self.layers) > 1 else ''} {', '.join(map(str, self.layers))}"
+
     def __str__(self) -> str:
-        where = f"layer{'s' if len(self.layers) > 1 else ''} {', '.join(map(str, self.layers))}"
-        found = textwrap.fill(f"{self.kind}, {where}: {self.what}", 110, subsequent_indent="   ")
-        return f"{found}\n{textwrap.fill(f'try {self.advice}', 110, initial_indent='   ', subsequent_indent='   ')}"
+        found = wrapped(f"{self.place}: {self.what}", later_indent="   ")
+        return f"{found}\n{wrapped(f'try {self.advice}', indent='   ')}"
 
 
 def find(
@@ -128,7 +134,7 @@ def _large_inputs(first: LayerDiagnosis) -> Iterator[Finding]:
             "large inputs",
             [first],
             f"the root mean square of the inputs is {first.input_size:.3g}, and it should be about 1",
-            "inputs scaled to 0 ... 1, or to mean 0 and variance 1 (--standardize, for a file)",
+            "inputs scaled to 0 ... 1, or to mean 0 and variance 1 (scaling='standardize')",
         )
 
 

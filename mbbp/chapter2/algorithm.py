@@ -1,5 +1,7 @@
 """The backpropagation algorithm in matrix form, with all its intermediate results, and a step of gradient descent."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 

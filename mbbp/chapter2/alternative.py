@@ -5,6 +5,8 @@ for one example, a column (n, 1). The source is M. Nielsen, *Neural Networks and
 (35), in the problem "Alternate presentation of the equations of backpropagation".
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np

@@ -7,6 +7,8 @@ of the hidden layers would not follow from the error of the output layer.
 For each assumption there is a function that checks it, and a cost that breaks it but satisfies the other.
 """
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass

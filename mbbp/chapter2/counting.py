@@ -4,6 +4,8 @@ A gradient by differences takes one or two forward passes for each parameter. Ba
 one backward pass for all parameters together. Here both use the same plain NumPy, so their times can be compared.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple

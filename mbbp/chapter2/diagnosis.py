@@ -1,5 +1,7 @@
 """A report on why a network learns slowly: the measures of each layer, the findings, and what to try."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,22 +14,25 @@ from mbbp.chapter2.algorithm import backpropagation
 from mbbp.chapter2.numbering import examples
 from mbbp.chapter2.picture import draw
 from mbbp.chapter2.saturation import LOW_BELOW, SATURATED_BELOW, LayerDiagnosis, diagnose_layer
-from mbbp.files import write_aside
 from mbbp.network import Network
+from mbbp.pictures import as_picture_path, save_figure
+from mbbp.tables import html_table, text_table, text_width, wrapped
 from mbbp.validation import as_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADING = (
-    f"{'layer':<30}{'saturated':>10}{'stuck':>9}{'low in':>8}{'slow':>8}"
-    f"{'|dC/dW|':>10}{'|dC/db|':>10}{'|delta|':>10}{'|W|':>9}{'|b|':>9}"
-)
+SHARES = ("layer", "saturated", "stuck", "low in", "slow")
+AMOUNTS = ("|dC/dW|", "|dC/db|", "|delta|", "|W|", "|b|")
+NOTHING = "nothing stands out"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A report on why a network learns slowly. ``print`` shows the measures of each layer, the findings and the advice.
+    """A report on why a network learns slowly. Its `repr` is one line.
+
+    ``print`` and a notebook show the measures of each layer, the findings and the advice. The lines of ``print`` fit
+    into the terminal: where it is narrow, there are two tables.
 
     Attributes
     ----------
@@ -50,23 +55,38 @@ class Diagnosis:
     saturated_below: float
     low_below: float
 
+    def __repr__(self) -> str:
+        found = "; ".join(finding.place for finding in self.findings) or NOTHING
+        return f"Diagnosis({len(self.layers)} layers, {self.m:,} examples: {found})"
+
     def __str__(self) -> str:
-        lines = [f"{self.m:,} examples, mean cost {self.cost:.6g}; layer 1 is the input", "", HEADING]
-        lines += [_line(row) for row in self.layers]
-        lines += [
-            "",
+        shares, amounts = [_shares(row) for row in self.layers], [_amounts(row) for row in self.layers]
+        tables = text_table([*SHARES, *AMOUNTS], [left + right for left, right in zip(shares, amounts, strict=True)])
+        if len(tables[0]) > text_width():
+            named = [[left[0], *right] for left, right in zip(shares, amounts, strict=True)]
+            tables = [*text_table(SHARES, shares), "", *text_table([SHARES[0], *AMOUNTS], named)]
+        notes = [wrapped(note, later_indent="   ") for note in self._notes()]
+        findings = ["what stands out:", *map(str, self.findings)] if self.findings else [NOTHING]
+        return "\n".join([wrapped(self._title()), "", *tables, "", *notes, "", *findings])
+
+    def _repr_html_(self) -> str:
+        rows = [_shares(row) + _amounts(row) for row in self.layers]
+        findings = [f"{finding.place}: {finding.what}; try {finding.advice}" for finding in self.findings] or [NOTHING]
+        return html_table([*SHARES, *AMOUNTS], rows, self._title(), [*self._notes(), *findings])
+
+    def _title(self) -> str:
+        return f"{self.m:,} examples, mean cost {self.cost:.6g}; layer 1 is the input"
+
+    def _notes(self) -> list[str]:
+        return [
             f"saturated: neurons with |sigma'(z)| < {self.saturated_below:g}, over all examples; stuck: neurons "
             "saturated for every example",
             f"low in: inputs with |a| < {self.low_below:g}, over all examples; slow: weights with a low input or a "
             "saturated neuron",
             "|dC/dW|, |dC/db|, |W|, |b|: norms; |delta|: the mean over neurons and examples",
-            "",
         ]
-        if not self.findings:
-            return "\n".join([*lines, "nothing stands out"])
-        return "\n".join([*lines, "what stands out:", *(str(finding) for finding in self.findings)])
 
-    def plot(self, path: str | Path | None = None) -> "Figure":
+    def plot(self, path: str | Path | None = None) -> Figure:
         """Draw what makes each layer learn slowly, and the size of its gradient.
 
         Parameters
@@ -83,24 +103,37 @@ class Diagnosis:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the path has no ending.
+            If the path ends in none of .png, .svg and .pdf, or its folder cannot be written to. This is checked before
+            the figure is drawn.
+        TypeError
+            If the path is not a path.
         OSError
             If the file cannot be written.
         """
-        if path is not None and not Path(path).suffix:
-            raise ValueError(f"path: expected a name that ends in its format (.png, .svg, .pdf), got {str(path)!r}")
+        target = as_picture_path("path", path)
         figure = draw(self.layers)
-        if path is not None:
-            write_aside(path, lambda aside: figure.savefig(aside, dpi=150))
+        if target is not None:
+            save_figure(figure, target)
         return figure
 
 
-def _line(row: LayerDiagnosis) -> str:
-    name = f"{row.l}  {row.activation}, {row.n_in} -> {row.n_out}"
-    return (
-        f"{name:<30}{row.saturated:>10.1%}{f'{row.stuck}/{row.n_out}':>9}{row.low_inputs:>8.1%}{row.slow_weights:>8.1%}"
-        f"{row.weight_gradient:>10.1e}{row.bias_gradient:>10.1e}{row.error:>10.1e}{row.weights:>9.3g}{row.biases:>9.3g}"
-    )
+def _name(row: LayerDiagnosis) -> str:
+    return f"{row.l}  {row.activation}, {row.n_in} -> {row.n_out}"
+
+
+def _shares(row: LayerDiagnosis) -> list[str]:
+    return [
+        _name(row),
+        f"{row.saturated:.1%}",
+        f"{row.stuck}/{row.n_out}",
+        f"{row.low_inputs:.1%}",
+        f"{row.slow_weights:.1%}",
+    ]
+
+
+def _amounts(row: LayerDiagnosis) -> list[str]:
+    gradients = [f"{size:.1e}" for size in (row.weight_gradient, row.bias_gradient, row.error)]
+    return [*gradients, f"{row.weights:.3g}", f"{row.biases:.3g}"]
 
 
 def diagnose(
@@ -129,7 +162,7 @@ def diagnose(
     Returns
     -------
     Diagnosis
-        ``print`` shows it as a table with advice.
+        ``print`` and a notebook show it as a table with advice.
 
     Raises
     ------

@@ -6,6 +6,8 @@ array may hold numbers, or objects that can be added and multiplied, such as the
 The equations are (28) and (BP1) to (BP4) of M. Nielsen, *Neural Networks and Deep Learning*.
 """
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from mbbp.chapter2.shapes import as_array, as_matrix

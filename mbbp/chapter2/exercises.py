@@ -1,5 +1,7 @@
 """The two exercises of chapter 2: backpropagation with a single modified neuron, and with linear neurons only."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

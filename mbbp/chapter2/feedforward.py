@@ -1,5 +1,7 @@
 """The output of a network, computed in three ways: neuron by neuron, layer by layer, and for a whole mini-batch."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

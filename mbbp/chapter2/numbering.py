@@ -4,6 +4,8 @@ Layer 1 is the input, layer L is the output. W[l] and b[l] are the weights and b
 are float64, for a network of any dtype. No file of this package imports a kernel.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -5,6 +5,8 @@ changes with the value at its beginning. The rate of a path is the product of th
 Backpropagation computes the sum over all paths without following each path.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

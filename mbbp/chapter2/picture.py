@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mbbp.chapter2.saturation import LayerDiagnosis
+from mbbp.pictures import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +20,8 @@ LINES = (
     ("error", "mean |delta|", "#2ca02c", "-"),
     ("weights", "|W|", "#7f7f7f", "--"),
 )
+
+MOST_LETTERS = 50  # longer names of layers would overlap side by side, and are turned
 
 
 def draw(rows: Sequence[LayerDiagnosis]) -> "Figure":
@@ -38,18 +41,14 @@ def draw(rows: Sequence[LayerDiagnosis]) -> "Figure":
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plot: needs matplotlib; pip install 'mbbp[plot]'") from error
-    figure = Figure(figsize=(10.4, 4.2), layout="constrained")
+    figure = new_figure("plot", 11.2, 4.2)
     shares, sizes = figure.subplots(1, 2)
     width = 0.8 / len(SHARES)
     for place, (name, label, colour) in enumerate(SHARES):
         heights = [100 * getattr(row, name) for row in rows]
         at = [i + (place - (len(SHARES) - 1) / 2) * width for i in range(len(rows))]
         shares.bar(at, heights, width, color=colour, label=label)
-    shares.set_ylim(0, 112)  # room for the legend
+    shares.set_ylim(0, 120)  # room for the legend
     shares.set_yticks(range(0, 101, 20))
     shares.set_ylabel("share, over the examples (%)")
     shares.set_title("what makes learning slow")
@@ -62,12 +61,16 @@ def draw(rows: Sequence[LayerDiagnosis]) -> "Figure":
     for axes in (shares, sizes):
         _name_layers(axes, rows)
     shares.legend(frameon=False, fontsize=9, loc="upper center", ncols=len(SHARES), columnspacing=1.2)
-    sizes.legend(frameon=False, fontsize=9)
+    # beside the panel: with many layers there is no room in it that no line crosses
+    sizes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def _name_layers(axes: Any, rows: Sequence[LayerDiagnosis]) -> None:
-    axes.set_xticks(range(len(rows)), [f"{row.l}\n{row.activation}\n{row.n_out}" for row in rows])
+    is_crowded = len(rows) * max(len(row.activation) + 1 for row in rows) > MOST_LETTERS
+    between = "  " if is_crowded else "\n"
+    names = [between.join([str(row.l), row.activation, str(row.n_out)]) for row in rows]
+    axes.set_xticks(range(len(rows)), names, rotation=90 if is_crowded else 0)
     axes.set_xlim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("layer: number, activation, neurons")
     axes.grid(alpha=0.3, axis="y")

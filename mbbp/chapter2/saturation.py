@@ -4,6 +4,8 @@ By (BP4) dC/dw = a_in delta_out. This is small if a_in is small, which is a low 
 has the factor sigma'(z), which is small if the neuron is saturated.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

@@ -3,6 +3,8 @@
 Without these checks NumPy would broadcast arrays of different shapes, where the book allows only one shape.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

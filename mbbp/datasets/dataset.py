@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mbbp.scaling import Scaling
 
 Array = NDArray[Any]
 
@@ -20,12 +23,20 @@ class Dataset:
         What the data set is called.
     x_train : ndarray, shape (n_inputs, n_train)
         Inputs in float32 or float64, in Fortran order: each column (one example) is contiguous in memory.
-    y_train : ndarray, shape (n_train,) or (1, n_train)
-        int64 labels 0..K-1. For regression: targets, with the dtype of `x_train`.
+    y_train : ndarray, shape (n_train,) or (n_targets, n_train)
+        int64 labels 0..K-1. For regression: targets, with the dtype of the network, of shape (n_targets, n_train).
     x_test, y_test : ndarray or None
         The same for the test examples; None if there are none.
     classes : tuple of str or None
         The name of each class: label k stands for ``classes[k]``. None for regression.
+    feature_names, target_names : tuple of str or None
+        The name of each row of `x_train`, and of each target; None if they have no names.
+    scaling : float or "standardize", optional
+        How these inputs are usually scaled, for ``Network(scaling=...)``: 1/255 for pixels of 0 to 255.
+    target_scaling : Scaling or None
+        How `y_train` and `y_test` were scaled by `standardize_targets`; None if they are in their own units.
+    notes : tuple of str
+        What the loader did with the data, such as the values that it has filled.
 
     Examples
     --------
@@ -40,6 +51,11 @@ class Dataset:
     x_test: Array | None
     y_test: Array | None
     classes: tuple[str, ...] | None
+    feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
+    scaling: float | Literal["standardize"] | None = None
+    target_scaling: Scaling | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_inputs(self) -> int:
@@ -84,7 +100,61 @@ class Dataset:
         rest = replace(self, x_train=self.x_train[:, :-n], y_train=self.y_train[..., :-n])
         return rest, (self.x_train[:, -n:], self.y_train[..., -n:])
 
+    def standardize_targets(self) -> Dataset:
+        """Return a data set whose targets are scaled to mean 0 and variance 1 over the training examples.
+
+        A network with identity outputs learns them faster. `restore_targets` turns its outputs back.
+
+        Returns
+        -------
+        Dataset
+            It shares the inputs with this one. Its `target_scaling` says how the targets were scaled.
+
+        Raises
+        ------
+        ValueError
+            If there are classes instead of numbers to predict, or if the targets are already scaled.
+
+        Examples
+        --------
+        >>> x, y = np.zeros((1, 3)), np.array([[100.0, 200.0, 300.0]])
+        >>> data = Dataset("prices", x, y, None, None, None).standardize_targets()
+        >>> data.y_train.round(3).tolist()
+        [[-1.225, 0.0, 1.225]]
+        >>> data.restore_targets([[0.0, 2.0]]).round(1).tolist()
+        [[200.0, 363.3]]
+        """
+        if self.classes is not None:
+            raise ValueError(f"standardize_targets: expected numbers to predict, got {self.n_outputs} classes")
+        if self.target_scaling is not None:
+            raise ValueError("standardize_targets: expected targets in their own units, got scaled targets")
+        scaling = Scaling.learn(self.y_train)
+
+        def scaled(targets: Array) -> Array:
+            return scaling.apply(targets).astype(targets.dtype)
+
+        y_test = None if self.y_test is None else scaled(self.y_test)
+        return replace(self, y_train=scaled(self.y_train), y_test=y_test, target_scaling=scaling)
+
+    def restore_targets(self, outputs: ArrayLike) -> NDArray[np.float64]:
+        """Return outputs of a network in the units that the targets had before `standardize_targets`.
+
+        Parameters
+        ----------
+        outputs : array_like, shape (n_targets, m)
+            Outputs of a network that was trained on these targets, or scaled targets.
+
+        Raises
+        ------
+        ValueError
+            If the targets are not scaled.
+        """
+        if self.target_scaling is None:
+            raise ValueError("restore_targets: expected a data set with scaled targets, got one with targets as given")
+        return self.target_scaling.undo(outputs)
+
     def __repr__(self) -> str:
         test = "no test examples" if self.x_test is None else f"x_test {self.x_test.shape}"
-        aim = f"{self.n_outputs} target" if self.classes is None else f"{self.n_outputs} classes"
+        kind = "classes" if self.classes is not None else "target" if self.n_outputs == 1 else "targets"
+        aim = f"{self.n_outputs} {kind}"
         return f"Dataset({self.name!r}, x_train {self.x_train.shape}, {test}, {self.x_train.dtype}, {aim})"

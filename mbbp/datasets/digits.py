@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mbbp.datasets.dataset import Dataset
-from mbbp.validation import as_dtype
+from mbbp.datasets.prepare import image_columns, image_dtype, image_scaling
 
 DIGITS = tuple("0123456789")
+LARGEST = 16  # a pixel is the number of black points in a 4 x 4 block of the original bitmap
 
 
 def load_digits(dtype: DTypeLike = "float32") -> Dataset:
@@ -21,19 +22,19 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
 
     Parameters
     ----------
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64", "uint8"}
         The type of the inputs.
 
     Returns
     -------
     Dataset
-        `x_train` (64, 1437) and `x_test` (64, 360) hold pixels from 0 (no ink) to 1; `y_train` and `y_test` hold the
-        digits.
+        `x_train` (64, 1437) and `x_test` (64, 360) hold pixels from 0 (no ink) to 1, or in uint8 to 16: then `scaling`
+        is 1/16, for ``Network(scaling=data.scaling)``. `y_train` and `y_test` hold the digits.
 
     Raises
     ------
     ValueError
-        If `dtype` is neither float32 nor float64.
+        If `dtype` is another one.
 
     Examples
     --------
@@ -41,17 +42,16 @@ def load_digits(dtype: DTypeLike = "float32") -> Dataset:
     >>> data.x_train.shape, data.y_train[:4].tolist()
     ((64, 1437), [1, 2, 3, 4])
     """
-    dtype = as_dtype(dtype)
+    found = image_dtype(dtype)
     with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as archive:
         images, labels = archive["images"], archive["labels"].astype(np.int64)
-    # A pixel is the number of black points in a 4 x 4 block of the original bitmap: 0 to 16.
-    rows = np.divide(images, 16, dtype=dtype)
-    is_test = np.arange(len(rows)) % 5 == 0
+    is_test = np.arange(len(images)) % 5 == 0
     return Dataset(
         name="digits",
-        x_train=rows[~is_test].T,
+        x_train=image_columns(images[~is_test], LARGEST, found),
         y_train=labels[~is_test],
-        x_test=rows[is_test].T,
+        x_test=image_columns(images[is_test], LARGEST, found),
         y_test=labels[is_test],
         classes=DIGITS,
+        scaling=image_scaling(LARGEST, found),
     )

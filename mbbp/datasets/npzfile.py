@@ -18,7 +18,6 @@ from mbbp.datasets.prepare import (
     Rng,
     check_fraction,
     columns,
-    inplace_standardize,
     number_classes,
     split_rows,
 )
@@ -35,7 +34,6 @@ def load_npz(
     rng: Rng = 0,
     dtype: DTypeLike = "float32",
     regression: bool = False,
-    standardize: bool = False,
 ) -> Dataset:
     """Load a data set from an ``.npz`` file in which each row of an array is a sample.
 
@@ -43,7 +41,8 @@ def load_npz(
     name is `label`. These samples are shuffled and split into training and test examples. In the second, which Keras
     uses, the file has ``x_train``, ``y_train``, ``x_test`` and ``y_test``. These keep their split and their order.
 
-    Images are flattened: (n, 28, 28) becomes (784, n). Features are rescaled only with ``standardize=True``.
+    Images are flattened: (n, 28, 28) becomes (784, n). Nothing is rescaled: pass ``scaling="standardize"`` to the
+    network.
 
     Parameters
     ----------
@@ -61,9 +60,6 @@ def load_npz(
     regression : bool
         If True, the labels are real numbers and become targets of shape (1, n). If False, they are whole numbers or
         text, and become 0..K-1 in sorted order.
-    standardize : bool
-        If True, each feature is shifted and scaled to mean 0 and variance 1 over the training examples. A constant
-        feature becomes 0.
 
     Returns
     -------
@@ -105,7 +101,7 @@ def load_npz(
                 f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
             )
         data = Dataset(path.stem, x_train, y_train, x_test, y_test, classes)
-    return inplace_standardize(data) if standardize else data
+    return data
 
 
 def _read(path: Path, pair: tuple[str, str]) -> dict[str, Array]:

@@ -1,16 +1,19 @@
-"""Make a `Dataset` from the rows of a table: number the classes, shuffle, split, standardize."""
+"""Make a `Dataset` from the rows of a table: number the classes, shuffle, split."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Array, Dataset
+from mbbp.validation import as_dtype
 
 Rng = int | np.random.Generator | None
+PIXELS = "uint8"  # the dtype of images that are not scaled
 
 
 class LabelError(ValueError):
@@ -18,7 +21,8 @@ class LabelError(ValueError):
 
     def __init__(self, label: object) -> None:
         super().__init__(
-            f"expected a whole number or text as a label, got {label!r}; for real targets use regression=True"
+            f"expected a whole number or text as a label, got {label!r}; for real targets use regression=True "
+            "(--regression)"
         )
         self.label = label
 
@@ -81,6 +85,33 @@ def number_classes(distinct: Sequence[Any]) -> tuple[tuple[str, ...], NDArray[np
     return tuple(map(str, ordered)), np.array([number[key] for key in keys], np.int64)
 
 
+def image_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return float32, float64 or uint8 as a dtype.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` is another one.
+    """
+    if dtype in (PIXELS, np.uint8, np.dtype(PIXELS)):
+        return np.dtype(PIXELS)
+    try:
+        return as_dtype(dtype)
+    except ValueError:
+        raise ValueError(f"dtype: expected 'float32', 'float64' or 'uint8', got {dtype!r}") from None
+
+
+def image_columns(images: NDArray[np.uint8], largest: int, dtype: np.dtype[Any]) -> Array:
+    """Return images as columns: from 0 to 1 in a float dtype, and in uint8 as they are, from 0 to `largest`."""
+    rows = images.reshape(len(images), -1)
+    return rows.T if dtype == PIXELS else np.divide(rows, largest, dtype=dtype).T
+
+
+def image_scaling(largest: int, dtype: np.dtype[Any]) -> float | None:
+    """Return the factor that a network needs for `image_columns`; None if they are from 0 to 1 already."""
+    return 1 / largest if dtype == PIXELS else None
+
+
 def check_fraction(test_fraction: float) -> None:
     """Check that `test_fraction` is in [0, 1). Loaders call this before they read a file, which can take long.
 
@@ -134,43 +165,67 @@ def split_rows(
     ValueError
         If `test_fraction` is not 0 and there are fewer than two samples.
     """
-    n = len(rows)
+    train, test = split_order(len(rows), test_fraction, rng)
+    return Dataset(
+        name,
+        x_train=columns(rows[train], rows.dtype),
+        y_train=targets[..., train],
+        x_test=None if test is None else columns(rows[test], rows.dtype),
+        y_test=None if test is None else targets[..., test],
+        classes=classes,
+    )
+
+
+def split_order(n: int, test_fraction: float, rng: Rng) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Return the rows of the training examples and of the test examples, each in random order.
+
+    Parameters
+    ----------
+    n : int
+        The number of samples.
+    test_fraction : float
+        A number in [0, 1), which is not checked again. If it is 0, there are no test examples: the second is None. If
+        not, both parts get at least one sample.
+    rng : int, Generator or None
+        The seed or the generator for the shuffle. The same seed gives the same split.
+
+    Raises
+    ------
+    ValueError
+        If `test_fraction` is not 0 and there are fewer than two samples.
+    """
     order = np.random.default_rng(rng).permutation(n)
     if test_fraction == 0:
-        return Dataset(name, columns(rows[order], rows.dtype), targets[..., order], None, None, classes)
+        return order, None
     if n < 2:
         raise ValueError(
             f"test_fraction: expected two or more samples to split by {test_fraction}, got {n}; "
             "test_fraction=0 keeps all of them for training"
         )
     n_test = min(max(round(test_fraction * n), 1), n - 1)
-    test, train = order[:n_test], order[n_test:]
-    return Dataset(
-        name,
-        x_train=columns(rows[train], rows.dtype),
-        y_train=targets[..., train],
-        x_test=columns(rows[test], rows.dtype),
-        y_test=targets[..., test],
-        classes=classes,
-    )
+    return order[n_test:], order[:n_test]
 
 
-def inplace_standardize(data: Dataset) -> Dataset:
-    """Shift and scale each feature to mean 0 and variance 1 over the training examples, and return `data`.
+def warn_of_many_classes(place: str, classes: Sequence[str], n: int) -> None:
+    """Warn if so many classes share so few samples that they are probably no classes.
 
-    Overwrites `data.x_train` and `data.x_test`. The test examples are shifted and scaled by the same numbers. A feature
-    that is constant in the training examples becomes 0 there; in the test examples only the constant is subtracted.
+    Parameters
+    ----------
+    place : str
+        The file and the column or the array, for the message.
+    classes : sequence of str
+        The names of the classes.
+    n : int
+        The number of samples.
+
+    Warns
+    -----
+    UserWarning
+        If there are more than 20 classes, with fewer than ten samples in each on average.
     """
-    X = data.x_train
-    # The mean is taken in float64, and the mean of a constant feature is set to that constant. Else a rounding error
-    # would be left, and the division by the standard deviation would make it as large as a real feature.
-    mean = X.mean(axis=1, dtype=np.float64, keepdims=True)
-    constant = X.min(axis=1, keepdims=True) == X.max(axis=1, keepdims=True)
-    np.copyto(mean, X[:, :1], where=constant)
-    X -= mean.astype(X.dtype)
-    variance = np.einsum("ij,ij->i", X, X, dtype=np.float64) / X.shape[1]
-    scale = np.where(variance > 0, np.sqrt(variance), 1)[:, np.newaxis].astype(X.dtype)
-    X /= scale
-    if data.x_test is not None:
-        data.x_test[...] = (data.x_test - mean.astype(X.dtype)) / scale
-    return data
+    if len(classes) > 20 and n < 10 * len(classes):
+        if all(parse_number(name) is not None for name in classes):
+            hint = "this looks like a regression: use regression=True (--regression)"
+        else:
+            hint = "is this the column to predict? target= (--target) names another one"
+        warnings.warn(f"{place}: got {len(classes):,} classes for {n:,} samples; {hint}", stacklevel=4)

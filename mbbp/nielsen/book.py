@@ -1,5 +1,7 @@
 """What the book's two networks share: parameters, backpropagation of one example, steps, and counting right answers."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import pairwise

@@ -1,5 +1,7 @@
 """Compiled training, outputs and costs for a network whose parameters are lists of weights and biases."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from mbbp.activations import ACTIVATIONS

@@ -1,5 +1,7 @@
 """The book's mnist_loader.py: 50,000 images to train with, 10,000 to validate, 10,000 to test."""
 
+from __future__ import annotations
+
 import os
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The book's network.py: stochastic gradient descent for the quadratic cost (chapters 1 and 2)."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable
 from typing import Any

@@ -1,5 +1,7 @@
 """The book's network2.py: the cross-entropy cost, better initial weights, L2, and monitoring (chapter 3)."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys

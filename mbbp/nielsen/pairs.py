@@ -1,5 +1,7 @@
 """Lists of pairs (x, y), the book's form of data, and the matrices that the compiled code takes."""
 
+from __future__ import annotations
+
 import operator
 import random
 import reprlib
@@ -53,7 +55,7 @@ class Pairs:
             raise TypeError(f"{argument}: expected a list of pairs (x, y), got {reprlib.repr(data)}") from None
 
     @classmethod
-    def of(cls, argument: str, data: "Iterable[Pair] | Pairs", net: HasParameters) -> "Pairs":
+    def of(cls, argument: str, data: Iterable[Pair] | Pairs, net: HasParameters) -> Pairs:
         """Return the data unchanged if they are `Pairs`, and otherwise make `Pairs` from them."""
         return data if isinstance(data, Pairs) else cls(argument, data, net)
 

@@ -1,5 +1,7 @@
 """What the compiled code and the lists of pairs need to know of one of the book's networks."""
 
+from __future__ import annotations
+
 from typing import Any, Protocol
 
 import numpy as np

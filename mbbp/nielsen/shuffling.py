@@ -5,6 +5,8 @@ generator is a Mersenne twister (M. Matsumoto and T. Nishimura 1998). NumPy has 
 here, and compiled code uses them as Python does.
 """
 
+from __future__ import annotations
+
 import random
 
 import numpy as np

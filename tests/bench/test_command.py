@@ -286,3 +286,22 @@ def test_the_command_line_starts_without_the_comparison():
     code = "import mbbp.cli, sys; print(sorted(m for m in sys.modules if m.startswith('mbbp.bench')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['mbbp.bench', 'mbbp.bench.command']"
+
+
+def test_the_help_prints_no_default_that_says_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default: 45.0)" in text
+    for nothing in ("None", "False", ")", "["):
+        assert f"(default: {nothing}" not in text
+
+
+def test_the_help_counts_the_cases_of_the_table(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    words = {9: "nine", 10: "ten", 11: "eleven"}
+    assert f"measure {words[len(cases.TABLE) + 1]} cases: networks from tiny" in " ".join(
+        capsys.readouterr().out.split()
+    )

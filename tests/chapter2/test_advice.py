@@ -77,7 +77,7 @@ def test_for_dead_outputs_other_output_layers_are_advised():
     found = kinds(mbbp.diagnose(net, X, Y + 1))
     assert found["dead"] == (4,)
     assert found["saturated outputs"] == (4,)
-    assert "identity outputs for numbers" in str(mbbp.diagnose(net, X, Y + 1))
+    assert "identity outputs for numbers" in mbbp.diagnose(net, X, Y + 1).findings[-1].advice
 
 
 def test_only_relus_that_are_off_for_all_examples_are_dead():

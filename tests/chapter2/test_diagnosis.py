@@ -67,33 +67,76 @@ def test_bad_arguments_are_named(options, message):
         mbbp.diagnose(**{"net": net, "X": X, "Y": Y} | options)
 
 
-def test_the_table_has_one_row_for_each_layer_and_explains_its_columns():
-    net, X, Y = healthy((8, 6, 3), ["sigmoid", "tanh"])
+def report(monkeypatch, columns, sizes=(8, 6, 3)):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    net, X, Y = healthy(sizes, ["sigmoid", "tanh"])
     net.layers[1].W = 3 * net.layers[1].W
     diagnosis = mbbp.diagnose(net, X, Y, saturated_below=0.2, low_below=0.5)
-    lines = str(diagnosis).splitlines()
-    first, second = (next(line for line in lines if line.startswith(start)) for start in ("2  ", "3  "))
+    return net.cost(X, Y), diagnosis, str(diagnosis).splitlines()
+
+
+def shares_and_amounts(row):
+    shares = [f"{100 * row.saturated:.1f}%", f"{row.stuck}/3", f"{100 * row.low_inputs:.1f}%"]
+    return [*shares, f"{100 * row.slow_weights:.1f}%"], [
+        row.weight_gradient,
+        row.bias_gradient,
+        row.error,
+        row.weights,
+        row.biases,
+    ]
+
+
+def test_the_table_has_one_row_for_each_layer_and_explains_its_columns(monkeypatch):
+    cost, diagnosis, lines = report(monkeypatch, 120)
+    (first,), (second,) = ([line for line in lines if line.startswith(start)] for start in ("2  ", "3  "))
     assert first.startswith("2  sigmoid, 8 -> 6")
     row = diagnosis.layers[1]
     assert len({row.saturated, row.low_inputs, row.slow_weights}) == 3
-    assert second.split()[5:9] == [
-        f"{100 * row.saturated:.1f}%",
-        f"{row.stuck}/3",
-        f"{100 * row.low_inputs:.1f}%",
-        f"{100 * row.slow_weights:.1f}%",
-    ]
-    assert [float(word) for word in second.split()[9:]] == pytest.approx(
-        [row.weight_gradient, row.bias_gradient, row.error, row.weights, row.biases], rel=0.05
-    )
-    heading = next(line for line in lines if line.startswith("layer"))
+    shares, amounts = shares_and_amounts(row)
+    assert second.split()[5:9] == shares
+    assert [float(word) for word in second.split()[9:]] == pytest.approx(amounts, rel=0.05)
+    (heading,) = (line for line in lines if line.startswith("layer"))
     assert len(heading) == len(first) == len(second)
     assert "|sigma'(z)| < 0.2" in str(diagnosis)
     assert "|a| < 0.5" in str(diagnosis)
-    assert lines[0] == f"60 examples, mean cost {net.cost(X, Y):.6g}; layer 1 is the input"
+    assert lines[0] == f"60 examples, mean cost {cost:.6g}; layer 1 is the input"
 
 
-def test_no_line_is_too_wide_for_a_terminal():
+def test_on_a_narrow_terminal_there_are_two_tables(monkeypatch):
+    _, diagnosis, lines = report(monkeypatch, 80)
+    left, right = (line.split()[5:] for line in lines if line.startswith("3  "))
+    shares, amounts = shares_and_amounts(diagnosis.layers[1])
+    assert left == shares
+    assert [float(word) for word in right] == pytest.approx(amounts, rel=0.05)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120, 300])
+def test_no_line_is_too_wide_for_the_terminal_and_no_word_is_broken(columns, monkeypatch):
     net, X, Y = healthy((784, *[300] * 4, 3), [*["relu"] * 4, "leaky_relu"], initializer="large")
-    text = str(mbbp.diagnose(net, 100 * X, 1000 * Y))
+    diagnosis = mbbp.diagnose(net, 100 * X, 1000 * Y)
+    monkeypatch.setenv("COLUMNS", "100000")
+    words = str(diagnosis).split()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = str(diagnosis)
     assert "what stands out:" in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= min(columns, 120)
+    assert set(text.split()) == set(words)
+
+
+def test_the_repr_is_one_line_of_what_stands_out():
+    net, X, Y = healthy((8, 6, 3), ["sigmoid", "tanh"])
+    assert repr(mbbp.diagnose(net, X, Y)) == "Diagnosis(2 layers, 60 examples: nothing stands out)"
+    kinds = repr(mbbp.diagnose(net, 100 * X, Y))
+    assert kinds.startswith("Diagnosis(2 layers, 60 examples: large inputs, layer 2; ")
+    assert "\n" not in kinds
+
+
+def test_a_notebook_shows_the_table_and_what_stands_out():
+    net, X, Y = healthy((8, 6, 3), ["sigmoid", "tanh"])
+    diagnosis = mbbp.diagnose(net, 100 * X, Y)
+    html = diagnosis._repr_html_()
+    assert html.count("<tr>") == 3
+    assert html.count("<th>") == 10
+    assert "<td>2  sigmoid, 8 -&gt; 6</td>" in html
+    assert f"<td>{diagnosis.layers[0].error:.1e}</td>" in html
+    assert f"large inputs, layer 2: {diagnosis.findings[0].what}; try {diagnosis.findings[0].advice}" in html

@@ -41,3 +41,33 @@ def test_split_must_leave_examples_on_both_sides(n):
 def test_repr_shows_shapes_and_not_arrays():
     assert repr(load_digits()) == ("Dataset('digits', x_train (64, 1437), x_test (64, 360), float32, 10 classes)")
     assert str(regression_data()) == "Dataset('line', x_train (2, 3), no test examples, float32, 1 target)"
+
+
+def test_targets_are_standardized_and_restored(rng):
+    y = np.array([[3000.0], [2e-3], [0.1]]) * rng.standard_normal((3, 50)) + np.array([[1e6], [0], [5]])
+    y[2] = 0.1
+    data = Dataset("table", rng.standard_normal((2, 50)), y[:, :40], rng.standard_normal((2, 10)), y[:, 40:], None)
+    scaled = data.standardize_targets()
+    assert np.allclose(scaled.y_train[:2].mean(axis=1), 0)
+    assert np.allclose(scaled.y_train[:2].std(axis=1), 1)
+    assert not scaled.y_train[2].any()  # a constant becomes 0, not noise
+    assert np.allclose(scaled.restore_targets(scaled.y_train), data.y_train, rtol=1e-14)
+    assert np.allclose(scaled.restore_targets(scaled.y_test), data.y_test, rtol=1e-14)
+    assert scaled.x_train is data.x_train
+    assert np.array_equal(data.y_train, y[:, :40])
+
+
+def test_float32_targets_stay_float32():
+    scaled = regression_data().standardize_targets()
+    assert scaled.y_train.dtype == np.float32
+    assert scaled.y_test is None
+    assert scaled.restore_targets([[0.0]]).tolist() == [[2.0]]
+
+
+def test_only_numbers_are_standardized_and_only_once():
+    with pytest.raises(ValueError, match="standardize_targets: expected numbers to predict, got 10 classes"):
+        load_digits().standardize_targets()
+    with pytest.raises(ValueError, match="standardize_targets: expected targets in their own units, got scaled"):
+        regression_data().standardize_targets().standardize_targets()
+    with pytest.raises(ValueError, match="restore_targets: expected a data set with scaled targets, got "):
+        regression_data().restore_targets([[0.0]])

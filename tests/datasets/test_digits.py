@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mbbp
 from mbbp import datasets
 from mbbp.datasets import load_digits
 
@@ -69,3 +70,15 @@ def test_other_dtypes_are_refused(dtype):
 @pytest.mark.parametrize("dtype", ["float64", np.float64, np.dtype("f8")])
 def test_a_dtype_may_be_given_as_in_numpy(dtype):
     assert load_digits(dtype).x_train.dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["uint8", np.uint8, np.dtype("u1")])
+def test_pixels_and_their_scaling_are_the_same_as_scaled_pixels(dtype):
+    pixels, numbers = load_digits(dtype), load_digits()
+    assert pixels.x_train.dtype == pixels.x_test.dtype == np.uint8
+    assert pixels.x_train.flags.f_contiguous
+    assert (pixels.scaling, numbers.scaling) == (1 / 16, None)
+    nets = [mbbp.Network([64, 5, 10], rng=0, scaling=data.scaling) for data in (pixels, numbers)]
+    for net, data in zip(nets, (pixels, numbers), strict=True):
+        net.fit(data.x_train, data.y_train, epochs=2, validation_data=(data.x_test, data.y_test))
+    assert nets[0].theta.tobytes() == nets[1].theta.tobytes()

@@ -1,6 +1,5 @@
 """MNIST: where its files are looked for, how they are checked, and how they are downloaded."""
 
-import builtins
 import functools
 import hashlib
 import http.server
@@ -55,6 +54,15 @@ def test_mnist_from_a_folder(tmp_path, small, compress, dtype):
     assert data.x_train.flags.f_contiguous
     assert data.classes == tuple("0123456789")
     assert data.name == "mnist"
+
+
+def test_mnist_in_bytes(tmp_path, small):
+    data = load_mnist(write(tmp_path, small), "uint8")
+    assert data.x_train.dtype == data.x_test.dtype == np.uint8
+    assert data.scaling == 1 / 255
+    numbers = load_mnist(tmp_path)
+    assert numbers.scaling is None
+    np.testing.assert_allclose(data.x_train * data.scaling, numbers.x_train, rtol=1e-7)
 
 
 def test_mnist_dtype_is_checked_first(tmp_path):
@@ -202,15 +210,8 @@ def test_the_error_for_a_failed_download_gives_the_address(small, site):
 
 
 def test_without_pooch_the_error_says_what_to_install(small, site, monkeypatch):
-    imported = builtins.__import__
-
-    def without_pooch(name, *args, **kwargs):
-        if name == "pooch":
-            raise ModuleNotFoundError("No module named 'pooch'")
-        return imported(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_pooch)
-    with pytest.raises(ModuleNotFoundError, match=r"download: needs pooch, .*; pip install 'mbbp\[mnist\]'") as caught:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"download: needs pooch, .*; pip install pooch$") as caught:
         load_mnist()
     assert str(site[1]) in str(caught.value)
 

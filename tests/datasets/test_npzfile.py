@@ -109,36 +109,6 @@ def test_real_targets(save):
     assert keras.y_test.dtype == np.float64
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_standardized_by_the_training_part(save, dtype):
-    rng = np.random.default_rng(2)
-    X = rng.normal(50, [1, 200, 1e-3], (400, 3))
-    path = save(X=X, y=np.arange(400) % 2)
-    plain, data = (load_npz(path, dtype=dtype, standardize=flag) for flag in (False, True))
-    assert data.x_train.dtype == dtype
-    assert np.allclose(data.x_train.mean(axis=1), 0, atol=3e-3)
-    assert np.allclose(data.x_train.std(axis=1), 1, atol=3e-3)
-    mean, std = (f(plain.x_train.astype(float), axis=1, keepdims=True) for f in (np.mean, np.std))
-    assert np.allclose(data.x_test, (plain.x_test - mean) / std, atol=0.01)
-    assert np.array_equal(data.y_test, plain.y_test)
-
-
-def test_variances_too_small_for_a_float_do_not_divide_by_zero(save):
-    data = load_npz(save(X=[[1e-300], [2e-300]], y=[0, 1]), test_fraction=0, dtype="float64", standardize=True)
-    assert np.isfinite(data.x_train).all()
-
-
-def test_standardized_without_a_test_part(save):
-    data = load_npz(save(X=[[1.0], [3.0]], y=[0, 1]), test_fraction=0, standardize=True)
-    assert sorted(data.x_train[0]) == [-1, 1]
-
-
-def test_keras_layout_is_standardized_too(save):
-    data = load_npz(save(**KERAS), standardize=True)
-    assert np.allclose(data.x_train.mean(axis=1), 0, atol=1e-6)
-    assert np.allclose(data.x_train.std(axis=1), 1)
-
-
 def bad(**changes):
     return {"X": rows(4), "y": np.arange(4)} | changes
 
@@ -250,5 +220,5 @@ def test_an_archive_of_something_else(tmp_path):
 def test_the_file_is_not_changed(save):
     path = save(**bad())
     before = path.read_bytes()
-    load_npz(path, standardize=True)
+    load_npz(path)
     assert path.read_bytes() == before

@@ -1,11 +1,10 @@
-"""From rows to a Dataset: numbering classes, and standardizing constant features."""
+"""From rows to a Dataset: numbering classes, and the warning for too many."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbbp.datasets.prepare import inplace_standardize, number_classes, split_rows
+from mbbp.datasets.prepare import number_classes, warn_of_many_classes
 
 
 @pytest.mark.parametrize(
@@ -36,14 +35,7 @@ def test_every_label_gets_the_number_of_its_class(labels):
         assert classes[number] == str(label) or int(classes[number]) == float(label)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("value", [0.1, -7e7, 1e-200])
-def test_constant_features_become_zero_not_noise(dtype, value):
-    constant = np.full((999, 1), value, dtype)
-    data = split_rows("c", constant, np.zeros(999, int), ("0",), test_fraction=0.5, rng=0)
-    data.x_test[0, 0] += 3
-    shift = data.x_test[0, 0] - constant[0, 0]
-    inplace_standardize(data)
-    assert not data.x_train.any()
-    assert data.x_test[0, 0] == shift
-    assert not data.x_test[0, 1:].any()
+@pytest.mark.parametrize(("k", "n", "warned"), [(20, 20, False), (21, 209, True), (21, 210, False)])
+def test_many_classes_of_few_samples_get_a_warning(k, n, warned, recwarn):
+    warn_of_many_classes("here", [str(i) for i in range(k)], n)
+    assert len(recwarn) == warned

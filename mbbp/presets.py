@@ -1,0 +1,193 @@
+"""Networks for tables, with settings that suit most of them: `classifier` and `regressor` build and train one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.arrays import as_columns, as_numeric_array
+from mbbp.network import Network
+from mbbp.optimizers import AdamW
+from mbbp.scaling import STANDARDIZE, Scaling
+from mbbp.schedules import Cosine
+from mbbp.structure import Rng
+from mbbp.targets import TEXT_HINT, as_labels
+from mbbp.validation import as_count
+
+BATCH_SIZE, LEARNING_RATE = 32, 0.01
+STEPS = 3000  # about so many; the number of epochs is from 20 to 200
+MOST_CLASSES = 1_000_000
+
+
+def classifier(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    hidden: Sequence[int] = (100,),
+    epochs: int | None = None,
+    dtype: Any = "float32",
+    rng: Rng = None,
+    progress: bool | None = None,
+) -> Network:
+    """Build a network that tells classes apart, and train it.
+
+    Each input is standardized. The hidden layers are relu, the outputs softmax, the optimizer is AdamW. The learning
+    rate falls from 0.01 to 0 along a cosine. The weight decay is 300 / n for n examples, and at most 1.
+
+    Parameters
+    ----------
+    X : array_like of shape (n_in, n)
+        Training inputs, one example per column; for a table with one sample in each row pass ``rows.T``.
+    y : array_like of shape (n,)
+        Labels 0 to K-1; ``classes, y = numpy.unique(names, return_inverse=True)`` makes them of names.
+    hidden : sequence of int
+        The sizes of the hidden layers.
+    epochs : int, optional
+        The number of passes through the training set. By default about 3,000 steps of 32 examples, but 20 epochs or
+        more and 200 or less.
+    dtype : {"float32", "float64"}
+        The dtype of the parameters and of all computations.
+    rng : int or numpy.random.Generator, optional
+        The source of the initial parameters and of the shuffles.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal and in a notebook.
+
+    Returns
+    -------
+    Network
+        Trained, with K outputs. `Network.classify` gives labels, `Network.feedforward` probabilities.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape, holds NaN or inf, or is out of range, or if y has a single class.
+    TypeError
+        If an argument is of the wrong type.
+    DivergedError
+        If the cost or a parameter becomes NaN or inf.
+
+    Examples
+    --------
+    >>> import mbbp
+    >>> data = mbbp.datasets.load_digits()
+    >>> net = mbbp.classifier(data.x_train, data.y_train, rng=0)
+    >>> net.accuracy(data.x_test, data.y_test) > 0.95
+    True
+    """
+    array = as_numeric_array("y", y, TEXT_HINT)
+    if array.ndim != 1:
+        raise ValueError(f"y: expected labels of shape (n,), got {array.shape}")
+    labels = as_labels("y", array, MOST_CLASSES)
+    n_classes = int(labels.max()) + 1
+    if n_classes < 2:
+        raise ValueError("y: expected labels of two classes or more, got only 0")
+    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, progress)
+
+
+def regressor(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    hidden: Sequence[int] = (100,),
+    epochs: int | None = None,
+    dtype: Any = "float32",
+    rng: Rng = None,
+    progress: bool | None = None,
+) -> Network:
+    """Build a network that predicts numbers, and train it.
+
+    As `classifier`, with identity outputs and the quadratic cost. The targets are standardized too: the costs in
+    `Network.history` are those of standardized targets. After the training, the last layer is scaled, so that the
+    outputs are in the units of Y.
+
+    Parameters
+    ----------
+    X : array_like of shape (n_in, n)
+        Training inputs, one example per column; for a table with one sample in each row pass ``rows.T``.
+    Y : array_like of shape (n,) or (n_out, n)
+        Desired outputs.
+    hidden, epochs, dtype, rng, progress
+        As for `classifier`.
+
+    Returns
+    -------
+    Network
+        Trained. `Network.feedforward` gives predictions of shape (n_out, m).
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape, holds NaN or inf, or is out of range.
+    TypeError
+        If an argument is of the wrong type.
+    DivergedError
+        If the cost or a parameter becomes NaN or inf.
+
+    Examples
+    --------
+    >>> import numpy as np, mbbp
+    >>> X = np.random.default_rng(0).uniform(-2, 2, (2, 500))
+    >>> y = 1000 + 50 * np.sin(X[0]) * X[1]
+    >>> net = mbbp.regressor(X, y, rng=0)
+    >>> float(abs(net.feedforward(X) - y).mean()) < 5
+    True
+    """
+    array = as_numeric_array("Y", Y)
+    array = array.reshape(1, -1) if array.ndim == 1 else array
+    targets = as_columns("Y", array, len(array) if array.ndim else 1, np.dtype(np.float64))
+    scaling = Scaling.learn(targets)
+    net = _trained(X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, progress)
+    undo_target_scaling(net, scaling)
+    return net
+
+
+def undo_target_scaling(net: Network, scaling: Scaling) -> None:
+    """Change the last layer, which is linear, so that the outputs are no longer scaled as the targets were.
+
+    Parameters
+    ----------
+    net : Network
+        With identity outputs, trained on scaled targets.
+    scaling : Scaling
+        How the targets were scaled.
+    """
+    last = net.layers[-1]
+    last.W, last.b = last.W / scaling.factor.reshape(-1, 1), scaling.undo(last.b)
+
+
+def _trained(
+    X: ArrayLike,
+    targets: Any,
+    n_out: int,
+    output: str,
+    hidden: Sequence[int],
+    epochs: int | None,
+    dtype: Any,
+    rng: Rng,
+    progress: bool | None,
+) -> Network:
+    inputs, n = as_numeric_array("X", X), targets.shape[-1]
+    if inputs.ndim != 2:
+        raise ValueError(f"X: expected a matrix with one example per column, got shape {inputs.shape}")
+    if inputs.shape[1] != n:
+        hint = "; for rows of samples pass X.T" if inputs.shape[0] == n else ""
+        raise ValueError(f"X: expected one column for each of the {n} targets, got shape {inputs.shape}{hint}")
+    sizes = [inputs.shape[0], *(as_count("hidden", size) for size in hidden), n_out]
+    names = [*["relu"] * len(hidden), output]
+    net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE)
+    if epochs is None:
+        epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))
+    net.fit(
+        inputs,
+        targets,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        optimizer=AdamW(weight_decay=min(1.0, 300 / n)),
+        learning_rate=Cosine(LEARNING_RATE, as_count("epochs", epochs)),
+        progress=progress,
+    )
+    return net

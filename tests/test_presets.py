@@ -1,0 +1,107 @@
+"""Networks with settings that suit most tables."""
+
+import numpy as np
+import pytest
+
+import mbbp
+from benchmarks import defaults
+from mbbp.presets import undo_target_scaling
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Return inputs (3, n) of very different sizes, and numbers to predict from them (2, n)."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3, 400)) * [[1], [1000], [0.001]] + [[0], [5000], [1]]
+    Z = (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True)
+    return X, np.array([1e4 + 100 * np.sin(Z[0]) + 50 * Z[1], 1e-3 * Z[2] ** 2])
+
+
+def r_squared(outputs, Y):
+    return 1 - ((outputs - Y) ** 2).sum(axis=1) / ((Y - Y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_regressor_predicts_in_the_units_of_the_targets(table, dtype):
+    X, Y = table
+    net = mbbp.regressor(X[:, :300], Y[:, :300], rng=0, dtype=dtype)
+    assert net.dtype == dtype
+    assert net.sizes == (3, 100, 2)
+    assert (r_squared(net.feedforward(X[:, 300:]), Y[:, 300:]) > 0.9).all()
+    assert net.history["training_cost"][-1] < 0.1  # of standardized targets
+
+
+def test_one_number_to_predict_may_be_a_vector(table):
+    X, Y = table
+    nets = [mbbp.regressor(X, y, hidden=(5,), epochs=2, rng=0) for y in (Y[0], Y[:1])]
+    assert nets[0].theta.tobytes() == nets[1].theta.tobytes()
+
+
+def test_undoing_the_target_scaling_is_exact_but_for_rounding(table):
+    X, Y = table
+    scaling = mbbp.Scaling.learn(Y)
+    net = mbbp.Network([3, 4, 2], ["tanh", "identity"], dtype="float64", rng=0)
+    before = net.feedforward(X)
+    undo_target_scaling(net, scaling)
+    np.testing.assert_allclose(net.feedforward(X), scaling.undo(before), rtol=1e-12)
+    np.testing.assert_allclose(scaling.apply(scaling.undo(before)), before, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_a_classifier_has_an_output_for_each_class(table, n_classes):
+    X, Y = table
+    y = np.digitize(Y[0], np.quantile(Y[0], np.arange(1, n_classes) / n_classes))
+    net = mbbp.classifier(X[:, :300], y[:300], hidden=(20, 10), rng=0)
+    assert net.sizes == (3, 20, 10, n_classes)
+    assert [layer.activation.name for layer in net.layers] == ["relu", "relu", "softmax"]
+    assert net.accuracy(X[:, 300:], y[300:]) > 0.9
+    np.testing.assert_allclose(net.feedforward(X).sum(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "epochs"), [(10, 200), (32 * 30, 100), (32 * 1000, 20)])
+def test_the_number_of_epochs_follows_the_number_of_examples(n, epochs, monkeypatch):
+    fitted = {}
+    monkeypatch.setattr(mbbp.Network, "fit", lambda net, X, y, **options: fitted.update(options))
+    mbbp.classifier(np.zeros((2, n)), np.arange(n) % 2)
+    assert fitted["epochs"] == epochs
+    assert fitted["optimizer"].weight_decay == min(1, 300 / n)
+
+
+def test_the_same_seed_gives_the_same_network(table):
+    X, Y = table
+    one, other = (mbbp.classifier(X, Y[0] > 1e4, epochs=2, rng=3) for _ in range(2))
+    assert one.theta.tobytes() == other.theta.tobytes()
+
+
+BAD = {
+    "rows of samples": (
+        {"X": np.zeros((6, 3))},
+        ValueError,
+        r"X: expected one column .*; for rows of samples pass X.T",
+    ),
+    "a vector": ({"X": np.zeros(6)}, ValueError, "X: expected a matrix with one example per column"),
+    "names": ({"y": list("abcabc")}, TypeError, r"y: .*numpy.unique\(y, return_inverse=True\)"),
+    "one class": ({"y": np.zeros(6)}, ValueError, "y: expected labels of two classes or more, got only 0"),
+    "half a label": ({"y": [0, 0.5, 1, 0, 1, 0]}, ValueError, "y: expected labels from 0"),
+    "a matrix": ({"y": np.zeros((2, 6))}, ValueError, r"y: expected labels of shape \(n,\), got \(2, 6\)"),
+    "no label": ({"y": []}, ValueError, "y: expected at least one label"),
+    "an empty layer": ({"hidden": (0,)}, ValueError, "hidden: expected 1 or more, got 0"),
+    "no epoch": ({"epochs": 0}, ValueError, "epochs: expected 1 or more, got 0"),
+    "nan": ({"X": np.full((3, 6), np.nan)}, ValueError, "X: expected finite numbers, got nan"),
+}
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD.values(), ids=BAD)
+def test_arguments_that_make_no_sense(options, error, message):
+    with pytest.raises(error, match=message):
+        mbbp.classifier(**{"X": np.ones((3, 6)), "y": [0, 1, 0, 1, 0, 1]} | options)
+
+
+def test_targets_that_make_no_sense():
+    for Y, message in (([], "Y: expected at least one column"), ([[np.nan] * 6], "Y: expected finite numbers")):
+        with pytest.raises(ValueError, match=message):
+            mbbp.regressor(np.ones((3, 6)), Y)
+
+
+def test_they_are_at_least_as_good_as_scikit_learns_defaults():
+    assert defaults.main()
