@@ -182,7 +182,7 @@ def error_as_product(
     _check_mapping("Sigma_prime", Sigma_prime)
     _check_mapping("W", W)
     L = max(Sigma_prime, default=0)
-    l = as_count("l", l, least=2, most=max(L, 2))
+    l = as_count("l", l, least=2, most=MOST_LAYERS)
     for argument, given, first in (("Sigma_prime", Sigma_prime, l), ("W", W, l + 1)):
         last = max(L, l)
         missing = [number for number in range(first, last + 1) if number not in given]
