@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import reference
+from mbbp.chapter2.numbering import as_network
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
 from mbbp.tables import html_table, text_table, wrapped
-from mbbp.validation import as_count, refuse_unknown
+from mbbp.validation import as_count, as_flag, as_generator, as_number, refuse_unknown
 
 DERIVATIVES = {"central": reference.central_difference, "complex": reference.complex_step}
 HEADINGS = ("layer", "compared", "skipped", "worst", "where", "backprop", "numeric")
@@ -184,17 +185,17 @@ def check_gradients(
     two points. If a weighted input lies on different sides of a kink of its activation (0 for relu) at the two points,
     their difference is not the derivative: the parameter is skipped and counted.
     """
-    if method not in DERIVATIVES:
+    as_network(net)
+    if not isinstance(method, str) or method not in DERIVATIVES:
         refuse_unknown("method", method, DERIVATIVES)
-    as_count("max_parameters", max_parameters)
-    as_count("directions", directions, least=0)
-    generator = np.random.default_rng(rng)
+    most, count = as_count("max_parameters", max_parameters), as_count("directions", directions, least=0)
+    must_pass, generator = as_flag("raise_on_failure", raise_on_failure), as_generator("rng", rng)
+    limit = TOLERANCES[method, net.dtype.name] if tolerance is None else as_number("tolerance", tolerance)
     backprop = np.asarray(net.gradient(X, Y).theta, np.float64)
-    limit = TOLERANCES[method, net.dtype.name] if tolerance is None else tolerance
-    layers = _check_layers(net, X, Y, method, backprop, max_parameters, generator)
-    slopes = _check_directions(net, X, Y, method, backprop, directions, generator)
+    layers = _check_layers(net, X, Y, method, backprop, most, generator)
+    slopes = _check_directions(net, X, Y, method, backprop, count, generator)
     result = GradientCheck(method, layers, slopes, limit)
-    if raise_on_failure and not result.passed:
+    if must_pass and not result.passed:
         raise AssertionError(f"check_gradients:\n{result}")
     return result
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mbbp.kernels.lowlevel.failures import CanFailError
 from mbbp.kernels.lowlevel.records import Kernel
 from mbbp.parameters import Array
 
@@ -55,11 +56,16 @@ def compile_all(what: str, kernels: Iterable[tuple[str, Kernel]], arguments: str
     Raises
     ------
     TypeError
-        If Numba cannot compile a function. The message names it.
+        If Numba cannot compile a function, or the function can raise an error or print. The message names it.
     """
     for name, kernel in kernels:
         try:
             kernel.address(dtype)
+        except CanFailError as error:
+            hint = "; where it is not defined, return math.nan" if "raise" in str(error) else ""
+            raise TypeError(
+                f"{what}, {name}: expected a function that raises no error and prints nothing, got {error}{hint}"
+            ) from None
         except Exception as error:  # not all that Numba raises is a NumbaError
             reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())[:600]
             raise TypeError(

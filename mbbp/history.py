@@ -141,7 +141,7 @@ class History(Sequence[Epoch]):
         ValueError
             If there is none. The message lists the columns.
         """
-        if name not in Epoch._fields:
+        if not isinstance(name, str) or name not in Epoch._fields:
             refuse_unknown(argument, name, Epoch._fields)
 
     def gains(self, monitor: str) -> list[float]:
@@ -152,6 +152,7 @@ class History(Sequence[Epoch]):
         ValueError
             If there is no such column.
         """
+        self.check_column("monitor", monitor)
         sign = 1.0 if monitor.endswith(("accuracy", "examples_per_second")) else -1.0
         return [-math.inf if value is None else sign * value for value in self[monitor]]
 

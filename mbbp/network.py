@@ -250,12 +250,13 @@ class Network(Structure):
         dC/dW = 1/m delta A^T.
         """
         self._engine.writer.check_readable("gradient")
+        wants_inputs = as_flag("with_respect_to_input", with_respect_to_input)
         examples = self._engine.examples(X, Y, "X", "Y", example_weights)
-        found = self._engine.gradient(examples, wants_inputs=with_respect_to_input)
+        found = self._engine.gradient(examples, wants_inputs=wants_inputs)
         for layer, (z, a, delta) in zip(self.layers, found.blocks, strict=True):
             layer.keep(z, a, delta)
         weights, biases = parameter_views(found.theta, self.sizes)
-        return Gradient(found.cost, weights, biases, found.theta, found.inputs.T if with_respect_to_input else None)
+        return Gradient(found.cost, weights, biases, found.theta, found.inputs.T if wants_inputs else None)
 
     def fit(
         self,

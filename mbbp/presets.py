@@ -16,7 +16,7 @@ from mbbp.scaling import STANDARDIZE, Scaling
 from mbbp.schedules import Cosine
 from mbbp.structure import Rng
 from mbbp.targets import TEXT_HINT, as_labels
-from mbbp.validation import as_count
+from mbbp.validation import as_count, shown
 
 BATCH_SIZE, LEARNING_RATE = 32, 0.01
 STEPS = 3000  # about so many; the number of epochs is from 20 to 200
@@ -138,6 +138,8 @@ def regressor(
     """
     array = as_numeric_array("Y", Y)
     array = array.reshape(1, -1) if array.ndim == 1 else array
+    if not array.size:
+        raise ValueError(f"Y: expected at least one column and one row, got shape {array.shape}")
     targets = as_columns("Y", array, len(array) if array.ndim else 1, np.dtype(np.float64))
     scaling = Scaling.learn(targets)
     net = _trained(X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, progress)
@@ -159,6 +161,13 @@ def undo_target_scaling(net: Network, scaling: Scaling) -> None:
     last.W, last.b = last.W / scaling.factor.reshape(-1, 1), scaling.undo(last.b)
 
 
+def _as_hidden(hidden: Sequence[int]) -> list[int]:
+    try:
+        return [as_count("hidden", size) for size in hidden]
+    except TypeError:
+        raise TypeError(f"hidden: expected the sizes of the hidden layers, got {shown(hidden)}") from None
+
+
 def _trained(
     X: ArrayLike,
     targets: Any,
@@ -171,13 +180,15 @@ def _trained(
     progress: bool | None,
 ) -> Network:
     inputs, n = as_numeric_array("X", X), targets.shape[-1]
-    if inputs.ndim != 2:
+    if inputs.ndim != 2 or not len(inputs):
         raise ValueError(f"X: expected a matrix with one example per column, got shape {inputs.shape}")
     if inputs.shape[1] != n:
         hint = "; for rows of samples pass X.T" if inputs.shape[0] == n else ""
-        raise ValueError(f"X: expected one column for each of the {n} targets, got shape {inputs.shape}{hint}")
-    sizes = [inputs.shape[0], *(as_count("hidden", size) for size in hidden), n_out]
-    names = [*["relu"] * len(hidden), output]
+        of = "y" if output == "softmax" else "Y"
+        raise ValueError(f"X: expected one column for each of the {n} targets in {of}, got shape {inputs.shape}{hint}")
+    inner = _as_hidden(hidden)
+    sizes = [inputs.shape[0], *inner, n_out]
+    names = [*["relu"] * len(inner), output]
     net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE)
     if epochs is None:
         epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))

@@ -11,62 +11,60 @@ complex arguments, and branch on the real part, so that the complex step can com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.parameters import Array, Gradient, parameter_views
-
-
-class NetworkLike(Protocol):
-    """The part of a network that this module reads."""
-
-    sizes: Any
-    theta: Array
-
-    @property
-    def layers(self) -> Any:
-        """The computing layers, each with an `activation`, whose NumPy twins are used."""
-
-    @property
-    def cost_function(self) -> Any:
-        """The cost, whose NumPy twins are used."""
-
-    @property
-    def scaling(self) -> Any:
-        """How inputs are scaled: None, or with a `mean` and a `factor`."""
-
+from mbbp.reference_arguments import (
+    COMPLEX,
+    NetworkLike,
+    as_inputs,
+    as_labels,
+    as_mini_batches,
+    as_network,
+    as_number,
+    as_vector,
+    check_targets,
+    of_arrays,
+    of_columns,
+)
 
 # ---------------------------------------------------------------------------------------------------------- activations
 
 
+@of_arrays
 def sigmoid(z: Array) -> Array:
     """Return sigma(z) = 1 / (1 + exp(-z)), computed so that no exponential overflows."""
     e = np.exp(np.where(z.real < 0, z, -z))
     return np.where(z.real < 0, e, 1.0) / (1.0 + e)
 
 
+@of_arrays
 def sigmoid_prime(z: Array) -> Array:
     """Return sigma'(z) = sigma(z) (1 - sigma(z))."""
     return sigmoid(z) * sigmoid(-z)
 
 
+@of_arrays
 def tanh(z: Array) -> Array:
     """Return the hyperbolic tangent."""
     return np.tanh(z)
 
 
+@of_arrays
 def tanh_prime(z: Array) -> Array:
     """Return 1 - tanh(z)^2."""
     return 1.0 - np.tanh(z) ** 2
 
 
+@of_arrays
 def relu(z: Array) -> Array:
     """Return max(z, 0)."""
     return np.where(z.real > 0, z, 0.0)
 
 
+@of_arrays
 def relu_prime(z: Array) -> Array:
     """Return 1 where z > 0, else 0 (the kink at 0 counts as inactive)."""
     return np.where(z.real > 0, 1.0, 0.0)
@@ -75,32 +73,38 @@ def relu_prime(z: Array) -> Array:
 LEAK = 0.01
 
 
+@of_arrays
 def leaky_relu(z: Array) -> Array:
     """Return z where z > 0, else 0.01 z."""
     return np.where(z.real > 0, z, LEAK * z)
 
 
+@of_arrays
 def leaky_relu_prime(z: Array) -> Array:
     """Return 1 where z > 0, else 0.01."""
     return np.where(z.real > 0, 1.0, LEAK)
 
 
+@of_arrays
 def identity(z: Array) -> Array:
     """Return z: a linear neuron."""
     return z
 
 
+@of_arrays
 def identity_prime(z: Array) -> Array:
     """Return 1."""
     return np.ones_like(z)
 
 
+@of_columns
 def softmax(z: Array) -> Array:
     """Return exp(z_j) / sum_k exp(z_k), down each column."""
     e = np.exp(z - z.real.max(axis=0, keepdims=True))
     return e / e.sum(axis=0, keepdims=True)
 
 
+@of_columns
 def softmax_jacobian_product(a: Array, delta: Array) -> Array:
     """Return J^T delta for the Jacobian J_jk = a_j (1[j = k] - a_k) of softmax, column by column."""
     return a * (delta - (delta * a).sum(axis=0, keepdims=True))
@@ -117,42 +121,50 @@ def _softplus(z: Array) -> Array:
     return np.where(positive, z, 0.0) + np.log1p(np.exp(np.where(positive, -z, z)))
 
 
+@of_columns
 def quadratic(z: Array, a: Array, y: Array) -> Array:
     """Return C_x = 1/2 sum_j (a_j - y_j)^2 for each column."""
     return 0.5 * ((a - y) ** 2).sum(axis=0)
 
 
+@of_arrays
 def quadratic_gradient(a: Array, y: Array) -> Array:
     """Return grad_a C = a - y."""
     return a - y
 
 
+@of_columns
 def cross_entropy(z: Array, a: Array, y: Array) -> Array:
     """Return C_x = -sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)] for each column, with a = sigma(z)."""
     return (_softplus(z) - y * z).sum(axis=0)
 
 
+@of_arrays
 def cross_entropy_gradient(a: Array, y: Array) -> Array:
     """Return grad_a C = (a - y) / (a (1 - a))."""
     return (a - y) / (a * (1.0 - a))
 
 
+@of_arrays
 def cross_entropy_error(a: Array, y: Array) -> Array:
     """Return the output error delta^L = a - y for sigmoid outputs, where sigma' cancels."""
     return a - y
 
 
+@of_columns
 def log_likelihood(z: Array, a: Array, y: Array) -> Array:
     """Return C_x = -sum_j y_j ln a_j for each column, with a = softmax(z)."""
     shifted = z - z.real.max(axis=0, keepdims=True)
     return (y * (np.log(np.exp(shifted).sum(axis=0, keepdims=True)) - shifted)).sum(axis=0)
 
 
+@of_arrays
 def log_likelihood_gradient(a: Array, y: Array) -> Array:
     """Return grad_a C = -y / a."""
     return -y / a
 
 
+@of_columns
 def log_likelihood_error(a: Array, y: Array) -> Array:
     """Return the output error delta^L = a sum_j y_j - y for softmax outputs, where the Jacobian cancels."""
     return a * y.sum(axis=0, keepdims=True) - y
@@ -161,9 +173,21 @@ def log_likelihood_error(a: Array, y: Array) -> Array:
 # ------------------------------------------------------------------------------------------------ the book's algorithm
 
 
-def scaled_inputs(net: NetworkLike, X: ArrayLike) -> Array:
-    """Return inputs in float64, scaled as the network does it: (x - mean) * factor."""
-    scaling, inputs = net.scaling, np.asarray(X, np.float64)
+def _targets(net: NetworkLike, Y: ArrayLike, m: int, argument: str = "Y") -> Array:
+    """Return checked targets (n_L, m) in float64."""
+    check_targets(argument, net, Y, m)
+    return unit_vectors(Y, net.sizes[-1])
+
+
+def scaled_inputs(net: NetworkLike, X: ArrayLike, argument: str = "X") -> Array:
+    """Return inputs in float64, scaled as the network does it: (x - mean) * factor.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `net` is not a network with a learnt scaling, or X does not hold real numbers or has another shape.
+    """
+    scaling, inputs = as_network(net).scaling, as_inputs(argument, net, X)
     if scaling is None:
         return inputs
     if isinstance(scaling, str):
@@ -174,8 +198,14 @@ def scaled_inputs(net: NetworkLike, X: ArrayLike) -> Array:
 
 
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
-    """Return targets as columns (n_outputs, m) in float64: labels (m,) become unit vectors, a matrix stays the same."""
-    targets = np.asarray(Y)
+    """Return targets as columns (n_outputs, m) in float64: labels (m,) become unit vectors, a matrix stays the same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
+    """
+    targets = as_labels("Y", Y, n_outputs)
     if targets.ndim == 2:
         return targets.astype(np.float64)
     if n_outputs == 1:
@@ -204,10 +234,21 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
         z of layers 2 to L, of shapes (n_l, m).
     activations : list of ndarray
         a of layers 1 to L, of shapes (n_l, m): one more than `zs`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
+    return _forward(net, scaled_inputs(net, X), theta)
+
+
+def _forward(net: NetworkLike, inputs: Array, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
+    if theta is not None:
+        theta = as_vector("theta", theta, net.theta.size, "parameter of the network", COMPLEX)
     weights, biases = parameter_views(np.asarray(net.theta, np.float64) if theta is None else theta, net.sizes)
     zs: list[Array] = []
-    activations = [scaled_inputs(net, X)]
+    activations = [inputs]
     for layer, w, b in zip(net.layers, weights, biases, strict=True):
         zs.append(w @ activations[-1] + b)
         activations.append(layer.activation.function(zs[-1]))
@@ -215,14 +256,22 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
 
 
 def cost(net: NetworkLike, X: ArrayLike, Y: ArrayLike, theta: Array | None = None) -> float | complex:
-    """Return the mean cost C = 1/m sum_x C_x. It is complex if `theta` is complex."""
-    zs, activations = feedforward(net, X, theta)
-    costs = net.cost_function.function(zs[-1], activations[-1], unit_vectors(Y, net.sizes[-1]))
+    """Return the mean cost C = 1/m sum_x C_x. It is complex if `theta` is complex.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
+    """
+    inputs = scaled_inputs(net, X)
+    targets = _targets(net, Y, inputs.shape[1])
+    zs, activations = _forward(net, inputs, theta)
+    costs = net.cost_function.function(zs[-1], activations[-1], targets)
     mean: float | complex = costs.mean().item()
     return mean
 
 
-def backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
+def backprop(net: NetworkLike, x: ArrayLike, y: ArrayLike) -> tuple[float, list[Array], list[Array]]:
     """Return the cost and its gradient for a single example, as in the book.
 
     Parameters
@@ -238,9 +287,21 @@ def backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], 
         C_x.
     nabla_b, nabla_w : list of ndarray
         dC_x/db (n_l, 1) and dC_x/dW (n_l, n_{l-1}) for each computing layer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
+    column = scaled_inputs(net, x, "x")
+    if column.shape[1] != 1:
+        raise ValueError(f"x: expected shape ({column.shape[0]}, 1), got {column.shape}; give one example at a time")
+    return _backprop(net, column, _targets(net, y, 1, "y"))
+
+
+def _backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
     weights, _ = parameter_views(np.asarray(net.theta, np.float64), net.sizes)
-    zs, activations = feedforward(net, x)
+    zs, activations = _forward(net, x)
     output = net.layers[-1].activation
     delta = net.cost_function.delta(output, zs[-1], activations[-1], y)  # BP1
     nabla_b, nabla_w = [delta], [delta @ activations[-2].T]  # BP3, BP4
@@ -271,15 +332,26 @@ def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequ
     -------
     Gradient
         In float64 for any dtype of the network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
-    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    inputs = scaled_inputs(net, X)
     m = inputs.shape[1]
-    factors = np.ones(m) if example_weights is None else np.asarray(example_weights, np.float64)
+    factors = None if example_weights is None else as_vector("example_weights", example_weights, m, "column of X")
+    return _gradient(net, inputs, _targets(net, Y, m), factors)
+
+
+def _gradient(net: NetworkLike, inputs: Array, targets: Array, example_weights: Array | None = None) -> Gradient:
+    m = inputs.shape[1]
+    factors = np.ones(m) if example_weights is None else example_weights
     theta = np.zeros(net.theta.size)
     weights, biases = parameter_views(theta, net.sizes)
     total = 0.0
     for i in range(m):
-        c_x, delta_nabla_b, delta_nabla_w = backprop(net, inputs[:, i : i + 1], targets[:, i : i + 1])
+        c_x, delta_nabla_b, delta_nabla_w = _backprop(net, inputs[:, i : i + 1], targets[:, i : i + 1])
         total += factors[i] * c_x
         for nb, dnb in zip(biases, delta_nabla_b, strict=True):
             nb += factors[i] * dnb
@@ -316,16 +388,25 @@ def sgd(
     -------
     ndarray
         `theta` after the last step, in float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
-    inputs, targets = np.asarray(X, np.float64), unit_vectors(Y, net.sizes[-1])
+    inputs = scaled_inputs(net, X)
+    n = inputs.shape[1]
+    targets = _targets(net, Y, n)
+    batches = as_mini_batches(mini_batches, n)
+    eta, decay = as_number("learning_rate", learning_rate), as_number("l2", l2)
     start = net.theta.copy()
     try:
-        for batch in mini_batches:
-            step = gradient(net, inputs[:, list(batch)], targets[:, list(batch)]).theta
+        for batch in batches:
+            step = _gradient(net, inputs[:, batch], targets[:, batch]).theta
             weights, _ = parameter_views(net.theta, net.sizes)
             for w in weights:
-                w *= 1.0 - learning_rate * l2 / inputs.shape[1]
-            net.theta[:] = net.theta - learning_rate * step
+                w *= 1.0 - eta * decay / n
+            net.theta[:] = net.theta - eta * step
         return np.array(net.theta, np.float64)
     finally:
         net.theta[:] = start
@@ -334,24 +415,42 @@ def sgd(
 # -------------------------------------------------------------------------------------------------- numeric derivatives
 
 
-def central_difference(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> float:
+def central_difference(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: ArrayLike, step: float = 1e-6) -> float:
     """Return the derivative of the cost along `direction`: [C(theta + h d) - C(theta - h d)] / 2h.
 
     The truncation error is of the order of h^2, the rounding error of the order of 1e-16 / h.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
-    theta = np.asarray(net.theta, np.float64)
-    rise = cost(net, X, Y, theta + step * direction) - cost(net, X, Y, theta - step * direction)
-    return float(rise.real) / (2 * step)
+    theta, moved, h = _along(net, direction, step)
+    rise = cost(net, X, Y, theta + moved) - cost(net, X, Y, theta - moved)
+    return float(rise.real) / (2 * h)
 
 
-def complex_step(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-30) -> float:
+def complex_step(net: NetworkLike, X: ArrayLike, Y: ArrayLike, direction: ArrayLike, step: float = 1e-30) -> float:
     """Return the derivative of the cost along `direction`: Im C(theta + i h d) / h, exact except for rounding.
 
     W. Squire and G. Trapp, *Using complex variables to estimate derivatives of real functions*, SIAM Review 40 (1998).
     The activations and the cost must be analytic between their kinks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
-    theta = np.asarray(net.theta, np.float64) + 1j * step * direction
-    return complex(cost(net, X, Y, theta)).imag / step
+    theta, moved, h = _along(net, direction, step)
+    return complex(cost(net, X, Y, theta + 1j * moved)).imag / h
+
+
+def _along(net: NetworkLike, direction: ArrayLike, step: float) -> tuple[Array, Array, float]:
+    """Return the network's parameters, a step in a direction, and its size h."""
+    theta, h = np.asarray(as_network(net).theta, np.float64), as_number("step", step)
+    if h == 0.0:
+        raise ValueError("step: expected a number other than 0, got 0")
+    return theta, h * as_vector("direction", direction, theta.size, "parameter of the network"), h
 
 
 def numeric_gradient(
@@ -363,8 +462,15 @@ def numeric_gradient(
     """Return the gradient with respect to every parameter, one numeric derivative at a time.
 
     It takes at least one forward pass for every parameter; backpropagation takes one forward and one backward pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what is expected above.
     """
-    out = np.empty(net.theta.size)
+    if not callable(derivative):
+        raise TypeError(f"derivative: expected central_difference or complex_step, got {derivative!r}")
+    out = np.empty(as_network(net).theta.size)
     direction = np.zeros(net.theta.size)
     for i in range(out.size):
         direction[i] = 1.0

@@ -185,12 +185,16 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
     TypeError
         If one of them cannot be called.
     """
-    several = isinstance(callbacks, Iterable) and not callable(callbacks)
-    called = tuple(callbacks) if several else (callbacks,)  # type: ignore[arg-type]
+    called: tuple[Any, ...] = (callbacks,)
+    if isinstance(callbacks, Iterable) and not callable(callbacks):
+        try:
+            called = tuple(callbacks)
+        except TypeError:  # an array of no dimension says that it is iterable
+            pass
     for callback in called:
         if not callable(callback):
             raise TypeError(f"callbacks: expected functions (net, epoch), got {callback!r}")
-    return called  # type: ignore[return-value]
+    return called
 
 
 def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:

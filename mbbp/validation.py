@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
+
+from mbbp.parameters import parameter_count
+
+LARGEST = 2**63 - 1  # the largest number that a kernel's int64 can hold
+MOST_PARAMETERS = 2**40  # more than any memory holds; NumPy's own error for such an array would not name the sizes
 
 
 def refuse_unknown(argument: str, name: object, known: Iterable[str]) -> NoReturn:
@@ -24,6 +30,14 @@ def refuse_unknown(argument: str, name: object, known: Iterable[str]) -> NoRetur
     raise ValueError(f"{argument}: expected one of {', '.join(sorted(known))}, got {name!r}")
 
 
+def shown(value: object) -> str:
+    """Return a short text of a value, for the end of an error message."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python does not write out whole numbers of more than 4,300 digits
+        return "a whole number of several thousand digits"
+
+
 def as_dtype(dtype: object) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype.
 
@@ -34,7 +48,7 @@ def as_dtype(dtype: object) -> np.dtype[Any]:
     """
     try:
         found = None if dtype is None else np.dtype(dtype)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError):
         found = None
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}")
@@ -58,25 +72,29 @@ def as_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
         raise TypeError(f"sizes: {expected}, got {sizes!r}") from None
     if len(numbers) < 2 or min(numbers) < 1:
         raise ValueError(f"sizes: {expected}, got {list(numbers)}")
+    if parameter_count(numbers) > MOST_PARAMETERS:
+        raise ValueError(f"sizes: expected at most {MOST_PARAMETERS:,} weights and biases, got sizes {shown(numbers)}")
     return numbers
 
 
-def as_count(argument: str, value: object, least: int = 1) -> int:
-    """Return a whole number of at least `least`.
+def as_count(argument: str, value: object, least: int = 1, most: float = LARGEST) -> int:
+    """Return a whole number of at least `least` and at most `most`.
 
     Raises
     ------
     TypeError
         If it is not a whole number.
     ValueError
-        If it is too small.
+        If it is too small or too large.
     """
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{argument}: expected a whole number, got {value!r}") from None
+        raise TypeError(f"{argument}: expected a whole number, got {shown(value)}") from None
     if number < least:
-        raise ValueError(f"{argument}: expected {least} or more, got {number}")
+        raise ValueError(f"{argument}: expected {least} or more, got {shown(number)}")
+    if number > most:
+        raise ValueError(f"{argument}: expected {most} or less, got {shown(number)}")
     return number
 
 
@@ -103,18 +121,30 @@ def as_number(
     ValueError
         If it is out of range, NaN or inf.
     """
-    interval = f"a finite number {'above' if positive else 'of at least'} {least:g}"
+    interval = "a finite number"
+    if least > -math.inf:
+        interval += f" {'above' if positive else 'of at least'} {least:g}"
     if below < math.inf:
         interval += f" and below {below:g}"
     try:
-        if isinstance(value, str | bytes):
-            raise TypeError
-        number = float(value)
+        number = _as_float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{argument}: expected {interval}, got {value!r}") from None
-    if not (least <= number < below) or (positive and number <= least):
-        raise ValueError(f"{argument}: expected {interval}, got {value!r}")
+        raise TypeError(f"{argument}: expected {interval}, got {shown(value)}") from None
+    if not (least <= number < below) or number == -math.inf or (positive and number <= least):
+        raise ValueError(f"{argument}: expected {interval}, got {shown(value)}")
     return number
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as a float, or inf if it is too large for one; raise TypeError for what is no real number."""
+    if isinstance(value, str | bytes) or (
+        isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "buif")
+    ):
+        raise TypeError
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def as_flag(argument: str, value: object) -> bool:
@@ -154,5 +184,5 @@ def as_generator(argument: str, value: Any) -> np.random.Generator:
         If the seed is below 0.
     """
     if value is not None and not isinstance(value, np.random.Generator):
-        value = as_count(argument, value, least=0)
+        value = as_count(argument, value, least=0, most=math.inf)  # NumPy's own seeds have 128 bits
     return np.random.default_rng(value)

@@ -11,7 +11,7 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference parameters files npz fixed extras tables kernels",
+    0: "reference reference_arguments parameters files npz fixed extras tables kernels",
     1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules"
     " initializers summary pictures figure",
     2: "engine loop layers",
@@ -81,7 +81,8 @@ def test_no_file_imports_itself_in_a_circle():
 
 
 def test_the_oracle_imports_no_kernel():
-    assert our_imports("mbbp.reference") == {"mbbp.parameters"}
+    assert our_imports("mbbp.reference") == {"mbbp.parameters", "mbbp.reference_arguments"}
+    assert our_imports("mbbp.reference_arguments") == {"mbbp.parameters"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -43,17 +43,18 @@ SLOW = {
     # these compile what no other test uses
     "test_a_literal_takes_the_type_of_what_it_meets",
     "test_a_loop_over_float32_computes_in_float32",
-    "test_any_layout",
+    "test_an_activation_that_can_fail_is_refused_by_name",
     "test_copies_know_the_functions",
+    "test_fifty_networks_with_the_same_functions_compile_once",
     "test_exp_and_tanh_do_not_call_the_c_library",
     "test_functions_outlive_the_names_they_had",
-    "test_hadamard_into_a_factor_or_another_array",
-    "test_hadamard_of_any_layout",
-    "test_hadamard_of_any_shape",
     "test_networks_with_other_functions_do_not_mix",
-    "test_out_may_be_the_argument_itself",
-    "test_out_takes_the_result_in_any_layout",
+    "test_jitted_code_refuses_what_python_refuses",
+    "test_jitted_code_takes_any_layout",
+    "test_out_may_overlap_with_a_factor",
+    "test_out_may_overlap_with_z",
     "test_the_kernels_are_called_from_jitted_code",
+    "test_what_cannot_fail_is_taken",
     "test_the_python_runs",  # of the README
     # these train on MNIST
     "test_an_epoch_of_the_cross_entropy_network_is_the_books",
@@ -62,6 +63,7 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_every_bad_value_is_refused_by_the_name_of_the_argument",
     "test_they_are_at_least_as_good_as_scikit_learns_defaults",  # on ten data sets, fifteen trainings each
     "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
     "test_every_pattern_of_float32_is_right_to_two_units_in_the_last_place",  # 1.1 thousand million numbers

@@ -16,6 +16,9 @@ from mbbp.activations import Activation
 from mbbp.chapter2.numbering import is_softmax
 from mbbp.chapter2.shapes import as_matrix
 from mbbp.parameters import Array
+from mbbp.validation import as_count
+
+MOST_LAYERS = 1_000_000
 
 
 def sigma_prime_matrix(sigma_prime_z: ArrayLike) -> Array:
@@ -63,7 +66,7 @@ def activation_jacobian(activation: Activation, z: ArrayLike) -> Array:
     Raises
     ------
     ValueError, TypeError
-        If z is not a column of numbers.
+        If the first argument is not an Activation, or z is not a column of numbers.
 
     Examples
     --------
@@ -72,6 +75,8 @@ def activation_jacobian(activation: Activation, z: ArrayLike) -> Array:
     array([[ 0.25, -0.25],
            [-0.25,  0.25]])
     """
+    if not isinstance(activation, Activation):
+        raise TypeError(f"activation: expected an mbbp.Activation, got {activation!r}")
     column = as_matrix("z", z, None, 1)
     if is_softmax(activation):
         a = activation.function(column)
@@ -174,7 +179,10 @@ def error_as_product(
     >>> error_as_product(2, {2: [[0.5]], 3: [[0.25]]}, {3: [[4.0]]}, [[1.0]])
     array([[0.5]])
     """
+    _check_mapping("Sigma_prime", Sigma_prime)
+    _check_mapping("W", W)
     L = max(Sigma_prime, default=0)
+    l = as_count("l", l, least=2, most=MOST_LAYERS)
     for argument, given, first in (("Sigma_prime", Sigma_prime, l), ("W", W, l + 1)):
         last = max(L, l)
         missing = [number for number in range(first, last + 1) if number not in given]
@@ -189,3 +197,11 @@ def error_as_product(
         weights = as_matrix(f"W[{number}]", W[number], n_out, n_in, why)
         product = product @ weights.T @ slope
     return product @ as_matrix("grad_a_C", grad_a_C, product.shape[1], 1, "it must have one row for each output")
+
+
+def _check_mapping(argument: str, given: object) -> None:
+    """Check that the keys of a mapping are numbers of layers."""
+    if not isinstance(given, Mapping) or not all(isinstance(l, int) for l in given):
+        raise TypeError(f"{argument}: expected a mapping whose keys are the numbers of layers, got {given!r}")
+    if len(given) and not 2 <= max(given) < MOST_LAYERS:
+        raise ValueError(f"{argument}: expected layers from 2 to {MOST_LAYERS - 1}, got layer {max(given)}")

@@ -22,7 +22,7 @@ from mbbp.costs import Cost, get_cost
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.reference import quadratic
-from mbbp.validation import as_number
+from mbbp.validation import as_generator, as_number
 
 CostOfNetwork = Callable[[Network, Array, Array], float]
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
@@ -197,7 +197,7 @@ def is_function_of_outputs(
     """
     x, y = examples(net, X, Y)
     function, allowed = _as_function(cost, net), _as_tolerance(tolerance, net)
-    generator = np.random.default_rng(rng)
+    generator = as_generator("rng", rng)
     other = copy.deepcopy(net)
     found = []
     for i in range(x.shape[1]):

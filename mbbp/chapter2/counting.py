@@ -20,9 +20,10 @@ from mbbp.chapter2.numbering import activation_functions, examples, parameters
 from mbbp.costs import Cost
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
-from mbbp.validation import as_count, as_number
+from mbbp.validation import as_count, as_number, shown
 
 SERIES = tuple([8, width, 4] for width in (4, 8, 16, 32, 64))
+MOST_EXAMPLES = 2**31 - 1
 REPEATS, ENOUGH_SECONDS = 5, 0.05  # short runs are repeated, and the shortest time counts: it is the least disturbed
 
 
@@ -234,10 +235,10 @@ def count_passes(
     Raises
     ------
     TypeError
-        If a size or m is not a whole number, or if an activation or the cost has the wrong type.
+        If a size, m or rng is not a whole number, or if an activation or the cost has the wrong type.
     ValueError
-        If a network has fewer than two layers or a layer without neurons, if m is less than 1, if a name is unknown, or
-        if the cost does not fit the output layer.
+        If a network has fewer than two layers or a layer without neurons, if m is less than 1, if rng is negative, if a
+        name is unknown, or if the cost does not fit the output layer.
 
     Examples
     --------
@@ -245,12 +246,17 @@ def count_passes(
     >>> [(row.n_parameters, row.method, row.forward_passes, row.backward_passes) for row in rows[:3]]
     [(13, 'backpropagation', 1, 1), (13, 'one-sided', 14, 0), (13, 'central', 26, 0)]
     """
+    n_examples, seed = as_count("m", m, most=MOST_EXAMPLES), as_count("rng", rng, least=0)
+    try:
+        each = list(sizes)
+    except TypeError:
+        raise TypeError(f"sizes: expected the sizes of one or more networks, got {shown(sizes)}") from None
     rows = []
-    for one in sizes:
-        net = Network(one, activation, cost, "float64", rng=rng)
-        generator = np.random.default_rng(rng)
-        X = generator.standard_normal((net.sizes[0], as_count("m", m)))
-        y = generator.integers(0, max(net.sizes[-1], 2), m)
+    for one in each:
+        net = Network(one, activation, cost, "float64", rng=seed)
+        generator = np.random.default_rng(seed)
+        X = generator.standard_normal((net.sizes[0], n_examples))
+        y = generator.integers(0, max(net.sizes[-1], 2), n_examples)
         runs = {name: _fastest(method, net, X, y) for name, method in METHODS.items()}
         exact = runs["backpropagation"]
         largest = float(np.abs(exact.theta).max()) or 1.0
@@ -271,7 +277,15 @@ def count_passes(
 
 
 def pass_table(rows: Sequence[PassCount]) -> str:
-    """Return the rows of `count_passes` as a table to print."""
+    """Return the rows of `count_passes` as a table to print.
+
+    Raises
+    ------
+    TypeError
+        If they are not rows of `count_passes`.
+    """
+    if not isinstance(rows, Sequence) or not all(isinstance(row, PassCount) for row in rows):
+        raise TypeError(f"rows: expected the rows that count_passes returns, got {shown(rows)}")
     lines = [
         f"{'network':<18} {'parameters':>10}  {'method':<15} {'forward':>8} {'backward':>8} {'seconds':>10} "
         f"{'times as long':>13}  difference"

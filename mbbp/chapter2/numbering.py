@@ -44,6 +44,11 @@ def parameters(net: Network) -> tuple[ByLayer, ByLayer]:
     W, b : dict of int to ndarray
         Copies in float64, of shapes (n_l, n_{l-1}) and (n_l, 1).
 
+    Raises
+    ------
+    TypeError
+        If `net` is not a network.
+
     Examples
     --------
     >>> import mbbp
@@ -51,7 +56,7 @@ def parameters(net: Network) -> tuple[ByLayer, ByLayer]:
     >>> list(W), W[2].shape, b[3].shape
     ([2, 3], (3, 4), (2, 1))
     """
-    weights, biases = parameter_views(np.array(net.theta, np.float64), net.sizes)
+    weights, biases = parameter_views(np.array(as_network(net).theta, np.float64), net.sizes)
     return dict(enumerate(weights, 2)), dict(enumerate(biases, 2))
 
 

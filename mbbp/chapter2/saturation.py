@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import Activation
 from mbbp.chapter2.algorithm import Backpropagation
 from mbbp.chapter2.numbering import is_softmax
-from mbbp.chapter2.shapes import as_matrix
+from mbbp.chapter2.shapes import as_matrix, as_shares
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.validation import as_number
@@ -117,10 +117,8 @@ def slow_share(is_saturated: ArrayLike, is_low: ArrayLike) -> float:
     >>> slow_share([[True], [False]], [[True], [False]])
     0.75
     """
-    neurons = as_matrix("is_saturated", is_saturated)
-    sources = as_matrix(
-        "is_low", is_low, None, neurons.shape[1], "it must have one column for each column of is_saturated"
-    )
+    neurons = as_shares("is_saturated", is_saturated)
+    sources = as_shares("is_low", is_low, neurons.shape[1], "it must have one column for each column of is_saturated")
     return float(1.0 - ((1.0 - neurons.mean(axis=0)) * (1.0 - sources.mean(axis=0))).mean())
 
 

@@ -32,6 +32,22 @@ def as_array(argument: str, value: ArrayLike) -> Array:
     return array
 
 
+def as_shares(argument: str, value: ArrayLike, m: int | None = None, why: str = "") -> Array:
+    """Return a matrix of bools, or of real numbers, with m columns.
+
+    Raises
+    ------
+    TypeError
+        If it holds something else.
+    ValueError
+        If it has another shape.
+    """
+    matrix = as_matrix(argument, value, None, m, why)
+    if matrix.dtype.kind not in "buif":
+        raise TypeError(f"{argument}: expected True and False, got dtype {matrix.dtype}")
+    return matrix
+
+
 def as_matrix(argument: str, value: ArrayLike, n: int | None = None, m: int | None = None, why: str = "") -> Array:
     """Return a matrix of n rows and m columns. None allows any number.
 

@@ -93,7 +93,7 @@ def image_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     ValueError
         If `dtype` is another one.
     """
-    if dtype in (PIXELS, np.uint8, np.dtype(PIXELS)):
+    if dtype is np.uint8 or str(dtype) == PIXELS:
         return np.dtype(PIXELS)
     try:
         return as_dtype(dtype)

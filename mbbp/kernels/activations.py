@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mbbp.kernels.exponential import exp_nonpositive, tanh
 from mbbp.kernels.lowlevel.compiling import CONTRACTING, FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, kernel, record
 from mbbp.kernels.lowlevel.scalars import compiled_scalar
 from mbbp.kernels.lowlevel.views import matrix, part
@@ -189,6 +190,7 @@ BUILT_IN = {
 }
 
 
+@compiled_once
 def custom(function: Callable[[float], float], derivative: Callable[[float], float]) -> ActivationKernels:
     """Return the kernels of a custom activation, from the scalar functions sigma(z) and sigma'(z)."""
     sigma, sigma_prime = compiled_scalar(function), compiled_scalar(derivative)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mbbp.kernels.exponential import exp_nonpositive
 from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, Real, kernel, record
 from mbbp.kernels.lowlevel.scalars import compiled_scalar
 from mbbp.kernels.lowlevel.views import matrix, part
@@ -178,6 +179,7 @@ BUILT_IN = {
 }
 
 
+@compiled_once
 def custom(function: Callable[[float, float], float], gradient: Callable[[float, float], float]) -> CostKernels:
     """Return the kernels of a custom cost, from the scalar functions c(a, y) and dc/da."""
     value, slope = compiled_scalar(function), compiled_scalar(gradient)

@@ -1,6 +1,7 @@
 """The public kernels: sigmoid, sigmoid' and the Hadamard product, for arrays of any shape.
 
-They can be called from Python and from jitted code.
+They can be called from Python and from jitted code. In Python each is a function that checks NumPy arrays and calls a
+kernel for vectors, so that it is compiled once for each dtype. In jitted code, Numba takes its overload instead.
 """
 
 import numpy as np
@@ -8,61 +9,11 @@ from numba import TypingError, types
 from numba.extending import overload
 
 from mbbp.kernels.activations import sigmoid_of, sigmoid_prime_of
-from mbbp.kernels.lowlevel.compiling import compiled, compiled_contracting
+from mbbp.kernels.lowlevel.compiling import compiled_contracting
 
-
-def _checked(array):
-    """Return the array, if it is one of float32 or float64."""
-    if getattr(array, "dtype", None) not in (np.float32, np.float64):
-        raise TypeError(f"mbbp.kernels: expected an array of float32 or float64, got {array!r}")
-    return array
-
-
-@overload(_checked)
-def _compiled_checked(array):
-    if not isinstance(array, types.Array) or array.dtype not in (types.float32, types.float64):
-        raise TypingError(f"mbbp.kernels: expected an array of float32 or float64, got {array}")
-    return lambda array: array
-
-
-def _vector(array):
-    """Return the elements in memory's order as a contiguous vector: a view where that can be, else a copy."""
-    return array.T.reshape(array.size) if array.flags.f_contiguous else array.reshape(array.size)
-
-
-@overload(_vector)
-def _compiled_vector(array):
-    if array.layout == "F":
-        return lambda array: array.T.reshape(array.size)
-    return lambda array: np.ascontiguousarray(array).reshape(array.size)
-
-
-def _put_back(vector, array):
-    """Write the vector that `_vector` made of `array` into it, where it was a copy."""
-    if not (array.flags.f_contiguous or array.flags.c_contiguous):
-        array[...] = vector.reshape(array.shape)
-
-
-@overload(_put_back)
-def _compiled_put_back(vector, array):
-    if array.layout in "CF":
-        return lambda vector, array: None
-
-    def copy_back(vector, array):
-        array[...] = vector.reshape(array.shape)
-
-    return copy_back
-
-
-@compiled
-def _result(z, out):
-    """Return the array for the result, holding a copy of z to work on."""
-    if out is None:
-        return _checked(z).copy()
-    if _checked(out).shape != _checked(z).shape:
-        raise ValueError("out: expected an array of the shape of z")
-    out[...] = z
-    return out
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+EXPECTED = "expected an array of float32 or float64"
+ONE_DTYPE = "convert one of them, for example with .astype(np.{0})"
 
 
 @compiled_contracting
@@ -77,7 +28,9 @@ def _sigmoid_prime(z, a):
         a[i] = sigmoid_prime_of(z[i])
 
 
-@compiled
+# --------------------------------------------------------------------------------------------------------- from Python
+
+
 def sigmoid(z, out=None):
     """Return sigma(z) = 1 / (1 + exp(-z)), elementwise.
 
@@ -86,7 +39,7 @@ def sigmoid(z, out=None):
     z : ndarray of float32 or float64, any shape
         The weighted inputs.
     out : ndarray of z's shape and dtype, optional
-        Where to put the result; may be `z` itself. A new array by default.
+        Where to put the result. It may be `z` itself, or overlap with it. A new array by default.
 
     Returns
     -------
@@ -94,10 +47,11 @@ def sigmoid(z, out=None):
 
     Raises
     ------
-    numba.TypingError
-        If `z` is no array of float32 or float64.
+    TypeError
+        If `z` is not an array of float32 or float64, or `out` is not an array of z's dtype. In jitted code this is a
+        numba.TypingError.
     ValueError
-        If `out` has another shape.
+        If `out` has another shape, or cannot be written to.
 
     Examples
     --------
@@ -105,14 +59,9 @@ def sigmoid(z, out=None):
     >>> mbbp.kernels.sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    result = _result(z, out)
-    vector = _vector(result)
-    _sigmoid(vector, vector)
-    _put_back(vector, result)
-    return result
+    return _of_vector(_sigmoid, z, out)
 
 
-@compiled
 def sigmoid_prime(z, out=None):
     """Return sigma'(z) = sigma(z) (1 - sigma(z)), elementwise.
 
@@ -121,7 +70,7 @@ def sigmoid_prime(z, out=None):
     z : ndarray of float32 or float64, any shape
         The weighted inputs.
     out : ndarray of z's shape and dtype, optional
-        Where to put the result; may be `z` itself. A new array by default.
+        Where to put the result. It may be `z` itself, or overlap with it. A new array by default.
 
     Returns
     -------
@@ -129,10 +78,11 @@ def sigmoid_prime(z, out=None):
 
     Raises
     ------
-    numba.TypingError
-        If `z` is no array of float32 or float64.
+    TypeError
+        If `z` is not an array of float32 or float64, or `out` is not an array of z's dtype. In jitted code this is a
+        numba.TypingError.
     ValueError
-        If `out` has another shape.
+        If `out` has another shape, or cannot be written to.
 
     Examples
     --------
@@ -140,34 +90,30 @@ def sigmoid_prime(z, out=None):
     >>> mbbp.kernels.sigmoid_prime(np.array([0.0]))
     array([0.25])
     """
-    result = _result(z, out)
-    vector = _vector(result)
-    _sigmoid_prime(vector, vector)
-    _put_back(vector, result)
-    return result
+    return _of_vector(_sigmoid_prime, z, out)
 
 
-@compiled
 def hadamard(s, t, out=None):
     """Return the Hadamard product of `s` and `t`: (s * t)_j = s_j t_j.
 
     Parameters
     ----------
-    s, t : ndarray of float32 or float64, of one shape
+    s, t : ndarray of float32 or float64, of one shape and dtype
         The factors.
-    out : ndarray of their shape, optional
-        Where to put the result; may be one of the factors. A new array by default.
+    out : ndarray of their shape and dtype, optional
+        Where to put the result. It may be one of the factors, or overlap with them. A new array by default.
 
     Returns
     -------
-    ndarray of the factors' shape
+    ndarray of the factors' shape and dtype
 
     Raises
     ------
-    numba.TypingError
-        If a factor is no array of float32 or float64.
+    TypeError
+        If a factor is not an array of float32 or float64, or the dtypes differ. In jitted code this is a
+        numba.TypingError.
     ValueError
-        If the shapes differ.
+        If the shapes differ, or `out` cannot be written to.
 
     Examples
     --------
@@ -175,9 +121,212 @@ def hadamard(s, t, out=None):
     >>> mbbp.kernels.hadamard(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     array([3., 8.])
     """
-    if _checked(s).shape != _checked(t).shape:
-        raise ValueError("t: expected an array of the shape of s")
-    result = np.empty_like(s) if out is None else _checked(out)
-    if result.shape != s.shape:
-        raise ValueError("out: expected an array of the shape of s")
-    return np.multiply(s, t, result)
+    s = _checked("s", s)
+    t = _checked("t", t, s, "s")
+    result = np.empty_like(s) if out is None else _checked("out", out, s, "s", is_written=True)
+    with np.errstate(all="ignore"):
+        np.multiply(s, t, result)  # a ufunc takes care of arrays that overlap
+    return result if out is None else out
+
+
+def _checked(argument, array, like=None, name="", *, is_written=False):
+    """Return an array of float32 or float64 that, if another one is given, has its shape and dtype."""
+    if type(array) is not np.ndarray:
+        array = _as_plain(argument, array)
+    if array.dtype not in DTYPES:
+        raise TypeError(f"{argument}: {EXPECTED}, got dtype {array.dtype}")
+    if like is not None and array.shape != like.shape:
+        raise ValueError(f"{argument}: expected the shape of {name}, {like.shape}, got {array.shape}")
+    if like is not None and array.dtype != like.dtype:
+        hint = ONE_DTYPE.format(like.dtype)
+        raise TypeError(f"{argument}: expected {like.dtype}, the dtype of {name}, got {array.dtype}; {hint}")
+    if is_written and not array.flags.writeable:
+        raise ValueError(f"{argument}: expected an array that can be written to, got a read-only one")
+    return array
+
+
+def _as_plain(argument, array):
+    """Return an array of a subclass of NumPy's as an array of NumPy's."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{argument}: {EXPECTED}, got {type(array).__name__}")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{argument}: {EXPECTED}, got a masked array; pass .filled() with a number for what is hidden")
+    return array.view(np.ndarray)
+
+
+def _of_vector(kernel, z, out):
+    """Return the result of a kernel for vectors on an array of any shape and layout."""
+    z = _checked("z", z)
+    if out is None:
+        result = z.copy("K")
+    else:
+        result = _checked("out", out, z, "z", is_written=True)
+        np.positive(z, result)  # a ufunc takes care of arrays that overlap; an assignment does so only for some
+    flags = result.flags
+    is_vector = flags.forc and flags.aligned
+    vector = result.ravel("K") if is_vector else result.flatten()
+    kernel(vector, vector)
+    if not is_vector:
+        result[...] = vector.reshape(result.shape)
+    return result if out is None else out
+
+
+# ---------------------------------------------------------------------------------------------------- from jitted code
+
+
+@overload(sigmoid)
+def _compiled_sigmoid(z, out=None):
+    _check_types(z=z, out=out)
+
+    def apply(z, out=None):
+        result = _result(z, out)
+        vector = _vector(result)
+        _sigmoid(vector, vector)
+        _put_back(vector, result)
+        return result
+
+    return apply
+
+
+@overload(sigmoid_prime)
+def _compiled_sigmoid_prime(z, out=None):
+    _check_types(z=z, out=out)
+
+    def apply(z, out=None):
+        result = _result(z, out)
+        vector = _vector(result)
+        _sigmoid_prime(vector, vector)
+        _put_back(vector, result)
+        return result
+
+    return apply
+
+
+@overload(hadamard)
+def _compiled_hadamard(s, t, out=None):
+    _check_types(s=s, t=t, out=out)
+    if _is_none(out):
+
+        def multiply(s, t, out=None):
+            if s.shape != t.shape:
+                raise ValueError("t: expected the shape of s")
+            return s * t
+
+    else:
+
+        def multiply(s, t, out=None):
+            if s.shape != t.shape:
+                raise ValueError("t: expected the shape of s")
+            if s.shape != out.shape:
+                raise ValueError("out: expected the shape of s")
+            if _overlap(out, s) or _overlap(out, t):
+                out[...] = s * t
+            else:
+                np.multiply(s, t, out)
+            return out
+
+    return multiply
+
+
+def _is_none(kind):
+    """Return whether a type stands for None, or for an argument that was left out."""
+    return kind is None or isinstance(kind, types.NoneType | types.Omitted)
+
+
+def _check_types(**kinds):
+    """Raise Numba's error if a type is not that of an array of float32 or float64, or differs from the first one."""
+    name, first = next(iter(kinds.items()))
+    for argument, kind in kinds.items():
+        if argument == "out" and _is_none(kind):
+            continue
+        if not isinstance(kind, types.Array) or kind.dtype not in (types.float32, types.float64):
+            raise TypingError(f"{argument}: {EXPECTED}, got {kind}")
+        if kind.dtype != first.dtype:
+            hint = ONE_DTYPE.format(first.dtype)
+            raise TypingError(f"{argument}: expected {first.dtype}, the dtype of {name}, got {kind.dtype}; {hint}")
+        if kind.ndim != first.ndim:
+            raise TypingError(f"{argument}: expected the shape of {name}, got {kind.ndim} dimensions for {first.ndim}")
+    if not _is_none(kinds["out"]) and not kinds["out"].mutable:
+        raise TypingError("out: expected an array that can be written to, got a read-only one")
+
+
+def _result(z, out):
+    """Return the array for the result, holding a copy of z to work on; it is compiled."""
+
+
+@overload(_result)
+def _compiled_result(z, out):
+    if _is_none(out):
+        return lambda z, out: z.copy()
+
+    def copy(z, out):
+        if out.shape != z.shape:
+            raise ValueError("out: expected the shape of z")
+        out[...] = z
+        return out
+
+    return copy
+
+
+def _vector(array):
+    """Return the elements in memory's order as a contiguous vector: a view where that can be; it is compiled."""
+
+
+@overload(_vector)
+def _compiled_vector(array):
+    if array.layout == "F":
+        return lambda array: array.T.reshape(array.size)
+    return lambda array: np.ascontiguousarray(array).reshape(array.size)
+
+
+def _put_back(vector, array):
+    """Write the vector that `_vector` made of `array` into it, if it was a copy; it is compiled."""
+
+
+@overload(_put_back)
+def _compiled_put_back(vector, array):
+    if array.layout in "CF":
+        return lambda vector, array: None
+
+    def copy_back(vector, array):
+        array[...] = vector.reshape(array.shape)
+
+    return copy_back
+
+
+def _overlap(one, other):
+    """Return whether two arrays may share memory, but not number by number; it is compiled."""
+
+
+@overload(_overlap)
+def _compiled_overlap(one, other):
+    if one.ndim == 0:
+        return lambda one, other: False
+
+    def overlap(one, other):
+        if one.size == 0 or (one.ctypes.data == other.ctypes.data and one.strides == other.strides):
+            return False
+        first_of_one, end_of_one = _extent(one)
+        first_of_other, end_of_other = _extent(other)
+        return first_of_one < end_of_other and first_of_other < end_of_one
+
+    return overlap
+
+
+def _extent(array):
+    """Return the first address of an array's memory and the one after its last; it is compiled."""
+
+
+@overload(_extent)
+def _compiled_extent(array):
+    def extent(array):
+        first = end = np.int64(array.ctypes.data)
+        for i in range(array.ndim):
+            reach = (array.shape[i] - 1) * array.strides[i]
+            if reach < 0:
+                first += reach
+            else:
+                end += reach
+        return first, end + array.itemsize
+
+    return extent

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, Kernel, Numbers, Real, Reals, call, kernel, record
 from mbbp.kernels.lowlevel.scalars import compiled_scalar, numbers_of, reals_of
 from mbbp.kernels.lowlevel.views import part, rest
@@ -123,6 +124,7 @@ def adam(at):
     return ZERO
 
 
+@compiled_once
 def custom(update: Callable[..., Any], coefficients: Callable[..., Any], n_states: int, n_settings: int) -> Kernel:
     """Return the kernel of a custom optimizer; see `mbbp.Optimizer` for the two functions.
 

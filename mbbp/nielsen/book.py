@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mbbp.arrays import as_numeric_array
 from mbbp.nielsen.compiled_sgd import CompiledSGD
 from mbbp.nielsen.overrides import is_original, original
 from mbbp.nielsen.pairs import Pair, Pairs, TrainingPairs
@@ -71,7 +72,15 @@ class BookNetwork(ABC):
         -------
         ndarray of shape (n_L, 1)
             The output, or the outputs (n_L, m).
+
+        Raises
+        ------
+        TypeError
+            If `a` does not hold real numbers.
+        ValueError
+            If `a` has the wrong shape.
         """
+        a = as_book_columns("a", a, np.shape(self.weights[0])[1])
         for w, b in zip(self.weights, self.biases, strict=True):
             a = self._functions.sigmoid(np.dot(w, a) + b)
         return a
@@ -89,7 +98,17 @@ class BookNetwork(ABC):
         -------
         nabla_b, nabla_w : list of ndarray
             Of the same shapes as `biases` and `weights`.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers, or `y` does not where the cost is one of the book's.
+        ValueError
+            If `x` or `y` has the wrong shape.
         """
+        x = as_book_columns("x", x, np.shape(self.weights[0])[1], 1)
+        if self._compiled_cost() is not None:
+            y = as_book_columns("y", y, np.shape(self.weights[-1])[0], 1)
         zs: list[Array] = []
         activations = [x]
         for w, b in zip(self.weights, self.biases, strict=True):
@@ -102,6 +121,23 @@ class BookNetwork(ABC):
             nabla_b.insert(0, delta)
             nabla_w.insert(0, np.dot(delta, activations[-i - 1].T))
         return nabla_b, nabla_w
+
+
+def as_book_columns(argument: str, value: Any, n: int, m: int | None = None) -> Array:
+    """Return columns (n, m) as they are. Another shape is refused, because NumPy would broadcast it to a matrix.
+
+    Raises
+    ------
+    TypeError
+        If they do not hold real numbers.
+    ValueError
+        If they have another shape.
+    """
+    columns = as_numeric_array(argument, value)
+    if columns.ndim != 2 or columns.shape[0] != n or m not in (None, columns.shape[1]):
+        hint = f"; pass {argument}.reshape(-1, 1)" if columns.shape == (n,) else ""
+        raise ValueError(f"{argument}: expected shape ({n}, {'m' if m is None else m}), got {columns.shape}{hint}")
+    return columns
 
 
 def has_originals(net: BookNetwork, *methods: str) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from mbbp.datasets.mnist import mnist_bytes
 from mbbp.nielsen.pairs import Pair
 from mbbp.parameters import Array
+from mbbp.validation import as_count
 
 N_TRAINING = 50_000
 GREYS = 256  # the book's pixels are k/256, not k/255
@@ -85,7 +86,15 @@ def _columns(images: Array) -> list[Array]:
 
 
 def vectorized_result(j: int) -> Array:
-    """Return the unit vector (10, 1) with a 1.0 in row j."""
+    """Return the unit vector (10, 1) with a 1.0 in row j.
+
+    Raises
+    ------
+    TypeError
+        If j is not a whole number.
+    ValueError
+        If j is not from 0 to 9.
+    """
     e = np.zeros((10, 1))
-    e[j] = 1.0
+    e[as_count("j", j, least=0, most=9)] = 1.0
     return e

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ from mbbp.nielsen.overrides import original
 from mbbp.nielsen.pairs import Pair, Pairs, as_evaluation
 from mbbp.nielsen.saved import read_saved
 from mbbp.parameters import Array
-from mbbp.validation import as_count, as_dtype, as_flag
+from mbbp.validation import as_count, as_dtype, as_flag, as_number
 
 Monitored = tuple[list[float], list[int], list[float], list[int]]
 
@@ -278,7 +279,7 @@ class Network(BookNetwork):
         TypeError
             If the data are not iterable, or an x or a y does not hold real numbers.
         """
-        return count_correct(self, Pairs.of("data", data, self), convert=convert)
+        return count_correct(self, Pairs.of("data", data, self), convert=as_flag("convert", convert))
 
     @original
     def total_cost(self, data: Iterable[Pair] | Pairs, lmbda: float, convert: bool = False) -> float:
@@ -302,8 +303,10 @@ class Network(BookNetwork):
         """
         pairs = Pairs.of("data", data, self)
         pairs.check_not_empty()
+        factor = as_number("lmbda", lmbda, least=-math.inf)
+        convert = as_flag("convert", convert)
         squares = sum(np.linalg.norm(w) ** 2 for w in self.weights)
-        return self._mean_cost(pairs, convert) + 0.5 * (lmbda / len(pairs)) * float(squares)
+        return self._mean_cost(pairs, convert) + 0.5 * (factor / len(pairs)) * float(squares)
 
     def _mean_cost(self, pairs: Pairs, convert: bool) -> float:
         name = _named(self.cost.fn, _FN)

@@ -177,9 +177,11 @@ def as_evaluation(argument: str, data: Iterable[Pair] | None, net: HasParameters
     ValueError
         If an iterator yields no pair, for example a `zip` that was used before.
     """
-    if data is None or (isinstance(data, Sized) and not len(data)):
+    if data is None:
         return None
     pairs = Pairs(argument, data, net)
+    if isinstance(data, Sized) and not len(pairs):
+        return None
     pairs.check_not_empty()
     return pairs
 

@@ -1,6 +1,7 @@
 """The report on a network: its measures, the arguments, and the printed table."""
 
 import copy
+from html import escape
 
 import numpy as np
 import pytest
@@ -139,4 +140,5 @@ def test_a_notebook_shows_the_table_and_what_stands_out():
     assert html.count("<th>") == 10
     assert "<td>2  sigmoid, 8 -&gt; 6</td>" in html
     assert f"<td>{diagnosis.layers[0].error:.1e}</td>" in html
-    assert f"large inputs, layer 2: {diagnosis.findings[0].what}; try {diagnosis.findings[0].advice}" in html
+    advice = escape(diagnosis.findings[0].advice)
+    assert f"large inputs, layer 2: {diagnosis.findings[0].what}; try {advice}" in html

@@ -13,6 +13,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from mbbp.kernels.lowlevel import events
 from mbbp.kernels.lowlevel.cache import CheckedCache
+from mbbp.kernels.lowlevel.failures import check_cannot_fail
 
 DISABLED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009 -- set at run time, unknown to type checkers
 
@@ -53,12 +54,20 @@ _KEPT: list[Any] = []  # the code at an address lives as long as the object that
 def address_of_compiled(
     function: Callable[..., Any], signature: Any, fastmath: Any = False, *, is_cached: bool = True
 ) -> int:
-    """Compile a function for one signature, and return its address in this process."""
+    """Compile a function for one signature, and return its address in this process.
+
+    Raises
+    ------
+    CanFailError
+        If the function is not cached, and can raise an error or calls Python.
+    """
     options = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
     callback: Any = _Callback(function, (signature.args, signature.return_type), {}, options)
     if is_cached:
         callback._cache = CheckedCache(function)
     callback.compile()
+    if not is_cached:  # it is made of a user's functions
+        check_cannot_fail(callback.inspect_llvm())
     _KEPT.append(callback)
     return int(callback.address)
 

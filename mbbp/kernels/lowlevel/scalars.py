@@ -4,6 +4,8 @@ Two things would prevent that. `math.exp` and `math.tanh` are calls into the C l
 in Numba `1.0 + z` is float64 for a float32 z, because a literal is float64; then half as many numbers fit into a
 vector. In NumPy a literal takes the type of the other operand (NEP 50), and here it does too. Both changes are made to
 Numba's intermediate form of the function, before types are inferred.
+
+Numba's power with a whole number as the exponent can raise an error, as for 0 ** -1. Ours returns inf there.
 """
 
 import builtins
@@ -30,6 +32,7 @@ from mbbp.kernels.lowlevel.compiling import CONTRACTING, DISABLED, warn_of_nothi
 
 _VECTOR_FUNCTIONS = {math.exp: exp, np.exp: exp, math.tanh: tanh, np.tanh: tanh}
 _MEETING = {max, min}
+_POWERS = {operator.pow, operator.ipow}
 _OPERATORS = {operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, operator.le, operator.gt}
 _OPERATORS |= {operator.ge, operator.eq, operator.ne, operator.iadd, operator.isub, operator.imul, operator.itruediv}
 
@@ -45,6 +48,30 @@ def _compiled_literal_like(literal, other):
         number = np.float32 if other == types.float32 else np.float64
         return lambda literal, other: number(literal)
     return lambda literal, other: literal
+
+
+def _power(base, exponent):
+    """Return base ** exponent."""
+    return base**exponent
+
+
+@numba.njit(error_model="numpy", fastmath=CONTRACTING)
+def _whole_power(base, exponent):
+    result, left = type(base)(1), abs(exponent)
+    square = base
+    while left > 0:
+        if left & 1:
+            result *= square
+        square *= square
+        left >>= 1
+    return result if exponent >= 0 else type(base)(1) / result
+
+
+@overload(_power)
+def _compiled_power(base, exponent):
+    if isinstance(base, types.Float) and isinstance(exponent, types.Integer):
+        return lambda base, exponent: _whole_power(base, exponent)
+    return lambda base, exponent: base**exponent
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
@@ -78,10 +105,25 @@ class _VectorForm(FunctionPass):
             left, right = value.lhs, value.rhs
             value.lhs = self._like(left, right, statement, scope, body)
             value.rhs = self._like(right, left, statement, scope, body)
+        elif self._is_power(value):
+            statement.value = self._call(_power, [value.lhs, value.rhs], statement, scope, body)
         elif isinstance(value, numba_ir.Expr) and value.op == "call" and self._known_of(value.func) in _MEETING:
             others = [one for one in value.args if not self._is_literal(one)]
             if others:
                 value.args = [self._like(one, others[0], statement, scope, body) for one in value.args]
+
+    def _is_power(self, value: Any) -> bool:
+        """Return whether it is a power whose exponent is not written as a number; Numba knows those."""
+        is_operator = isinstance(value, numba_ir.Expr) and value.op in ("binop", "inplace_binop")
+        return is_operator and value.fn in _POWERS and not self._is_literal(value.rhs)
+
+    def _call(self, called: Any, arguments: list[Any], statement: Any, scope: Any, body: list[Any]) -> Any:
+        """Return a call of a function of ours."""
+        self._count += 1
+        function = numba_ir.Var(scope, f"$called.{self._count}", statement.loc)
+        known = numba_ir.Global(called.__name__, called, statement.loc)
+        body.append(numba_ir.Assign(known, function, statement.loc))
+        return numba_ir.Expr.call(function, arguments, (), statement.loc)
 
     def _known_of(self, variable: Any) -> Any:
         try:
@@ -112,15 +154,9 @@ class _VectorForm(FunctionPass):
         """Return a variable for one operand, of the type of the other if it is a literal."""
         if not self._is_literal(one) or self._is_literal(other):
             return one
-        self._count += 1
-        function = numba_ir.Var(scope, f"$literal_like.{self._count}", statement.loc)
+        call = self._call(_literal_like, [one, other], statement, scope, body)
         result = numba_ir.Var(scope, f"$literal.{self._count}", statement.loc)
-        body.append(
-            numba_ir.Assign(numba_ir.Global("_literal_like", _literal_like, statement.loc), function, statement.loc)
-        )
-        body.append(
-            numba_ir.Assign(numba_ir.Expr.call(function, [one, other], (), statement.loc), result, statement.loc)
-        )
+        body.append(numba_ir.Assign(call, result, statement.loc))
         return result
 
 
@@ -142,7 +178,9 @@ def compiled_scalar(function: Callable[..., Any]) -> Any:
         def plain(*numbers: Any) -> Any:
             return function(*numbers)
 
-    return numba.njit(error_model="numpy", nogil=True, fastmath=CONTRACTING, pipeline_class=_Compiler)(plain)
+    return numba.njit(
+        error_model="numpy", nogil=True, fastmath=CONTRACTING, boundscheck=True, pipeline_class=_Compiler
+    )(plain)
 
 
 if DISABLED:

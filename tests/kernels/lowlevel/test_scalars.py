@@ -184,6 +184,37 @@ def test_a_function_that_is_not_known_still_calls_what_numba_calls(name):
     assert re.findall(rf"@(?:llvm\.)?{name}f?[.(]", llvm_of(compiled_scalar(function)))
 
 
+# -------------------------------------------------------------------------------------------------------------- powers
+
+
+def raised(z):
+    power = z
+    power **= int(z)
+    return power
+
+
+POWERS = {
+    "a whole number": lambda z: 1.5 ** int(z),
+    "itself": lambda z: z ** int(z),
+    "in place": raised,
+    "a number": lambda z: abs(z) ** z,
+    "a literal": lambda z: z**3,
+}
+
+
+@pytest.mark.parametrize("function", POWERS.values(), ids=POWERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_powers_are_numpys(function, dtype):
+    x = np.array([-7, -3, -1, 0, 1, 2, 9.5], dtype)
+    with np.errstate(divide="ignore"):
+        expected = np.array([function(one) for one in x], dtype)
+    np.testing.assert_allclose(applied(function, x), expected, rtol=2e-6 if dtype == "float32" else 4e-15)
+
+
+def test_zero_to_a_negative_power_is_infinite():
+    assert applied(lambda z: (z + 1) ** int(z), np.array([-1.0])).tolist() == [np.inf]
+
+
 # -------------------------------------------------------------------------------------------------------------- tuples
 
 

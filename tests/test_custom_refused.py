@@ -1,0 +1,199 @@
+"""Custom functions that can raise an error or print are refused: a compiled kernel could do neither."""
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pytest
+
+import mbbp
+from tests.conftest import JIT
+
+pytestmark = pytest.mark.skipif(not JIT, reason="compiles")
+TABLE, PAIR = np.array([1.0, 2.0, 3.0]), (1.0, 2.0)
+
+
+@numba.njit
+def positive(z):
+    if z < 0:
+        raise ValueError("negative")
+    return z
+
+
+@numba.njit
+def root_in_python(z):
+    with numba.objmode(y="float64"):
+        y = math.sqrt(z)
+    return y  # noqa: RET504 -- Numba needs the name
+
+
+def raises(z):
+    if z > 1e30:
+        raise ValueError("too large")
+    return z
+
+
+def raises_what_it_makes(z):
+    if z > 1e30:
+        raise ValueError(z)
+    return z
+
+
+exec("def asserts(z):\n    assert z < 1e30\n    return z")  # pytest would rewrite the assert
+
+
+def calls_one_that_raises(z):
+    return positive(z)
+
+
+def prints(z):
+    print(z)
+    return z
+
+
+def calls_python(z):
+    return root_in_python(z)
+
+
+def reads_a_tuple(z):
+    return PAIR[int(z)] * z
+
+
+def reads_an_array(z):  # without a check of its bounds it would read any memory
+    return TABLE[int(z)] * z
+
+
+def steps_of_any_size(z):
+    total = 0.0 * z
+    for _ in range(0, 10, int(z)):
+        total += z
+    return total
+
+
+def powers_of_integers(z):
+    return z + 2 ** int(z)
+
+
+REFUSED = {
+    raises: r"one that can raise ValueError in line \d+ of test_custom_refused.py, in raises; where it is not defined",
+    raises_what_it_makes: r"one that can raise ValueError in line \d+ of test_custom_refused.py",
+    globals()["asserts"]: r"one that can raise AssertionError in line 2 of <string>, in asserts",
+    calls_one_that_raises: r"one that can raise ValueError in line \d+ of test_custom_refused.py, in positive",
+    prints: r"one that prints, or calls Python in another way$",
+    calls_python: "one that prints, or calls Python in another way",
+    reads_a_tuple: r"one that can raise IndexError \(tuple index out of range\)",
+    reads_an_array: r"one that can raise IndexError \(index is out of bounds\)",
+    steps_of_any_size: r"one that can raise ValueError \(range\(\) arg 3 must not be zero\)",
+    powers_of_integers: "one that can raise OverflowError",
+}
+refused = pytest.mark.parametrize(("function", "got"), REFUSED.items(), ids=[one.__name__ for one in REFUSED])
+EXPECTED = "expected a function that raises no error and prints nothing, got "
+
+
+def slope(z):
+    return 1.0
+
+
+@refused
+@pytest.mark.filterwarnings("ignore:Code running in object mode")
+def test_an_activation_that_can_fail_is_refused_by_name(function, got):
+    with pytest.raises(TypeError, match=f"^activation 'odd', function: {EXPECTED}.*{got}"):
+        mbbp.Network([2, 2], mbbp.Activation("odd", function, slope))
+    with pytest.raises(TypeError, match=f"^activation 'odd', derivative: {EXPECTED}.*{got}"):
+        mbbp.Network([2, 2], mbbp.Activation("odd", slope, function))
+
+
+def test_a_cost_that_can_fail_is_refused_by_name():
+    def difference(a, y):
+        return a - y
+
+    def checked(a, y):
+        if y < 0:
+            raise OverflowError
+        return a - y
+
+    for cost, part in (
+        (mbbp.Cost("odd", checked, difference), "function"),
+        (mbbp.Cost("odd", difference, checked), "gradient"),
+    ):
+        with pytest.raises(TypeError, match=f"^cost 'odd', {part}: {EXPECTED}one that can raise OverflowError"):
+            mbbp.Network([2, 2], cost=cost)
+
+
+@pytest.mark.parametrize("place", ["update", "coefficients"])
+def test_an_optimizer_that_can_fail_is_refused_before_anything_changes(place):
+    @dataclass(frozen=True)
+    class Odd(mbbp.Optimizer):
+        name = "odd"
+
+        @staticmethod
+        def update(gradient, learning_rate):
+            if place == "update" and gradient > 1e30:
+                raise ValueError
+            return -learning_rate * gradient
+
+        @staticmethod
+        def coefficients(learning_rate, step):
+            if place == "coefficients":
+                print(step)
+            return (learning_rate,)
+
+    net = mbbp.Network([2, 2], rng=0)
+    before = net.theta.tobytes()
+    with pytest.raises(TypeError, match=f"^optimizer 'odd', update: {EXPECTED}"):
+        net.fit(np.ones((2, 3)), np.ones((2, 3)), optimizer=Odd())
+    assert net.theta.tobytes() == before
+    assert net.optimizer_state is None
+    assert len(net.history) == 0
+
+
+def polynomial(z):
+    total = 0.0 * z
+    for i in range(3):
+        total = total * z + TABLE[i]
+    return total
+
+
+def of_a_tuple(z):
+    total = 0.0 * z
+    for coefficient in PAIR:
+        total = total * z + coefficient
+    return total
+
+
+def caught(z):
+    try:
+        return 1.0 / z
+    except Exception:
+        return 0.0
+
+
+def many_branches(z):
+    for i in range(20):
+        z = math.sin(z) + math.cos(z) * math.exp(-abs(z)) if z > i else math.atan2(z, 1.0) + math.log1p(abs(z))
+    return z
+
+
+@pytest.mark.parametrize("function", [polynomial, of_a_tuple, caught, many_branches], ids=lambda f: f.__name__)
+def test_what_cannot_fail_is_taken(function):
+    net = mbbp.Network([1, 1], mbbp.Activation("fine", function, slope), dtype="float64")
+    net.theta = [1, 0]
+    assert net.feedforward([[0.5]])[0, 0] == pytest.approx(function(0.5))
+
+
+@pytest.mark.parametrize(
+    ("function", "z", "expected"),
+    [
+        (lambda z: math.log(z), -1.0, np.nan),
+        (lambda z: math.log(z), 0.0, -np.inf),
+        (lambda z: math.sqrt(z), -1.0, np.nan),
+        (lambda z: 1 / z, 0.0, np.inf),
+        (lambda z: z + 1 // int(z), 0.0, 0.0),
+        (lambda z: math.exp(z), 1e4, np.inf),
+    ],
+)
+def test_what_python_would_raise_is_a_number_as_in_numpy(function, z, expected):
+    net = mbbp.Network([1, 1], mbbp.Activation("open", function, slope), dtype="float64")
+    net.theta = [1, 0]
+    np.testing.assert_equal(net.feedforward([[z]])[0, 0], expected)
