@@ -1,5 +1,7 @@
 """Checks of the arguments of `mbbp.reference`, in NumPy alone: no line is shared with the checks of the engine."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence

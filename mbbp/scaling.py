@@ -1,5 +1,7 @@
 """How a network scales its inputs: not at all, by a factor, or to mean 0 and variance 1 by feature."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -65,7 +67,7 @@ class Scaling:
         object.__setattr__(self, "factor", read_only(factor))
 
     @classmethod
-    def learn(cls, X: ArrayLike) -> "Scaling":
+    def learn(cls, X: ArrayLike) -> Scaling:
         """Return the scaling that gives each feature of X the mean 0 and the variance 1.
 
         A feature that is constant in X becomes 0.
@@ -187,7 +189,7 @@ def learn(inputs: Array, chosen: Array) -> Scaling | None:
     return Scaling(mean, 1 / np.where(is_constant, 1, deviation))
 
 
-def get_scaling(argument: str, scaling: "AnyScaling | Scaling", n_in: int) -> "Scaling | str | None":
+def get_scaling(argument: str, scaling: AnyScaling | Scaling, n_in: int) -> Scaling | str | None:
     """Return the scaling of a network with n_in inputs; "standardize" is learnt later, from the training data.
 
     Raises

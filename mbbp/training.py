@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -187,10 +188,8 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
     """
     called: tuple[Any, ...] = (callbacks,)
     if isinstance(callbacks, Iterable) and not callable(callbacks):
-        try:
+        with contextlib.suppress(TypeError):  # an array of no dimension says that it is iterable
             called = tuple(callbacks)
-        except TypeError:  # an array of no dimension says that it is iterable
-            pass
     for callback in called:
         if not callable(callback):
             raise TypeError(f"callbacks: expected functions (net, epoch), got {callback!r}")

@@ -188,7 +188,10 @@ def test_arguments_that_make_no_sense_are_refused(make, error, message):
     ("monitor", "message"),
     [
         ("loss", "learning_rate: expected one of .*training_cost.*, got 'loss'"),
-        ("validation_cost", "learning_rate: expected validation_data for the monitor validation_cost"),
+        (
+            "validation_cost",
+            "learning_rate: expected validation_data or validation_split for the monitor validation_cost",
+        ),
     ],
 )
 def test_what_is_monitored_must_be_recorded(monitor, message):

@@ -123,7 +123,7 @@ def with_value(value):
     ("arrays", "options", "message"),
     [
         ({"a": [1], "b": [2]}, {}, ": expected arrays X and y, or x_train, y_train, x_test, y_test, got a, b"),
-        (bad(), {"label": "z"}, ": expected arrays X and z, or x_train, y_train, x_test, y_test, got X, y"),
+        (bad(), {"target": "z"}, ": expected arrays X and z, or x_train, y_train, x_test, y_test, got X, y"),
         (
             {k: v for k, v in KERAS.items() if k != "y_test"},
             {},

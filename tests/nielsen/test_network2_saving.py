@@ -81,7 +81,7 @@ def test_a_custom_cost_is_found_in_the_module(net, tmp_path, monkeypatch):
         ({"cost": None}, r"cost: expected a name, got None\)"),
         ({"cost": "x" * 1000}, "expected the cost to be a class"),
         ({"sizes": [4, 7, 10]}, r"weights\[0\]: expected a list of 7 rows, got "),
-        ({"sizes": [10**30, 10**30]}, r"weights: expected a list of 1 matrices \(one for each layer\), got 2"),
+        ({"sizes": [10**30, 10**30]}, "sizes: expected at most"),
         ({"biases": []}, r"biases: expected a list of 2 matrices \(one for each layer\), got 0\)"),
         ({"biases": {}}, r"biases: expected a list of 2 matrices \(one for each layer\), got {}\)"),
         ({"weights": [[[1, 2], [3]]]}, "expected a network that save wrote"),
