@@ -58,14 +58,22 @@ def as_inputs(
     """
     array = as_numeric_array(argument, value)
     check_columns(argument, array, n_rows)
+    if array.dtype == dtype:
+        kept, rows = dtype, np.require(array, requirements=["F", "A"]).view(np.ndarray).T
+    else:
+        kept, rows = _in_a_known_dtype(array, dtype)
+    if check_finite and not _are_safe_integers(kept, scaling, dtype) and not _are_finite(rows, scaling, dtype):
+        refuse_not_finite(argument, array, scaled(rows, scaling, dtype).T)
+    return read_only(rows)
+
+
+def _in_a_known_dtype(array: Array, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Array]:
+    """Return a dtype that a gather kernel reads, and the rows of inputs in it."""
     kept = array.dtype if array.dtype.str in INPUT_DTYPES else np.result_type(array.dtype, dtype)
     if kept.str not in INPUT_DTYPES:  # a wider float, or another byte order
         kept = np.dtype(np.float64)
     with np.errstate(over="ignore"):
-        rows = np.require(array, kept, ["F", "A"]).view(np.ndarray).T
-    if check_finite and not _are_safe_integers(kept, scaling, dtype) and not _are_finite(rows, scaling, dtype):
-        refuse_not_finite(argument, array, scaled(rows, scaling, dtype).T)
-    return read_only(rows)
+        return kept, np.require(array, kept, ["F", "A"]).view(np.ndarray).T
 
 
 def _are_safe_integers(inputs: np.dtype[Any], scaling: Scaling | None, dtype: np.dtype[Any]) -> bool:

@@ -114,12 +114,13 @@ class Network(Structure):
         In matrix form, for each layer, Z = W A + b and A = sigma(Z); M. Nielsen, *Neural Networks and Deep Learning*,
         eq. (25).
         """
-        self._engine.writer.check_readable("feedforward")
-        if _is_quick(X, self.sizes[0], self.dtype):
-            outputs = self._engine.predict_few(X)  # type: ignore[arg-type]
+        engine, n_in = self._engine, self.sizes[0]
+        if engine.writer.fitting_thread is not None:  # asked here, since a call takes a part of a small network's time
+            engine.writer.check_readable("feedforward")
+        if _is_quick(X, n_in, self.dtype):
+            outputs = engine.predict_few(X)  # type: ignore[arg-type]
             if outputs is not None:
                 return outputs
-        engine, n_in = self._engine, self.sizes[0]
         rows = engine.predict(as_inputs("X", X, n_in, self.dtype, check_finite=False))
         if rows is None:
             as_inputs("X", X, n_in, self.dtype, engine.scaling)  # raises the error that says where

@@ -12,6 +12,9 @@ from mbbp.arrays import as_writeable
 from mbbp.parameters import Array
 
 
+INT64 = np.dtype(np.int64)
+
+
 @dataclass(frozen=True)
 class OptimizerState:
     """The state of an optimizer after its steps so far.
@@ -44,8 +47,10 @@ class OptimizerState:
         """
         for name, array, shape, dtype in (
             ("moments", self.moments, (self.optimizer.n_states, theta.size), theta.dtype),
-            ("steps", self.steps, (1,), np.dtype(np.int64)),
+            ("steps", self.steps, (1,), INT64),
         ):
+            if array.shape == shape and array.dtype == dtype and array.flags.carray:
+                continue
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(
                     f"optimizer_state: expected {name} of shape {shape} and dtype {dtype}, "

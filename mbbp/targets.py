@@ -30,6 +30,8 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     hint = "; for a regression pass a matrix (1, m)" if n_outputs == 1 else ""
     if labels.size == 0:
         raise ValueError(f"{argument}: expected at least one label, got none")
+    if labels.dtype.kind in "biu" and labels.min() >= 0 and labels.max() <= largest:
+        return labels.astype(np.int64)
     for fault, name in (
         (~np.isfinite(labels), ""),
         (labels != np.floor(labels), " (not a whole number)"),

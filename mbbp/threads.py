@@ -103,11 +103,13 @@ class OneWriter:
     ----------
     lock : Lock
         Whoever changes the parameters holds it.
+    fitting_thread : int or None
+        The thread in which `fit` runs.
     """
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self._fitting: int | None = None  # the thread in which `fit` runs
+        self.fitting_thread: int | None = None
 
     @contextmanager
     def fitting(self) -> Iterator[None]:
@@ -120,11 +122,11 @@ class OneWriter:
         """
         self.check_not_fitting("fit")
         with self.lock:
-            self._fitting = get_ident()
+            self.fitting_thread = get_ident()
             try:
                 yield
             finally:
-                self._fitting = None
+                self.fitting_thread = None
 
     def check_not_fitting(self, caller: str) -> None:
         """Check that no training is running.
@@ -134,8 +136,8 @@ class OneWriter:
         RuntimeError
             If one is running, in any thread.
         """
-        if self._fitting is not None:
-            where = "a callback" if self._fitting == get_ident() else "another thread"
+        if self.fitting_thread is not None:
+            where = "a callback" if self.fitting_thread == get_ident() else "another thread"
             raise RuntimeError(
                 f"{caller}: expected a network that is not being trained, got a call from {where} of its training; "
                 "wait for its end, or use copy.deepcopy(net) in a callback"
@@ -149,7 +151,7 @@ class OneWriter:
         RuntimeError
             If one is: the parameters change while this thread reads them.
         """
-        if self._fitting is not None and self._fitting != get_ident():
+        if self.fitting_thread is not None and self.fitting_thread != get_ident():
             raise RuntimeError(
                 f"{caller}: expected a network that is not being trained in another thread, got one that is; "
                 "wait for the end of the training, or make a copy.deepcopy(net) in a callback"
