@@ -11,7 +11,6 @@ import numpy as np
 from mbbp.arrays import as_writeable
 from mbbp.parameters import Array
 
-
 INT64 = np.dtype(np.int64)
 
 
