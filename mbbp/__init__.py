@@ -11,7 +11,12 @@ mini-batch.
 True
 """
 
-from mbbp import chapter2, datasets, kernels, reference, schedules
+import time
+
+BEGAN = time.perf_counter()  # so that a program can say how long it took with its imports
+
+# ruff: noqa: E402
+from mbbp import chapter2, datasets, kernels, nielsen, reference, schedules
 from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
@@ -59,6 +64,7 @@ __all__ = [
     "get_threads",
     "kernels",
     "load",
+    "nielsen",
     "reference",
     "regressor",
     "save",

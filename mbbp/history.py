@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from mbbp.extras import load_extra
 from mbbp.pictures import as_picture_path, new_figure, save_figure
 from mbbp.tables import html_table
-from mbbp.validation import refuse_unknown
+from mbbp.validation import as_name, refuse_unknown
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -70,6 +70,11 @@ class History(Sequence[Epoch]):
 
     It is a sequence of `Epoch`. The name of a column gives the list of its values: ``history["training_cost"]``.
 
+    Attributes
+    ----------
+    was_interrupted : bool
+        Whether Ctrl-C ended the last training before its last epoch.
+
     Examples
     --------
     >>> import mbbp
@@ -84,6 +89,7 @@ class History(Sequence[Epoch]):
 
     def __init__(self, rows: Sequence[Epoch] = ()) -> None:
         self._rows = list(rows)
+        self.was_interrupted = False
 
     def append(self, row: Epoch) -> None:
         """Add the row of the next epoch."""
@@ -170,13 +176,15 @@ class History(Sequence[Epoch]):
         """
         return load_extra("to_frame", "pandas").DataFrame(self.to_dict()).set_index("epoch")
 
-    def plot(self, path: str | Path | None = None) -> matplotlib.figure.Figure:
+    def plot(self, path: str | Path | None = None, *, validation: str = "validation") -> matplotlib.figure.Figure:
         """Plot the cost and, for classification, the accuracy against the epochs.
 
         Parameters
         ----------
         path : path, optional
             The file to save the figure to. Its ending gives the format (.png, .svg or .pdf).
+        validation : str
+            What the legend calls the validation data.
 
         Returns
         -------
@@ -194,7 +202,7 @@ class History(Sequence[Epoch]):
         """
         if not self._rows:
             raise ValueError("plot: expected a history with at least one epoch, got none")
-        target = as_picture_path("path", path)
+        target, validation = as_picture_path("path", path), as_name("validation", validation)
         panels = [
             panel
             for panel in ("cost", "accuracy")
@@ -209,7 +217,7 @@ class History(Sequence[Epoch]):
                         self["epoch"],
                         [math.nan if value is None else value for value in values],
                         color=colour,
-                        label=part,
+                        label=validation if part == "validation" else part,
                         marker="o" if len(self) < 40 else "",
                         markersize=3.5,
                     )

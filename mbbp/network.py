@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import training
+from mbbp.activations import Activation
+from mbbp.costs import Cost
 from mbbp.engine import FEW
 from mbbp.history import Epoch, History
+from mbbp.initializers import Initializer
 from mbbp.inputs import as_inputs, scaled
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array, Gradient, parameter_views
+from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
-from mbbp.structure import Structure
+from mbbp.structure import Rng, Structure
 from mbbp.trainer import Trainer
 from mbbp.training import ClassWeights
 from mbbp.validation import as_flag
@@ -90,6 +94,18 @@ class Network(Structure):
     (1, 5)
     """
 
+    def __init__(
+        self,
+        sizes: Iterable[int],
+        activation: str | Activation | Sequence[str | Activation] = "sigmoid",
+        cost: str | Cost | None = None,
+        dtype: Any = "float32",
+        initializer: str | Initializer = "default",
+        rng: Rng = None,
+        scaling: AnyScaling | Scaling = None,
+    ) -> None:
+        self._set_up(sizes, activation, cost, dtype, initializer, rng, scaling)
+
     def feedforward(self, X: ArrayLike) -> Array:
         """Return the outputs a^L for every column of X.
 
@@ -155,14 +171,23 @@ class Network(Structure):
         Raises
         ------
         ValueError
-            If X has the wrong shape or no column, or holds NaN or inf.
+            If X has the wrong shape or no column, or holds NaN or inf, or if the last training was on targets that name
+            no classes.
         TypeError
             If X does not hold real numbers.
         """
         self._engine.writer.check_readable("classify")
+        self._check_classes("classify")
         outputs = self.feedforward(X)
         labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
+
+    def _check_classes(self, caller: str) -> None:
+        if len(self.history) and self.history[-1].training_accuracy is None:
+            raise ValueError(
+                f"{caller}: expected a network that was trained on classes, got one that was trained on other targets; "
+                "use feedforward() and cost()"
+            )
 
     def accuracy(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the fraction of columns that are classified correctly.
@@ -178,14 +203,15 @@ class Network(Structure):
         ------
         ValueError
             If an argument has the wrong shape, holds NaN or inf, or holds a label that is out of range, or if y holds
-            neither labels nor unit vectors.
+            neither labels nor unit vectors, or if the last training was on targets that name no classes.
         TypeError
             If an argument does not hold real numbers.
         """
         self._engine.writer.check_readable("accuracy")
+        self._check_classes("accuracy")
         accuracy = self._engine.score(self._engine.examples(X, y, "X", "y")).accuracy
         if accuracy is None:
-            raise ValueError("y: expected labels or unit vectors, got other targets; use cost() for a regression")
+            raise ValueError("y: expected labels or unit vectors, got other targets; use cost() for those")
         return accuracy
 
     def cost(self, X: ArrayLike, Y: ArrayLike, example_weights: ArrayLike | None = None) -> float:
@@ -282,8 +308,9 @@ class Network(Structure):
     ) -> History:
         """Train the network by mini-batch gradient descent.
 
-        A further call continues the training. Ctrl-C ends the training after the current epoch. A second Ctrl-C ends it
-        at once, and the network keeps the parameters of the last complete epoch.
+        A further call continues the training. Ctrl-C ends the training after the current epoch; `History.was_interrupted`
+        says so. A second Ctrl-C ends it at once, with a KeyboardInterrupt, and the network keeps the parameters of the
+        last complete epoch.
 
         Parameters
         ----------
@@ -297,7 +324,7 @@ class Network(Structure):
             The number of examples in a mini-batch. The last mini-batch of an epoch holds the examples that are left,
             and its gradient is the mean over them.
         learning_rate : float, Schedule, or function of the number of the epoch, optional
-            The book's eta. The number of the first epoch is 1. By default the optimizer's `default_learning_rate`: 0.1
+            The book's eta. The number of the first epoch is 1; the epochs of earlier calls count. By default the optimizer's `default_learning_rate`: 0.1
             for sgd, 0.02 for momentum and nesterov, 0.001 for adam, adamw and rmsprop, 0.05 for adagrad.
         optimizer : str or Optimizer
             sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, or an `Optimizer`. Its state is kept for a further

@@ -43,9 +43,13 @@ def save(net: Network, path: str | Path) -> None:
         parameters hold NaN or inf.
     OSError
         If the file cannot be written.
+    TypeError
+        If it is no network.
     RuntimeError
         If another thread is training the network.
     """
+    if not isinstance(net, Network):
+        raise TypeError(f"net: expected an mbbp.Network, got {net!r:.100}")
     net.engine.writer.check_readable("save")
     if Path(path).suffix != ".npz":
         raise ValueError(f"path: expected a name that ends in .npz, got {str(path)!r}")

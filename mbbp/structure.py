@@ -29,15 +29,15 @@ Rng = int | np.random.Generator | None
 class Structure(Fixed):
     """The parts of a network. `Network` says what they are, and has the methods that use them."""
 
-    def __init__(
+    def _set_up(
         self,
         sizes: Iterable[int],
-        activation: str | Activation | Sequence[str | Activation] = "sigmoid",
-        cost: str | Cost | None = None,
-        dtype: Any = "float32",
-        initializer: str | Initializer = "default",
-        rng: Rng = None,
-        scaling: AnyScaling | Scaling = None,
+        activation: str | Activation | Sequence[str | Activation],
+        cost: str | Cost | None,
+        dtype: Any,
+        initializer: str | Initializer,
+        rng: Rng,
+        scaling: AnyScaling | Scaling,
     ) -> None:
         self.sizes = as_sizes(sizes)
         self.dtype = as_dtype(dtype)

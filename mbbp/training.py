@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -240,8 +241,9 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
     """
     epochs = _Epochs(engine, trained, plan)
     best = Best(plan.early_stopping) if plan.early_stopping is not None else None
+    interrupts = Interrupts()
     try:
-        with Interrupts() as interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
+        with interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
             for _ in range(plan.epochs):
                 row = epochs.run(bar, interrupts)
                 bar.end_epoch(row)
@@ -254,6 +256,7 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
     except StopTraining:
         pass
     finally:
+        trained.history.was_interrupted = interrupts.asked
         if best is not None:
             best.restore(engine.theta)
     return trained.history
@@ -270,13 +273,15 @@ class _Epochs:
         state.check_fits(engine.theta)
         self.state = state
         self.loop = Loop(engine, plan.examples, plan.batch_size)
-        self.steps_at_once = 16
+        self.steps_at_once, self.warned = 16, False
 
     def run(self, bar: Progress, interrupts: Interrupts) -> Epoch:
         """Train for one epoch and append its row to the history. After an error the network is as before."""
         trained, plan, engine = self.trained, self.plan, self.engine
         number = len(trained.history) + 1
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, trained.history))
+        if learning_rate == 0:
+            self._warn_of_no_rate(number)
         rng_before, state_before = trained.rng.bit_generator.state, trained.optimizer_state
         was_learnt = engine.scaling_is_learnt
         changed = (engine.theta, self.state.moments, self.state.steps)
@@ -342,6 +347,15 @@ class _Epochs:
                 "to about 1 (scaling='standardize'), or dtype='float64'"
             )
         return seconds, validation
+
+    def _warn_of_no_rate(self, number: int) -> None:
+        if not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"learning_rate: it is 0 in epoch {number}, which changes nothing; a schedule counts all epochs of the "
+                "network, those of earlier calls of fit included",
+                stacklevel=5,
+            )
 
     def _step(self, rates: Rates) -> Step:
         return self.plan.optimizer.step(self.engine.theta, self.loop.gradient, self.state, rates)

@@ -127,7 +127,8 @@ def load_data(options: argparse.Namespace, *, scaled_images: bool = False) -> Da
         If an option is given that this kind of data set does not have.
     """
     ending = next((ending for ending in OF_FILES if options.data.lower().endswith(ending)), "")
-    dtype = options.dtype if ending or scaled_images else PIXELS
+    # The network converts inputs when it has scaled them. float32 would lose small differences of large numbers before.
+    dtype = "float64" if ending else options.dtype if scaled_images else PIXELS
     arguments: dict[str, Any] = {"dtype": dtype} | ({"rng": options.seed} if ending else {})
     for name in OF_FILES[".csv"]:
         value = getattr(options, name)

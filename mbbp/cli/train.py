@@ -22,7 +22,7 @@ from mbbp.cli.options import (
 from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
 from mbbp.files import PICTURES, check_can_be_written, write_text
-from mbbp.history import Epoch, History
+from mbbp.history import Epoch
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
 from mbbp.parameters import Array
 from mbbp.presets import undo_target_scaling
@@ -122,13 +122,16 @@ def run(options: argparse.Namespace) -> int:
     if data.target_scaling is not None:
         undo_target_scaling(net, data.target_scaling)
     result = _result(net, given)
-    seconds, since = seconds_in_all()
+    seconds = seconds_in_all()
     trained = sum(history["seconds"])
-    print(f"\n{len(history)} epochs: {trained:.2f} s of training, {seconds:.2f} s {since}")
+    print(f"\n{len(history)} epochs: {trained:.2f} s of training, {seconds:.2f} s in all, with the imports")
+    if options.early_stopping is not None:
+        best = int(np.argmin(history["validation_cost"])) + 1
+        print(f"the parameters are those of epoch {best}, which had the lowest cost of the validation examples")
     for line in result.lines:
         print(line)
     figures = {"seconds": seconds, "training_seconds": trained, **result.figures}
-    _write_results(options, net, data, history, figures)
+    _write_results(options, net, data, watched, {"validation_data": watched, **figures})
     return 0
 
 
@@ -238,10 +241,11 @@ def _fit_of(outputs: Array, targets: Array) -> tuple[list[float | None], list[fl
 
 
 def _write_results(
-    options: argparse.Namespace, net: mbbp.Network, data: Dataset, history: History, figures: dict[str, Any]
+    options: argparse.Namespace, net: mbbp.Network, data: Dataset, watched: str | None, figures: dict[str, Any]
 ) -> None:
+    history = net.history
     writers: dict[str, Callable[[Path], Any]] = {
-        "plot": history.plot,
+        "plot": lambda path: history.plot(path, validation=watched or "validation"),
         "json": lambda path: _write_json(path, net, data, figures),
         "save": lambda path: mbbp.save(net, path),
     }

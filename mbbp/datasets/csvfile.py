@@ -47,7 +47,7 @@ def load_csv(
     regression: bool = False,
     test_fraction: float = 0.2,
     rng: Rng = 0,
-    dtype: DTypeLike = "float32",
+    dtype: DTypeLike = "float64",
     delimiter: str = ",",
     header: bool | None = None,
 ) -> Dataset:
@@ -86,7 +86,7 @@ def load_csv(
         not, there is at least one test example and one training example.
     rng : int, Generator or None
         The seed or the generator for the shuffle.
-    dtype : {"float32", "float64"}
+    dtype : {"float64", "float32"}
         The type of the inputs.
     delimiter : str
         The one character between fields.

@@ -31,7 +31,7 @@ def load_npz(
     target: str = "y",
     test_fraction: float = 0.2,
     rng: Rng = 0,
-    dtype: DTypeLike = "float32",
+    dtype: DTypeLike = "float64",
     regression: bool = False,
 ) -> Dataset:
     """Load a data set from an ``.npz`` file in which each row of an array is a sample.
@@ -54,7 +54,7 @@ def load_npz(
         there is at least one test example and one training example.
     rng : int, Generator or None
         The seed or the generator for the shuffle.
-    dtype : {"float32", "float64"}
+    dtype : {"float64", "float32"}
         The type of the inputs.
     regression : bool
         If True, the labels are real numbers and become targets of shape (1, n). If False, they are whole numbers or
