@@ -355,11 +355,9 @@ class Engine(Fixed):
         layout, spare = self.layout(CHUNK), self._spare_models[with_cost, is_weighted]
 
         def stretch(start: int, stop: int) -> Any:
-            try:
+            try:  # each thread needs a workspace of its own; it is kept, since new memory is slow at first
                 model = spare.pop()
-            except (
-                IndexError
-            ):  # each thread needs a workspace of its own; it is kept, since new memory is slow at first
+            except IndexError:
                 model = self.model(layout, with_cost=with_cost, is_weighted=is_weighted)
             try:
                 return run(model, start, stop)

@@ -86,9 +86,10 @@ class Loop(Fixed):
             for call in self._calls:
                 call.set(order=order, n=order.size, step=step)
             return
-        for place in self._team:  # the records of the threads differ only in the place in the team
-            training = epoch.Training(order=order, n=order.size, step=step, team=place, **self._fixed)
-            self._calls.append(epoch.train.bind(training, self.theta.dtype))
+        fixed = {"order": order, "n": order.size, "step": step, **self._fixed}
+        self._calls = [  # the records of the threads differ only in the place in the team
+            epoch.train.bind(epoch.Training(team=place, **fixed), self.theta.dtype) for place in self._team
+        ]
 
     def run(self, order: Array, step: updates.Step) -> bool:
         """Take a step for every mini-batch of the examples in `order`.

@@ -171,8 +171,8 @@ class Network(Structure):
         Raises
         ------
         ValueError
-            If X has the wrong shape or no column, or holds NaN or inf, or if the last training was on targets that name
-            no classes.
+            If X has the wrong shape or no column, or holds NaN or inf, or if the outputs are neither sigmoid nor
+            softmax and the last training was on targets that name no classes.
         TypeError
             If X does not hold real numbers.
         """
@@ -183,7 +183,8 @@ class Network(Structure):
         return labels.astype(np.int64)
 
     def _check_classes(self, caller: str) -> None:
-        if len(self.history) and self.history[-1].training_accuracy is None:
+        is_regression = self._engine.is_regression and len(self.history) > 0
+        if is_regression and self.history[-1].training_accuracy is None:
             raise ValueError(
                 f"{caller}: expected a network that was trained on classes, got one that was trained on other targets; "
                 "use feedforward() and cost()"
@@ -203,7 +204,8 @@ class Network(Structure):
         ------
         ValueError
             If an argument has the wrong shape, holds NaN or inf, or holds a label that is out of range, or if y holds
-            neither labels nor unit vectors, or if the last training was on targets that name no classes.
+            neither labels nor unit vectors, or if the outputs are neither sigmoid nor softmax and the last training
+            was on targets that name no classes.
         TypeError
             If an argument does not hold real numbers.
         """
@@ -308,9 +310,9 @@ class Network(Structure):
     ) -> History:
         """Train the network by mini-batch gradient descent.
 
-        A further call continues the training. Ctrl-C ends the training after the current epoch; `History.was_interrupted`
-        says so. A second Ctrl-C ends it at once, with a KeyboardInterrupt, and the network keeps the parameters of the
-        last complete epoch.
+        A further call continues the training. Ctrl-C ends the training after the current epoch, and then
+        `History.was_interrupted` is true. A second Ctrl-C ends it at once, with a KeyboardInterrupt, and the network
+        keeps the parameters of the last complete epoch.
 
         Parameters
         ----------
@@ -324,8 +326,9 @@ class Network(Structure):
             The number of examples in a mini-batch. The last mini-batch of an epoch holds the examples that are left,
             and its gradient is the mean over them.
         learning_rate : float, Schedule, or function of the number of the epoch, optional
-            The book's eta. The number of the first epoch is 1; the epochs of earlier calls count. By default the optimizer's `default_learning_rate`: 0.1
-            for sgd, 0.02 for momentum and nesterov, 0.001 for adam, adamw and rmsprop, 0.05 for adagrad.
+            The book's eta. The number of the first epoch is 1, and the epochs of earlier calls count. By default the
+            optimizer's `default_learning_rate`: 0.1 for sgd, 0.02 for momentum and nesterov, 0.001 for adam, adamw and
+            rmsprop, 0.05 for adagrad.
         optimizer : str or Optimizer
             sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, or an `Optimizer`. Its state is kept for a further
             call with the same optimizer and the same settings.
@@ -384,27 +387,26 @@ class Network(Structure):
             for callback in called:
                 callback(self, row)
 
-        self._engine.writer.check_not_fitting("fit")
-        plan = training.make_plan(
-            self._engine,
-            X,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
-            l2=l2,
-            weight_decay=weight_decay,
-            clip_norm=clip_norm,
-            shuffle=shuffle,
-            example_weights=example_weights,
-            class_weights=class_weights,
-            validation_data=validation_data,
-            validation_split=validation_split,
-            early_stopping=early_stopping,
-            notify=notify,
-        )
         with self._engine.writer.fitting():
+            plan = training.make_plan(
+                self._engine,
+                X,
+                y,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                optimizer=optimizer,
+                l2=l2,
+                weight_decay=weight_decay,
+                clip_norm=clip_norm,
+                shuffle=shuffle,
+                example_weights=example_weights,
+                class_weights=class_weights,
+                validation_data=validation_data,
+                validation_split=validation_split,
+                early_stopping=early_stopping,
+                notify=notify,
+            )
             return training.train(self._engine, self, plan, shown)
 
     def trainer(

@@ -36,27 +36,35 @@ class OptimizerState:
         """Return the same state in memory that the kernels may write to."""
         return OptimizerState(self.optimizer, as_writeable(self.moments), as_writeable(self.steps))
 
+    def copy(self) -> OptimizerState:
+        """Return the same state in memory of its own, such as to come back to it later."""
+        return OptimizerState(self.optimizer, self.moments.copy(), self.steps.copy())
+
     def check_fits(self, theta: Array) -> None:
         """Check that it is a state for these parameters.
 
         Raises
         ------
         ValueError
-            If it belongs to a network with other sizes or another dtype, or to memory that cannot be written to.
+            If it belongs to a network with other sizes or another dtype, or to memory that the kernels cannot use.
+        TypeError
+            If it does not hold arrays.
         """
         for name, array, shape, dtype in (
             ("moments", self.moments, (self.optimizer.n_states, theta.size), theta.dtype),
             ("steps", self.steps, (1,), INT64),
         ):
-            if array.shape == shape and array.dtype == dtype and array.flags.carray:
-                continue
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"optimizer_state: expected {name} to be an array, got {array!r:.100}")
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(
                     f"optimizer_state: expected {name} of shape {shape} and dtype {dtype}, "
                     f"got {array.shape} and {array.dtype}; set it to None to begin afresh"
                 )
-            if not (array.flags.c_contiguous and array.flags.writeable):
-                raise ValueError(f"optimizer_state: expected {name} to be writeable and in C order, got other memory")
+            if not array.flags.carray:
+                raise ValueError(
+                    f"optimizer_state: expected {name} to be writeable, aligned and in C order, got other memory"
+                )
 
 
 class Rates(NamedTuple):

@@ -210,6 +210,8 @@ def get_scaling(argument: str, scaling: AnyScaling | Scaling, n_in: int) -> Scal
         return scaling
     if scaling is None:
         return None
+    if isinstance(scaling, bool | np.bool_ | bytes):
+        raise TypeError(f"{expected} {scaling!r}")
     try:
         factor = float(scaling)
     except (TypeError, ValueError, OverflowError):
@@ -217,3 +219,22 @@ def get_scaling(argument: str, scaling: AnyScaling | Scaling, n_in: int) -> Scal
     if not math.isfinite(factor) or factor == 0:
         raise ValueError(f"{argument}: expected a finite number other than 0, got {scaling!r}")
     return None if factor == 1 else Scaling(factor=factor)
+
+
+def check_representable(argument: str, scaling: Scaling | str | None, dtype: np.dtype[Any]) -> None:
+    """Check that a network's dtype can hold the numbers of a scaling.
+
+    Raises
+    ------
+    ValueError
+        If a mean or a factor becomes inf, or a factor becomes 0.
+    """
+    if not isinstance(scaling, Scaling):
+        return
+    with np.errstate(over="ignore", under="ignore"):
+        mean = np.zeros(1) if scaling.mean is None else scaling.mean.astype(dtype)
+        factor = scaling.factor.astype(dtype)
+    if not (np.isfinite(mean).all() and np.isfinite(factor).all() and factor.all()):
+        raise ValueError(
+            f"{argument}: expected means and factors that {dtype} can hold, got {scaling}; use dtype='float64'"
+        )

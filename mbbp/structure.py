@@ -19,7 +19,7 @@ from mbbp.initializers import Initializer, get_initializer
 from mbbp.layers import Layer
 from mbbp.optimizer_state import OptimizerState
 from mbbp.parameters import Array, parameter_count, parameter_views
-from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, get_scaling
+from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, check_representable, get_scaling
 from mbbp.summary import network_html
 from mbbp.validation import as_dtype, as_generator, as_sizes
 
@@ -52,7 +52,9 @@ class Structure(Fixed):
         self.history = History()
         self._optimizer_state: OptimizerState | None = None
         theta = np.empty(parameter_count(self.sizes), self.dtype)
-        self._build(activations, theta, get_scaling("scaling", scaling, self.sizes[0]))
+        found = get_scaling("scaling", scaling, self.sizes[0])
+        check_representable("scaling", found, self.dtype)
+        self._build(activations, theta, found)
         for layer in self.layers:
             layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
 
@@ -114,16 +116,25 @@ class Structure(Fixed):
 
     @property
     def optimizer_state(self) -> OptimizerState | None:
-        """The state of the optimizer after the last step of `fit`; None to begin afresh."""
+        """The state of the optimizer after the last step of `fit`; None to begin afresh.
+
+        Training changes it; `copy` keeps it for later. Assigning to it copies the state.
+        """
         return self._optimizer_state
 
     @optimizer_state.setter
     def optimizer_state(self, value: OptimizerState | None) -> None:
+        self._engine.writer.check_not_fitting("optimizer_state")
         if value is not None:
             if not isinstance(value, OptimizerState):
                 raise TypeError(f"optimizer_state: expected an OptimizerState of a network or None, got {value!r}")
             value.check_fits(self.theta)
+            value = value.copy()
         self._optimizer_state = value
+
+    def keep_state(self, state: OptimizerState | None) -> None:
+        """Set the state that a training works with, without a copy."""
+        self._optimizer_state = state
 
     @property
     def theta(self) -> Array:

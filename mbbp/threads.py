@@ -88,12 +88,24 @@ def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None]
         give_up()
         raise
     finally:
-        for thread in others:
-            if thread.ident is not None:
-                thread.join()
+        _join([thread for thread in others if thread.ident is not None], give_up)
     if errors:
         raise errors[0]
     return results
+
+
+def _join(threads: Sequence[Thread], give_up: Callable[[], None]) -> None:
+    """Wait until all threads have ended, also after Ctrl-C: until then they write to the memory of the network."""
+    interrupt: BaseException | None = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except BaseException as error:
+                give_up()
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 class OneWriter:

@@ -66,8 +66,10 @@ class Trainer(Fixed):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        self._rates = self._rates._replace(learning_rate=as_number("learning_rate", value, positive=True))
+        rate = as_number("learning_rate", value, positive=True)
+        self._writer.check_not_fitting("learning_rate")
         with self._lock:
+            self._rates = self._rates._replace(learning_rate=rate)
             self._prepare_all()
 
     def _prepare_all(self) -> None:
@@ -143,8 +145,9 @@ class Trainer(Fixed):
         if key not in self._batches:
             if len(self._batches) == SIZES_KEPT:
                 del self._batches[next(iter(self._batches))]
-            self._batches[key] = _Batch(self._engine, m, are_labels=are_labels)
-            self._batches[key].prepare(self.optimizer, self._state, self._rates)
+            batch = _Batch(self._engine, m, are_labels=are_labels)
+            batch.prepare(self.optimizer, self._state, self._rates)
+            self._batches[key] = batch  # only now: Ctrl-C may come while its loop is compiled
         self._batches[key] = self._batches.pop(key)  # the last used one comes last
         return self._batches[key]
 

@@ -25,7 +25,7 @@ from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.optimizers import Optimizer, get_optimizer
 from mbbp.parameters import Array
 from mbbp.progress import Progress
-from mbbp.scaling import STANDARDIZE, Scaling, learn
+from mbbp.scaling import STANDARDIZE, Scaling, check_representable, learn
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.stopping import Best, EarlyStopping, as_early_stopping
 from mbbp.validation import as_count, as_flag, as_number
@@ -51,7 +51,13 @@ class Trained(Protocol):
 
     history: History
     rng: np.random.Generator
-    optimizer_state: OptimizerState | None
+
+    @property
+    def optimizer_state(self) -> OptimizerState | None:
+        """The state after the last step."""
+
+    def keep_state(self, state: OptimizerState | None) -> None:
+        """Set the state, without a copy."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,19 @@ def make_plan(
     """
     examples = engine.examples(X, y, "X", "y", example_weights, is_scaled=engine.scaling_is_learnt)
     chosen, held_out = _split(examples.n, validation_split)
-    scaling = engine.scaling if engine.scaling_is_learnt else _learnt(examples, chosen)
+    scaling = engine.scaling if engine.scaling_is_learnt else _learnt(examples, chosen, engine.dtype)
     examples = examples._replace(scaling=scaling)
+    if examples.weights.size and not examples.weights[chosen].any():
+        raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
     is_classification = examples.labels.size > 0
+    unweighted = examples
     if class_weights is not None:
         if not is_classification:
             raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
         weights = _weigh_classes(class_weights, examples, chosen, max(engine.sizes[-1], 2), engine.dtype)
         examples = examples._replace(weights=weights)
-    validation = None if held_out is None else examples
+    # held-out examples count as validation_data do: without the weights of their classes
+    validation = None if held_out is None else unweighted
     if validation_data is not None:
         if held_out is not None:
             raise ValueError("validation_split: expected None with validation_data, got both")
@@ -135,9 +145,10 @@ def make_plan(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-    examples = narrowed(examples, engine.dtype)
+    given, examples = examples, narrowed(examples, engine.dtype)
     if validation is not None:
-        validation = examples if held_out is not None else narrowed(validation, engine.dtype)
+        same = validation.inputs is given.inputs
+        validation = examples._replace(weights=validation.weights) if same else narrowed(validation, engine.dtype)
     return Plan(
         examples=examples,
         chosen=chosen,
@@ -156,10 +167,11 @@ def make_plan(
     )
 
 
-def _learnt(examples: Examples, chosen: Array) -> Scaling:
+def _learnt(examples: Examples, chosen: Array, dtype: np.dtype[Any]) -> Scaling:
     scaling = learn(examples.inputs, chosen)
     if scaling is None:
         raise ValueError("X: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
+    check_representable("X", scaling, dtype)
     return scaling
 
 
@@ -274,6 +286,7 @@ class _Epochs:
         self.state = state
         self.loop = Loop(engine, plan.examples, plan.batch_size)
         self.steps_at_once, self.warned = 16, False
+        self.first = len(trained.history) + 1  # the number of the first epoch of this training
 
     def run(self, bar: Progress, interrupts: Interrupts) -> Epoch:
         """Train for one epoch and append its row to the history. After an error the network is as before."""
@@ -287,7 +300,7 @@ class _Epochs:
         changed = (engine.theta, self.state.moments, self.state.steps)
         before = [array.copy() for array in changed]
         try:
-            trained.optimizer_state = self.state
+            trained.keep_state(self.state)
             if not was_learnt:
                 engine.set_scaling(plan.scaling)
             interrupts.may_raise = True
@@ -298,7 +311,8 @@ class _Epochs:
             interrupts.may_raise = False
             for array, saved in zip(changed, before, strict=True):
                 array[...] = saved
-            trained.rng.bit_generator.state, trained.optimizer_state = rng_before, state_before
+            trained.rng.bit_generator.state = rng_before
+            trained.keep_state(state_before)
             if not was_learnt:
                 engine.set_scaling(STANDARDIZE)
             raise
@@ -341,9 +355,11 @@ class _Epochs:
             validation = self.engine.score(self.plan.validation, self.plan.chosen_for_validation)
             is_finite = math.isfinite(validation.cost)
         if not is_finite:
+            best = self.plan.early_stopping is not None and self.plan.early_stopping.restore_best
+            kept = "of its best epoch" if best and number > self.first else "it had before this epoch"
             raise DivergedError(
                 f"epoch {number}: the cost became NaN or inf at learning rate {learning_rate:g}; the network has "
-                "the parameters it had before this epoch. Try a smaller learning_rate, a clip_norm, inputs scaled "
+                f"the parameters {kept}. Try a smaller learning_rate, a clip_norm, inputs scaled "
                 "to about 1 (scaling='standardize'), or dtype='float64'"
             )
         return seconds, validation

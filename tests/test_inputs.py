@@ -361,8 +361,13 @@ def test_numbers_for_a_single_output_may_be_a_vector(output):
     assert flat.theta.tobytes() == matrix.theta.tobytes()
     assert flat.cost(PLAIN_X, y) == flat.cost(PLAIN_X, y[None])
     assert flat.trainer().step(PLAIN_X, y) == matrix.trainer().step(PLAIN_X, y[None])
-    with pytest.raises(ValueError, match="y: expected labels or unit vectors, got other targets"):
-        flat.accuracy(PLAIN_X, y)
+    for ask in (
+        lambda: flat.accuracy(PLAIN_X, y),
+        lambda: flat.accuracy(PLAIN_X, y * 0),
+        lambda: flat.classify(PLAIN_X),
+    ):
+        with pytest.raises(ValueError, match="expected a network that was trained on classes, got one"):
+            ask()
 
 
 def test_a_column_of_targets_gets_a_hint():

@@ -67,6 +67,8 @@ def test_once_ends_the_training_after_the_running_epoch(interrupt, capsys):
     net = train()
     assert figures(net.history) == figures(train(epochs=3).history)
     assert net.theta.tobytes() == train(epochs=3).theta.tobytes()
+    assert net.history.was_interrupted
+    assert not train(epochs=3).history.was_interrupted
     printed = capsys.readouterr()
     assert printed.err.strip() == NOTICE
     assert printed.out == ""

@@ -100,7 +100,7 @@ def test_reduce_when_stuck_is_decided_epoch_by_epoch(costs, patience, min_delta)
         (Step(np.float32(0.5), every=1), [0.5, 0.25, 0.125]),
         (lambda epoch: np.float64(epoch), [1, 2, 3]),
         (ReduceWhenStuck(0.4, "learning_rate", patience=1), [0.4, 0.4, 0.2]),
-        (Cosine(0.4, epochs=2), [0.4, 0.2, 0]),
+        (Cosine(0.4, epochs=2, final=0.1), [0.4, 0.25, 0.1]),
         (Constant(1), [1, 1, 1]),
     ],
     ids=plain,
@@ -203,3 +203,18 @@ def test_a_schedule_keeps_no_state_so_it_serves_many_networks():
     schedule = ReduceWhenStuck(1.0, patience=1)
     stuck = mbbp.History([epoch(number) for number in range(1, 4)])
     assert [schedule(4, stuck), schedule(1, EMPTY), schedule(4, stuck)] == [0.25, 1.0, 0.25]
+
+
+def test_a_rate_of_0_warns_once_where_fit_is_called():
+    X, y = labelled()
+    net = network()
+    schedule = Cosine(0.4, epochs=2)
+    net.fit(X, y, epochs=2, learning_rate=schedule)
+    before = net.theta.copy()
+    with pytest.warns(
+        UserWarning, match="learning_rate: it is 0 in epoch 3, which changes nothing; a schedule"
+    ) as caught:
+        net.fit(X, y, epochs=2, learning_rate=schedule)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(net.theta, before)
