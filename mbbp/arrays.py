@@ -66,7 +66,8 @@ def _as_numbers(argument: str, objects: Array, text_hint: str) -> Array:
         hint = "; take for example the days since a date"
     else:
         hint = ""
-    raise TypeError(f"{argument}: expected real numbers, got {found!r} in {place}{hint}")
+    shown = found.item() if isinstance(found, np.generic) else found
+    raise TypeError(f"{argument}: expected real numbers, got {shown!r} in {place}{hint}")
 
 
 def refuse_not_finite(argument: str, array: Array, cast: Array) -> NoReturn:

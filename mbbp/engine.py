@@ -36,7 +36,7 @@ from mbbp.threads import OneWriter, run_together, worthwhile_threads
 # workspace to stay in the cache. It does not depend on the number of threads, so the results do not either.
 CHUNK = 128
 LAYOUTS_KEPT = 32
-FEW = 8  # the most columns for `predict_few`: checks and preparations take longer than the network itself
+FEW = 64  # the most columns for `predict_few`: checks and preparations take longer than the network itself
 
 
 class Score(NamedTuple):
@@ -140,6 +140,11 @@ class Engine(Fixed):
         return self._scaling
 
     @property
+    def is_unscaled(self) -> bool:
+        """Whether inputs are used as they are."""
+        return self._scaling is None
+
+    @property
     def scaling_is_learnt(self) -> bool:
         """Whether the scaling needs no training data any more."""
         return not isinstance(self._scaling, str)
@@ -147,7 +152,7 @@ class Engine(Fixed):
     def set_scaling(self, scaling: Scaling | str | None) -> None:
         """Set how inputs are scaled; "standardize" stands for a scaling that is not learnt yet."""
         self._scaling = scaling
-        self._few.clear()
+        self._few = []  # a new list: another thread may still use the old one
 
     def examples(
         self,
@@ -182,6 +187,7 @@ class Engine(Fixed):
         TypeError
             If an argument does not hold real numbers.
         """
+        self.writer.check_readable("examples")
         scaling = self.scaling if is_scaled else None
         inputs = as_inputs(X_name, X, self.sizes[0], self.dtype, scaling)
         m = len(inputs)
@@ -206,17 +212,19 @@ class Engine(Fixed):
         return out if all(self._in_chunks(len(inputs), run)) else None
 
     def predict_few(self, X: Array) -> Array | None:
-        """Return the outputs (n_L, m) for at most FEW columns (n_in, m) of the network's dtype.
+        """Return the outputs (n_L, m) for at most FEW columns (n_in, m).
 
-        Return None if an input is NaN or inf. The preparations of `predict` are done once and kept: for a small network
+        They are of the network's dtype, or converted to it if inputs are not scaled. Return None if an input is NaN or
+        inf. The preparations of `predict` are done once and kept: for a small network
         they take ten times as long as the network itself.
         """
+        spare = self._few
         try:
-            few = self._few.pop()
+            few = spare.pop()
         except IndexError:  # threads that call this at the same time must not share one
             few = _FewColumns(self)
         outputs = few(X)
-        self._few.append(few)
+        spare.append(few)
         return outputs
 
     def activations_of(self, inputs: Array) -> list[Array]:
@@ -391,5 +399,9 @@ class _FewColumns:
             self._m = m
             self._columns, self._outputs = self._rows[:m].T, self._out[:m].T
             self._predict.set(stop=m)
-        self._columns[...] = X  # this takes a third of the time of np.copyto
+        if X.dtype == self._rows.dtype:
+            self._columns[...] = X  # this takes a third of the time of np.copyto
+        else:
+            with np.errstate(over="ignore"):
+                self._columns[...] = X
         return self._outputs.copy("F") if self._predict.run() else None

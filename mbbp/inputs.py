@@ -59,21 +59,33 @@ def as_inputs(
     array = as_numeric_array(argument, value)
     check_columns(argument, array, n_rows)
     if array.dtype == dtype:
-        kept, rows = dtype, np.require(array, requirements=["F", "A"]).view(np.ndarray).T
+        rows = np.require(array, requirements=["F", "A"]).view(np.ndarray).T
     else:
-        kept, rows = _in_a_known_dtype(array, dtype)
-    if check_finite and not _are_safe_integers(kept, scaling, dtype) and not _are_finite(rows, scaling, dtype):
-        refuse_not_finite(argument, array, scaled(rows, scaling, dtype).T)
+        rows = _in_a_known_dtype(array, dtype)
+    if check_finite:
+        check_scaled(argument, rows, scaling, dtype)
     return read_only(rows)
 
 
-def _in_a_known_dtype(array: Array, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], Array]:
-    """Return a dtype that a gather kernel reads, and the rows of inputs in it."""
+def check_scaled(argument: str, rows: Array, scaling: Scaling | None, dtype: np.dtype[Any]) -> None:
+    """Check that inputs (m, n_in) are finite in a network's dtype when they are scaled.
+
+    Raises
+    ------
+    ValueError
+        If one is not. The message says where.
+    """
+    if not _are_safe_integers(rows.dtype, scaling, dtype) and not _are_finite(rows, scaling, dtype):
+        refuse_not_finite(argument, rows.T, scaled(rows, scaling, dtype).T)
+
+
+def _in_a_known_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return the rows of inputs in a dtype that a gather kernel reads."""
     kept = array.dtype if array.dtype.str in INPUT_DTYPES else np.result_type(array.dtype, dtype)
     if kept.str not in INPUT_DTYPES:  # a wider float, or another byte order
         kept = np.dtype(np.float64)
     with np.errstate(over="ignore"):
-        return kept, np.require(array, kept, ["F", "A"]).view(np.ndarray).T
+        return np.require(array, kept, ["F", "A"]).view(np.ndarray).T
 
 
 def _are_safe_integers(inputs: np.dtype[Any], scaling: Scaling | None, dtype: np.dtype[Any]) -> bool:

@@ -4,25 +4,34 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
+
+SECONDS_OF_A_PAIR = 3.0  # two presses within them are meant together, also if the second one meets the next training
 
 
 class Interrupts:
     """Ctrl-C ends the training after the running epoch; a second Ctrl-C ends it at once.
 
-    If the program ignores Ctrl-C, as a program does that a shell has started in the background, so does the training.
+    A second one within three seconds also ends the next training, so that a program of many short trainings can be
+    stopped. If Ctrl-C is ignored in the program (a shell does that for a program in the background), it is ignored in
+    the training too.
 
     Attributes
     ----------
     asked : bool
         Whether Ctrl-C was pressed.
+    asked_twice : bool
+        Whether it was pressed a second time, so that KeyboardInterrupt must be raised.
     may_raise : bool
         Whether a second Ctrl-C raises KeyboardInterrupt now. Not between two changes that belong together.
     """
 
+    _last_press = -SECONDS_OF_A_PAIR  # of all trainings of this process, by time.monotonic
+
     def __init__(self) -> None:
-        self.asked, self.may_raise = False, False
+        self.asked, self.asked_twice, self.may_raise = False, False, False
         self._previous: Any = None
         # Python lets only the main thread set the handler of a signal.
         is_main_thread = threading.current_thread() is threading.main_thread()
@@ -41,10 +50,15 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and self.may_raise:
-            raise KeyboardInterrupt
-        if not self.asked:
-            self.asked = True
-            # The signal may arrive while the progress bar is being written. Python then raises RuntimeError here.
-            with contextlib.suppress(RuntimeError):
-                print("\nmbbp: ending after this epoch; Ctrl-C again to end at once", file=sys.stderr)
+        now = time.monotonic()
+        is_second = self.asked or now - Interrupts._last_press < SECONDS_OF_A_PAIR
+        Interrupts._last_press = now
+        self.asked_twice = self.asked_twice or is_second
+        if is_second:
+            if self.may_raise:
+                raise KeyboardInterrupt
+            return
+        self.asked = True
+        # The signal may arrive while the progress bar is being written. Python then raises RuntimeError here.
+        with contextlib.suppress(RuntimeError):
+            print("\nmbbp: ending after this epoch; Ctrl-C again to end at once", file=sys.stderr)

@@ -133,7 +133,7 @@ class Network(Structure):
         engine, n_in = self._engine, self.sizes[0]
         if engine.writer.fitting_thread is not None:  # asked here, since a call takes a part of a small network's time
             engine.writer.check_readable("feedforward")
-        if _is_quick(X, n_in, self.dtype):
+        if _is_quick(X, n_in, self.dtype, converts=engine.is_unscaled):
             outputs = engine.predict_few(X)  # type: ignore[arg-type]
             if outputs is not None:
                 return outputs
@@ -455,6 +455,15 @@ class Network(Structure):
         return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm)
 
 
-def _is_quick(X: ArrayLike, n_in: int, dtype: np.dtype[Any]) -> bool:
-    """Return whether X is an array (n_in, m) of the network's dtype with at most FEW columns."""
-    return type(X) is np.ndarray and X.dtype == dtype and X.ndim == 2 and X.shape[0] == n_in and 0 < X.shape[1] <= FEW
+def _is_quick(X: ArrayLike, n_in: int, dtype: np.dtype[Any], *, converts: bool) -> bool:
+    """Return whether X is an array (n_in, m) with at most FEW columns.
+
+    It must have the network's dtype or, if `converts` is true, another one of real numbers.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[0] == n_in
+        and 0 < X.shape[1] <= FEW
+        and (X.dtype == dtype or (converts and X.dtype.kind in "fiu"))
+    )

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 from mbbp.arrays import as_columns, as_numeric_array
 from mbbp.network import Network
 from mbbp.optimizers import AdamW
-from mbbp.scaling import STANDARDIZE, Scaling
+from mbbp.parameters import Array
+from mbbp.scaling import STANDARDIZE, Scaling, learn
 from mbbp.schedules import Cosine
 from mbbp.structure import Rng
 from mbbp.targets import TEXT_HINT, as_labels
-from mbbp.validation import as_count, shown
+from mbbp.validation import as_count, as_dtype, shown
 
 BATCH_SIZE, LEARNING_RATE = 32, 0.01
 STEPS = 3000  # about so many; the number of epochs is from 20 to 200
@@ -32,6 +33,7 @@ def classifier(
     dtype: Any = "float32",
     rng: Rng = None,
     progress: bool | None = None,
+    **training: Any,
 ) -> Network:
     """Build a network that tells classes apart, and train it.
 
@@ -55,6 +57,9 @@ def classifier(
         The source of the initial parameters and of the shuffles.
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal and in a notebook.
+    **training
+        Other arguments of `Network.fit`, such as ``class_weights="balanced"`` or ``validation_split=0.1`` with
+        ``early_stopping=20``. They go before those that are chosen here.
 
     Returns
     -------
@@ -80,12 +85,20 @@ def classifier(
     """
     array = as_numeric_array("y", y, TEXT_HINT)
     if array.ndim != 1:
-        raise ValueError(f"y: expected labels of shape (n,), got {array.shape}")
+        hint = "; pass y.ravel()" if array.ndim == 2 and 1 in array.shape else ""
+        raise ValueError(f"y: expected labels of shape (n,), got {array.shape}{hint}")
+    if array.size and array.min() < 0:
+        raise ValueError(f"y: expected labels from 0, got {array.min()}{TEXT_HINT}")
     labels = as_labels("y", array, MOST_CLASSES)
     n_classes = int(labels.max()) + 1
     if n_classes < 2:
         raise ValueError("y: expected labels of two classes or more, got only 0")
-    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, progress)
+    absent = np.flatnonzero(np.bincount(labels) == 0)
+    if absent.size:
+        raise ValueError(
+            f"y: expected examples of all labels from 0 to {n_classes - 1}, got none of {absent[0]}{TEXT_HINT}"
+        )
+    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, progress, training)
 
 
 def regressor(
@@ -97,6 +110,7 @@ def regressor(
     dtype: Any = "float32",
     rng: Rng = None,
     progress: bool | None = None,
+    **training: Any,
 ) -> Network:
     """Build a network that predicts numbers, and train it.
 
@@ -110,7 +124,7 @@ def regressor(
         Training inputs, one example per column; for a table with one sample in each row pass ``rows.T``.
     Y : array_like of shape (n,) or (n_out, n)
         Desired outputs.
-    hidden, epochs, dtype, rng, progress
+    hidden, epochs, dtype, rng, progress, **training
         As for `classifier`.
 
     Returns
@@ -140,11 +154,36 @@ def regressor(
     array = array.reshape(1, -1) if array.ndim == 1 else array
     if not array.size:
         raise ValueError(f"Y: expected at least one column and one row, got shape {array.shape}")
+    if array.ndim == 2 and np.shape(X)[1:] == (len(array),):
+        raise ValueError(f"Y: expected shape (n_out, {len(array)}), got {array.shape}; for rows of samples pass Y.T")
     targets = as_columns("Y", array, len(array) if array.ndim else 1, np.dtype(np.float64))
-    scaling = Scaling.learn(targets)
-    net = _trained(X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, progress)
+    scaling = learn(targets.T, np.arange(targets.shape[1]))
+    if scaling is None:
+        raise ValueError("Y: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
+    check_targets_fit("Y", targets, scaling, as_dtype(dtype))
+    net = _trained(X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, progress, training)
     undo_target_scaling(net, scaling)
     return net
+
+
+def check_targets_fit(argument: str, targets: Array, scaling: Scaling, dtype: np.dtype[Any]) -> None:
+    """Check that a dtype holds the differences between targets.
+
+    In float32, numbers of about 1e9 lie 64 apart: outputs in such units cannot say less.
+
+    Raises
+    ------
+    ValueError
+        If the distance between two numbers of the dtype is more than a hundredth of the spread of a target.
+    """
+    with np.errstate(over="ignore"):
+        largest = np.abs(targets).max(axis=1).astype(dtype)
+    distance = np.spacing(largest).astype(np.float64) * scaling.factor
+    if not (np.isfinite(largest).all() and (distance <= 0.01).all()):
+        raise ValueError(
+            f"{argument}: expected targets whose differences {dtype} can hold, got numbers up to {largest.max():g} "
+            "that differ by much less; use dtype='float64', or subtract a constant"
+        )
 
 
 def undo_target_scaling(net: Network, scaling: Scaling) -> None:
@@ -178,6 +217,7 @@ def _trained(
     dtype: Any,
     rng: Rng,
     progress: bool | None,
+    training: dict[str, Any],
 ) -> Network:
     inputs, n = as_numeric_array("X", X), targets.shape[-1]
     if inputs.ndim != 2 or not len(inputs):
@@ -185,20 +225,17 @@ def _trained(
     if inputs.shape[1] != n:
         hint = "; for rows of samples pass X.T" if inputs.shape[0] == n else ""
         of = "y" if output == "softmax" else "Y"
-        raise ValueError(f"X: expected one column for each of the {n} targets in {of}, got shape {inputs.shape}{hint}")
+        raise ValueError(f"X: expected one column for each of the {n} examples in {of}, got shape {inputs.shape}{hint}")
     inner = _as_hidden(hidden)
     sizes = [inputs.shape[0], *inner, n_out]
     names = [*["relu"] * len(inner), output]
     net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE)
     if epochs is None:
         epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))
-    net.fit(
-        inputs,
-        targets,
-        epochs=epochs,
-        batch_size=BATCH_SIZE,
-        optimizer=AdamW(weight_decay=min(1.0, 300 / n)),
-        learning_rate=Cosine(LEARNING_RATE, as_count("epochs", epochs)),
-        progress=progress,
-    )
+    chosen: dict[str, Any] = {
+        "batch_size": BATCH_SIZE,
+        "optimizer": AdamW(weight_decay=min(1.0, 300 / n)),
+        "learning_rate": Cosine(LEARNING_RATE, as_count("epochs", epochs)),
+    }
+    net.fit(inputs, targets, epochs=epochs, progress=progress, **(chosen | training))
     return net

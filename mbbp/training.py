@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from mbbp.arrays import as_example_weights
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
-from mbbp.inputs import narrowed
+from mbbp.inputs import check_scaled, narrowed
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.updates import Step
@@ -138,6 +138,8 @@ def make_plan(
         names = "validation_data[0]", "validation_data[1]"
         validation = engine.examples(*validation_data, *names, is_scaled=engine.scaling_is_learnt)
         validation = validation._replace(scaling=scaling)
+        if not engine.scaling_is_learnt:
+            check_scaled(names[0], validation.inputs, scaling, engine.dtype)
     found = get_optimizer(optimizer, weight_decay)
     found.compile(engine.dtype)
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
@@ -263,12 +265,14 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
                 interrupts.may_raise = True  # a callback may take long
                 plan.notify(row)
                 interrupts.may_raise = False
+                if interrupts.asked_twice:
+                    raise KeyboardInterrupt
                 if stopped or interrupts.asked:
                     break
     except StopTraining:
         pass
     finally:
-        trained.history.was_interrupted = interrupts.asked
+        trained.history.was_interrupted = interrupts.asked or interrupts.asked_twice
         if best is not None:
             best.restore(engine.theta)
     return trained.history

@@ -98,6 +98,7 @@ def test_train_equals_fit(capsys, tmp_path):
         "activation": ["tanh", "softmax"],
         "cost": "log_likelihood",
         "dtype": "float64",
+        "scaling": "Scaling(factor=0.0625)",
     }
 
 

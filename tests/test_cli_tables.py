@@ -61,7 +61,7 @@ def test_the_saved_network_gives_the_outputs_turned_back(table, capsys, tmp_path
     path, saved = table(), tmp_path / "net.npz"
     assert main(["train", "--data", str(path), "--target", "price,weight", *HOW, "--save", str(saved)]) == 0
     data = mbbp.datasets.load_csv(path, target=["price", "weight"], regression=True).standardize_targets()
-    net = mbbp.Network([4, 30, 2], ["sigmoid", "identity"], rng=0)
+    net = mbbp.Network([4, 30, 2], ["sigmoid", "identity"], rng=0, scaling=data.scaling)
     net.fit(data.x_train, data.y_train, epochs=60, optimizer="adam", learning_rate=0.02)
     expected = data.restore_targets(net.feedforward(data.x_test))
     assert np.allclose(mbbp.load(saved).feedforward(data.x_test), expected, rtol=1e-5, atol=1e-5)
@@ -92,7 +92,7 @@ def test_other_outputs_than_identity_learn_targets_as_they_are(table, capsys, tm
     assert main(["train", "--data", str(path), *HOW, *words]) == 0
     assert "targets: not scaled, because the outputs are tanh" in capsys.readouterr().out
     data = mbbp.datasets.load_csv(path, target="weight", regression=True)
-    net = mbbp.Network([5, 30, 1], "tanh", rng=0)
+    net = mbbp.Network([5, 30, 1], "tanh", rng=0, scaling=data.scaling)
     net.fit(data.x_train, data.y_train, epochs=60, optimizer="adam", learning_rate=0.02)
     assert np.array_equal(mbbp.load(saved).theta, net.theta)
 
@@ -132,7 +132,7 @@ def test_the_options_for_a_table_reach_its_reader(tmp_path, capsys, monkeypatch)
         "header": False,
         "test_fraction": 0.5,
         "rng": 3,
-        "dtype": "float32",
+        "dtype": "float64",
     }
     assert "rows with missing values, left out: 1 of 3" in capsys.readouterr().out
 
@@ -191,7 +191,7 @@ def test_on_a_terminal_messages_are_broken_between_words(tmp_path, capsys, monke
         ("--scaling 0", "scaling: expected"),
         ("--validation 1", "--validation: expected a finite number above 0 and below 1, got 1.0"),
         ("--validation nan", "--validation: expected a finite number above 0 and below 1, got nan"),
-        ("--early-stopping 0", "early_stopping: expected 1 or more, got 0"),
+        ("--early-stopping 0", "--early-stopping: expected 1 or more, got 0"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_exit_2(words, message, capsys, tmp_path, monkeypatch):

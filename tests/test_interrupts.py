@@ -12,6 +12,7 @@ import pytest
 
 import mbbp
 from mbbp.interrupts import Interrupts
+from mbbp.kernels.lowlevel.compiling import _uninterrupted
 from mbbp.progress import Progress
 from tests.problems import N, figures, labelled, network
 
@@ -47,13 +48,14 @@ def interrupt(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def restored_handler():
+def restored_handler(monkeypatch):
     """Install a handler, and check after each test that it is installed again."""
 
     def handler(number, frame):
         raise AssertionError("the training did not handle Ctrl-C")
 
     before = signal.signal(signal.SIGINT, handler)
+    monkeypatch.setattr(Interrupts, "_last_press", -10.0)  # of the test before
     yield
     found = signal.signal(signal.SIGINT, before)
     assert found is handler
@@ -116,6 +118,7 @@ def test_wherever_it_is_pressed_three_times_the_epochs_are_whole(restored_handle
     line, ended = 0, []
     while line < len(ended) + 1:
         net, seen = network(), 0
+        Interrupts._last_press = -10.0
 
         def trace(frame, event, _, line=line):
             nonlocal seen
@@ -142,6 +145,42 @@ def test_wherever_it_is_pressed_three_times_the_epochs_are_whole(restored_handle
         line += 1
     assert {"whole", "at once"} == set(ended)
     assert line > 100
+
+
+def test_two_presses_stop_a_program_of_many_short_trainings(monkeypatch):
+    """The second one meets the next training."""
+    nets = []
+
+    def press(net, row):
+        if len(nets) in (3, 4) and row.epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    def trainings():
+        for _ in range(9):
+            nets.append(network())
+            train(nets[-1], epochs=2, callbacks=press)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainings()
+    assert [len(net.history) for net in nets] == [2, 2, 1, 1]
+    assert [net.history.was_interrupted for net in nets] == [False, False, True, True]
+    nets.clear()
+    monkeypatch.setattr(mbbp.interrupts, "SECONDS_OF_A_PAIR", 0.0)
+    trainings()
+    assert [len(net.history) for net in nets] == [2, 2, 1, 1, 2, 2, 2, 2, 2]
+
+
+def test_ctrl_c_waits_for_a_compilation():
+    reached = []
+
+    def press_and_go_on():
+        with _uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(True)
+
+    with pytest.raises(AssertionError, match="the training did not handle Ctrl-C"):
+        press_and_go_on()
+    assert reached
 
 
 def test_a_program_that_ignores_it_trains_on(interrupt):

@@ -105,3 +105,41 @@ def test_targets_that_make_no_sense():
 
 def test_they_are_at_least_as_good_as_scikit_learns_defaults():
     assert settings.tables()
+
+
+def test_targets_that_float32_cannot_tell_apart_are_refused():
+    x = np.linspace(0, 100, 200)
+    with pytest.raises(ValueError, match=r"Y: expected targets whose differences float32 can hold, .*dtype='float64'"):
+        mbbp.regressor(x[None], 1.7e9 + x)
+    net = mbbp.regressor(x[None], 1.7e9 + x, dtype="float64", rng=0)
+    assert r_squared(net.feedforward(x[None]), 1.7e9 + x[None])[0] > 0.99
+
+
+def test_other_arguments_of_fit_go_before_those_of_the_preset(table):
+    X, Y = table
+    net = mbbp.classifier(X, Y[0] > 1e4, epochs=50, rng=0, validation_split=0.2, early_stopping=3, batch_size=50)
+    assert net.history[-1].validation_cost is not None
+    assert len(net.history) < 50
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1, 2, 1], r"y: expected examples of all labels from 0 to 2, got none of 0; number the classes: classes, y ="),
+        ([10, 30, 20], "y: expected examples of all labels from 0 to 30, got none of 0"),
+        ([-1, 1, 1], "y: expected labels from 0, got -1; number the classes"),
+    ],
+)
+def test_labels_with_gaps_get_a_hint(y, message):
+    with pytest.raises(ValueError, match=message):
+        mbbp.classifier(np.ones((2, 3)), y)
+    classes, numbers = np.unique(y, return_inverse=True)
+    assert mbbp.classifier(np.ones((2, 3)), numbers, epochs=1).sizes[-1] == classes.size
+
+
+def test_rows_of_targets_get_a_hint(table):
+    X, Y = table
+    with pytest.raises(
+        ValueError, match=r"Y: expected shape \(n_out, 400\), got \(400, 2\); for rows of samples pass Y.T"
+    ):
+        mbbp.regressor(X, Y.T)

@@ -226,3 +226,25 @@ def test_a_scaling_does_not_change():
         scaling.mean[0] = 3
     with pytest.raises(AttributeError):
         scaling.factor = 2
+
+
+@pytest.mark.parametrize("scaling", [1e-50, 1e50, mbbp.Scaling(mean=1e60)])
+def test_numbers_that_the_dtype_cannot_hold_are_refused(scaling):
+    with pytest.raises(ValueError, match="scaling: expected means and factors that float32 can hold, got Scaling"):
+        build(scaling)
+    assert build(scaling, "float64").scaling is not None
+
+
+@pytest.mark.parametrize("scaling", [True, False, b"3"])
+def test_what_is_no_number_is_no_scaling(scaling):
+    with pytest.raises(TypeError, match="scaling: expected None, a number, 'standardize'"):
+        build(scaling)
+
+
+def test_validation_data_that_overflow_when_they_are_standardized_are_refused():
+    X = np.full((1, 30), 1e-30) * np.linspace(1, 2, 30)
+    net = build("standardize", sizes=(1, 3))
+    with pytest.raises(ValueError, match=r"validation_data\[0\]: expected numbers that float32 can hold"):
+        net.fit(X, LABELS[:30], validation_data=(X * 1e60, LABELS[:30]))
+    with pytest.raises(ValueError, match="X: expected means and factors that float32 can hold"):
+        build("standardize", sizes=(1, 3)).fit(X * 1e-20, LABELS[:30])

@@ -169,3 +169,21 @@ def test_what_goes_wrong_in_another_thread_is_raised():
     with pytest.raises(MemoryError, match="no more"):
         mbbp.threads.run_together([lambda: 1, fail], lambda: given_up.append(True))
     assert given_up
+
+
+def test_all_threads_have_ended_after_an_interrupt_of_the_wait(monkeypatch):
+    ended, released = [], threading.Event()
+    join = threading.Thread.join
+
+    def interrupted(thread):
+        monkeypatch.setattr(threading.Thread, "join", join)
+        raise KeyboardInterrupt
+
+    def slow():
+        released.wait()
+        ended.append(True)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mbbp.threads.run_together([lambda: None, slow], released.set)
+    assert ended

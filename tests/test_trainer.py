@@ -296,7 +296,7 @@ def test_a_step_that_diverges_is_not_taken(optimizer, dtype):
     net.theta = np.full(net.theta.size, huge)
     before = bits(net, trainer._state)
     for _ in range(2):
-        with pytest.raises(mbbp.DivergedError, match="step: the cost became NaN or inf, and the step was not taken"):
+        with pytest.raises(mbbp.DivergedError, match="step: the cost became NaN or inf, and this step was not taken"):
             trainer.step(np.full_like(X, huge), y)
         assert bits(net, trainer._state) == before
     net.theta = np.zeros(net.theta.size)
@@ -386,3 +386,45 @@ def test_a_trainer_cannot_be_copied(copied):
     trainer = mbbp.Network([2, 2], rng=0).trainer()
     with pytest.raises(TypeError, match="Trainer: it cannot be pickled or copied"):
         copied(trainer)
+
+
+# ------------------------------------------------------------------------------------------- interrupted and concurrent
+
+
+def test_a_callback_that_sets_the_learning_rate_is_refused():
+    net = network()
+    trainer = net.trainer()
+    with pytest.raises(RuntimeError, match="learning_rate: expected a network that is not being trained"):
+        net.fit(X, y, epochs=1, callbacks=lambda *_: setattr(trainer, "learning_rate", 0.5))
+    assert trainer.learning_rate == 0.1
+    trainer.learning_rate = 0.5
+    assert trainer.learning_rate == 0.5
+
+
+def test_an_interrupt_in_the_first_step_leaves_a_usable_trainer(monkeypatch):
+    net, other = network(), network()
+    trainer = net.trainer()
+    prepare = mbbp.loop.Loop.prepare
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mbbp.loop.Loop, "prepare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.step(X, y)
+    monkeypatch.setattr(mbbp.loop.Loop, "prepare", prepare)
+    assert trainer.step(X, y) == other.trainer().step(X, y)
+    assert net.theta.tobytes() == other.theta.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int32"])
+def test_arrays_of_another_dtype_are_converted_as_the_first_time(dtype):
+    inputs = np.round(4 * X).astype(dtype)
+    slow, quick = mbbp.Network([4, 5, 3], rng=0).trainer(), mbbp.Network([4, 5, 3], rng=0).trainer()
+    quick.step(np.zeros(X.shape, np.float32), y)
+    slow.step(np.zeros(X.shape, np.float32), y)
+    for _ in range(3):
+        slow._batch = None  # as if it were the first one of its kind
+        assert quick.step(inputs, y.astype(np.int32)) == slow.step(inputs, y)
+    with pytest.raises(ValueError, match=r"X: expected numbers that float32 can hold, got 1e\+39 in row 0, column 0"):
+        quick.step(np.full(X.shape, 1e39), y)

@@ -230,3 +230,21 @@ def test_a_network_in_memory_that_cannot_be_written_to_is_copied():
     back = pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
     assert back.theta.flags.writeable
     assert_same_bits(trained(back, optimizer="adam"), trained(net, optimizer="adam"))
+
+
+def test_an_optimizer_state_is_copied_when_it_is_assigned():
+    net, other = trained(optimizer="adam"), network()
+    steps = int(net.optimizer_state.steps[0])
+    other.optimizer_state = net.optimizer_state
+    kept = net.optimizer_state.copy()
+    trained(other, optimizer="adam")
+    assert int(net.optimizer_state.steps[0]) == steps
+    trained(net, optimizer="adam")
+    net.optimizer_state = kept
+    assert int(net.optimizer_state.steps[0]) == steps
+
+
+def test_a_callback_that_assigns_the_optimizer_state_is_refused():
+    net = network()
+    with pytest.raises(RuntimeError, match="optimizer_state: expected a network that is not being trained"):
+        net.fit(*labelled(), epochs=2, optimizer="adam", callbacks=lambda net, _: setattr(net, "optimizer_state", None))

@@ -13,6 +13,7 @@ from mbbp.costs import COSTS
 from mbbp.datasets import Dataset
 from mbbp.datasets.prepare import PIXELS
 from mbbp.initializers import INITIALIZERS
+from mbbp.presets import check_targets_fit
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling
 
 OF_FILES = {
@@ -68,7 +69,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--scaling",
         type=_scaling,
         help="how the network scales its inputs: none, a factor such as 1/255, or standardize, to mean 0 and variance "
-        "1 by feature (as is usual for the data set, none for a file)",
+        "1 by feature (as is usual for the data set; standardize for a file)",
     )
     data.add_argument(
         "--standardize",
@@ -194,6 +195,9 @@ def scaling_of(options: argparse.Namespace, data: Dataset) -> AnyScaling:
 
 def with_scaled_targets(data: Dataset, net: mbbp.Network) -> Dataset:
     """Return the data with standardized targets, if the network can learn them: for identity outputs."""
-    if data.classes is None and net.layers[-1].activation.name == "identity":
-        return data.standardize_targets()
-    return data
+    if data.classes is not None or net.layers[-1].activation.name != "identity":
+        return data
+    scaled = data.standardize_targets()
+    assert scaled.target_scaling is not None
+    check_targets_fit("--target", data.y_train, scaled.target_scaling, net.dtype)
+    return scaled

@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     _check_results_can_be_written(options)
     fraction = _validation_fraction(options)
+    patience = None if options.early_stopping is None else as_count("--early-stopping", options.early_stopping)
     mbbp.set_threads(None if options.threads is None else as_count("--threads", options.threads))
     given = load_data(options)
     net = make_network(
@@ -101,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     if fraction is not None:
-        print(f"validation: {fraction:.3g} of the training examples; the test comes at the end only")
+        when = "" if tested is None else "; the test comes at the end only"
+        print(f"validation: {fraction:.3g} of the training examples{when}")
     if data.classes is None:
         print(wrapped(_about_targets(data, net)))
     print(f"\n{table.heading}", flush=True)
@@ -114,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
         optimizer=options.optimizer,
         l2=options.l2,
         clip_norm=options.clip_norm,
-        early_stopping=options.early_stopping,
+        early_stopping=patience,
         validation_data=tested if fraction is None else None,
         validation_split=fraction,
         callbacks=lambda _, row: _print_above_bar(table.line(row)),
@@ -125,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = seconds_in_all()
     trained = sum(history["seconds"])
     print(f"\n{len(history)} epochs: {trained:.2f} s of training, {seconds:.2f} s in all, with the imports")
-    if options.early_stopping is not None:
+    if patience is not None:
         best = int(np.argmin(history["validation_cost"])) + 1
         print(f"the parameters are those of epoch {best}, which had the lowest cost of the validation examples")
     for line in result.lines:
@@ -265,6 +267,7 @@ def _write_json(path: Path, net: mbbp.Network, data: Dataset, figures: dict[str,
             "activation": [layer.activation.name for layer in net.layers],
             "cost": net.cost_function.name,
             "dtype": net.dtype.name,
+            "scaling": None if net.scaling is None else str(net.scaling),
         },
         **figures,
         "history": net.history.to_dict(),

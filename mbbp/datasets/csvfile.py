@@ -26,6 +26,8 @@ from mbbp.datasets.prepare import (
     warn_of_many_classes,
 )
 from mbbp.datasets.selection import Selection, select
+from mbbp.extras import load_extra
+from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype, refuse_unknown
 
 if TYPE_CHECKING:
@@ -58,8 +60,9 @@ def load_csv(
     for each of its categories, which is 1 if the sample has this category, else 0. The categories are those of the
     training examples. If a test example has another one, all these features are 0.
 
-    The samples are shuffled and split into training and test examples. Nothing is rescaled: pass
-    ``scaling="standardize"`` to the network. The file must be UTF-8. Fields may be quoted, and empty lines are skipped.
+    The samples are shuffled and split into training and test examples. Nothing is rescaled: `scaling`
+    is "standardize", for ``Network(scaling=data.scaling)``. The file must be UTF-8. Fields may be quoted, and empty
+    lines are skipped.
 
     Parameters
     ----------
@@ -128,7 +131,7 @@ def load_csv(
     75
     >>> data = load_csv(path, test_fraction=0)
     >>> data
-    Dataset('iris', x_train (3, 3), no test examples, float32, 3 classes)
+    Dataset('iris', x_train (3, 3), no test examples, float64, 3 classes)
     >>> data.classes, data.feature_names
     (('setosa', 'versicolor', 'virginica'), ('length', 'colour=blue', 'colour=red'))
     >>> data.notes
@@ -140,7 +143,7 @@ def load_csv(
     check_fraction(test_fraction)
     if missing not in FILLS:
         refuse_unknown("missing", missing, FILLS)
-    table = _read_table(path, delimiter, header, target, classes=not regression)
+    table = _read_table(path, delimiter, header, target, categorical, classes=not regression)
     targets = table.targets
     if len(targets) > 1 and not regression:
         raise ValueError(
@@ -148,7 +151,7 @@ def load_csv(
             "regression=True (--regression)"
         )
     drops = select("drop", drop, table.names, path)
-    coded = select("categorical", categorical, table.names, path)
+    coded = table.coded
     if both := sorted(set(targets) & {*drops, *coded}):
         name = table.names[both[0]]
         raise ValueError(f"target: expected a column that is in neither drop nor categorical, got {name!r}")
@@ -181,6 +184,7 @@ def load_csv(
         classes,
         feature_names=names,
         target_names=tuple(table.names[i] for i in targets),
+        scaling=STANDARDIZE,
         notes=(*notes, *coding),
     )
 
@@ -189,13 +193,22 @@ class _Table(NamedTuple):
     path: Path
     names: tuple[str, ...]
     targets: tuple[int, ...]  # the indices of their columns
+    coded: tuple[int, ...]  # those of the columns that are categories by request
     frame: pandas.DataFrame
 
     def place(self, index: int) -> str:
         return f"{self.path}, column {self.names[index]!r}"
 
 
-def _read_table(path: Path, delimiter: str, header: bool | None, target: Selection | None, *, classes: bool) -> _Table:
+def _read_table(
+    path: Path,
+    delimiter: str,
+    header: bool | None,
+    target: Selection | None,
+    categorical: Selection,
+    *,
+    classes: bool,
+) -> _Table:
     """Read the file: the names of its columns, and its columns by their index, with NaN for missing values."""
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
         raise ValueError(f"delimiter: expected one character, not a quote or a line end, got {delimiter!r}")
@@ -215,20 +228,21 @@ def _read_table(path: Path, delimiter: str, header: bool | None, target: Selecti
     if not targets:
         raise ValueError("target: expected at least one column, got none")
     text = targets if classes else ()
+    coded = select("categorical", categorical, names, path)  # they are read as text: 007 and 7 are two categories
     frame = _read(
         path,
         delimiter,
         header=0 if has_header else None,
         names=range(width),
         index_col=False,
-        dtype=dict.fromkeys(text, str),
+        dtype=dict.fromkeys((*text, *coded), str),
         keep_default_na=False,
         na_values={i: [""] if i in text else list(MISSING) for i in range(width)},
         low_memory=False,
     )
     if frame[width - 1].isna().any():
         _refuse_short_rows(path, delimiter, width)
-    return _Table(path, names, targets, frame)
+    return _Table(path, names, targets, coded, frame)
 
 
 def _is_header(rows: list[list[str]], wanted: Sequence[object]) -> bool:
@@ -246,13 +260,7 @@ def _is_header(rows: list[list[str]], wanted: Sequence[object]) -> bool:
 
 def _read(path: Path, delimiter: str, **options: Any) -> pandas.DataFrame:
     """Call pandas, and turn each of its errors into one that names the file."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: needs pandas to be read; pip install 'mbbp[pandas]', or in a clone of the project "
-            "pip install '.[pandas]'"
-        ) from error
+    pandas = load_extra(str(path), "pandas")
     expected = f"{path}: expected a table in which all rows have the same number of fields"
     try:
         with path.open("rb") as file, warnings.catch_warnings():

@@ -157,7 +157,7 @@ def _usual_folder() -> Path:
 
 def _download(name: str, cache: Path) -> Path:
     file = f"{name}.gz"
-    pooch = load_extra("download", "pooch", f"{file} is not in {cache}")
+    pooch = load_extra("download", "pooch", f"{file} is not in {cache}, and MBBP_DATA names no folder")
     print(f"mbbp: downloading {file} from {URL} to {cache}", file=sys.stderr)
     cache.mkdir(parents=True, exist_ok=True)
     # The file is moved into the cache only when it is complete and checked: another process may read the cache now.

@@ -19,6 +19,7 @@ from mbbp.datasets.prepare import (
     split_rows,
 )
 from mbbp.npz import listed, open_npz
+from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype
 
 Layout = list[tuple[str, str]]  # the names of each array of inputs and of its labels
@@ -40,8 +41,8 @@ def load_npz(
     name is `target`. These samples are shuffled and split into training and test examples. In the second, which Keras
     uses, the file has ``x_train``, ``y_train``, ``x_test`` and ``y_test``. These keep their split and their order.
 
-    Images are flattened: (n, 28, 28) becomes (784, n). Nothing is rescaled: pass ``scaling="standardize"`` to the
-    network.
+    Images are flattened: (n, 28, 28) becomes (784, n). Nothing is rescaled: `scaling` is "standardize", for
+    ``Network(scaling=data.scaling)``.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def load_npz(
     >>> path = pathlib.Path(folder.name, "xor.npz")
     >>> np.savez(path, X=[[0, 0], [0, 1], [1, 0], [1, 1]], y=[0, 1, 1, 0])
     >>> load_npz(path, test_fraction=0)
-    Dataset('xor', x_train (2, 4), no test examples, float32, 2 classes)
+    Dataset('xor', x_train (2, 4), no test examples, float64, 2 classes)
     >>> folder.cleanup()
     """
     path = Path(path)
@@ -95,7 +96,7 @@ def load_npz(
         raise ValueError(
             f"{path}, 'x_test': expected {len(x_train)} features, got {len(x_test)}; 'x_train' has {len(x_train)}"
         )
-    return Dataset(path.stem, x_train, targets[0], x_test, targets[1], classes)
+    return Dataset(path.stem, x_train, targets[0], x_test, targets[1], classes, scaling=STANDARDIZE)
 
 
 def _read(path: Path, first: Layout) -> tuple[Layout, dict[str, Array]]:

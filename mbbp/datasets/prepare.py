@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Array, Dataset
+from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype
 
 Rng = int | np.random.Generator | None
@@ -173,6 +174,7 @@ def split_rows(
         x_test=None if test is None else columns(rows[test], rows.dtype),
         y_test=None if test is None else targets[..., test],
         classes=classes,
+        scaling=STANDARDIZE,
     )
 
 

@@ -100,7 +100,7 @@ def test_real_targets(save):
     targets = np.linspace(0, 1, 10)
     data = load_npz(save(X=rows(), y=targets[:, np.newaxis]), regression=True, test_fraction=0)
     assert data.y_train.shape == (1, 10)
-    assert data.y_train.dtype == np.float32
+    assert data.y_train.dtype == np.float64
     assert data.classes is None
     assert (data.n_inputs, data.n_outputs) == (3, 1)
     assert np.allclose(data.y_train[0], targets[(data.x_train[0] / 3).astype(int)])
@@ -145,12 +145,12 @@ def with_value(value):
         ),
         (bad(X=np.full((4, 2), "a")), {}, ", 'X': expected real numbers, got <U1"),
         (bad(X=np.ones((4, 2)) * 1j), {}, ", 'X': expected real numbers, got complex128"),
-        (bad(X=with_value(np.nan)), {}, ", X[2, 1]: expected a finite number in float32, got nan"),
-        (bad(X=with_value(-np.inf)), {}, ", X[2, 1]: expected a finite number in float32, got -inf"),
-        (bad(X=with_value(1e300)), {}, ", X[2, 1]: expected a finite number in float32, got 1e+300"),
+        (bad(X=with_value(np.nan)), {}, ", X[2, 1]: expected a finite number in float64, got nan"),
+        (bad(X=with_value(-np.inf)), {}, ", X[2, 1]: expected a finite number in float64, got -inf"),
+        (bad(X=with_value(1e300)), {"dtype": "float32"}, ", X[2, 1]: expected a finite number in float32, got 1e+300"),
         (bad(y=[0, 1, 0.5, 1]), {}, ", 'y': expected a whole number or text as a label, got 0.5"),
         (bad(y=[0, 1, np.nan, 1]), {}, ", 'y': expected a whole number or text as a label, got nan"),
-        (bad(y=[0, 1, 0.5, np.inf]), {"regression": True}, ", y[3]: expected a finite number in float32, got inf"),
+        (bad(y=[0, 1, 0.5, np.inf]), {"regression": True}, ", y[3]: expected a finite number in float64, got inf"),
         (bad(y=list("abab")), {"regression": True}, ", 'y': expected real numbers, got <U1"),
         (bad(y=np.ones(4, complex)), {}, ", 'y': expected whole numbers or text, got complex128"),
         (

@@ -1,7 +1,10 @@
 """The decorators that compile."""
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +54,23 @@ class _Callback(CFunc):
 _KEPT: list[Any] = []  # the code at an address lives as long as the object that compiled it
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait: LLVM calls Python while it compiles, and an error that is raised there is lost."""
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
+        yield
+        return
+    pressed: list[tuple[Any, Any]] = []
+    handler: Any = signal.signal(signal.SIGINT, lambda *press: pressed.append(press))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if pressed and callable(handler):
+            handler(*pressed[0])
+
+
 def address_of_compiled(
     function: Callable[..., Any], signature: Any, fastmath: Any = False, *, is_cached: bool = True
 ) -> int:
@@ -65,7 +85,8 @@ def address_of_compiled(
     callback: Any = _Callback(function, (signature.args, signature.return_type), {}, options)
     if is_cached:
         callback._cache = CheckedCache(function)
-    callback.compile()
+    with _uninterrupted():
+        callback.compile()
     if not is_cached:  # it is made of a user's functions
         check_cannot_fail(callback.inspect_llvm())
     _KEPT.append(callback)
