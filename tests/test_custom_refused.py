@@ -1,6 +1,7 @@
 """Custom functions that can raise an error or print are refused: a compiled kernel could do neither."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numba
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import mbbp
+from mbbp.kernels.lowlevel.failures import CanFailError, check_cannot_fail
 from tests.conftest import JIT
 
 pytestmark = pytest.mark.skipif(not JIT, reason="compiles")
@@ -40,6 +42,20 @@ def raises_what_it_makes(z):
     return z
 
 
+def says_it_is_not_implemented(z):
+    if z > 1e30:
+        raise NotImplementedError
+    return z
+
+
+def says_there_is_no_memory(z):
+    if z > 1e30:
+        raise MemoryError("too large")
+    return z
+
+
+ON_WINDOWS = "def on_windows(z):\n    if z > 1e30:\n        raise ValueError\n    return z"
+exec(compile(ON_WINDOWS, r"C:\Users\me\model.py", "exec"))
 exec("def asserts(z):\n    assert z < 1e30\n    return z")  # pytest would rewrite the assert
 
 
@@ -78,6 +94,9 @@ def powers_of_integers(z):
 REFUSED = {
     raises: r"one that can raise ValueError in line \d+ of test_custom_refused.py, in raises; where it is not defined",
     raises_what_it_makes: r"one that can raise ValueError in line \d+ of test_custom_refused.py",
+    says_it_is_not_implemented: r"one that can raise NotImplementedError in line \d+ of test_custom_refused.py",
+    says_there_is_no_memory: r"one that can raise MemoryError in line \d+ of test_custom_refused.py",
+    globals()["on_windows"]: r"one that can raise ValueError in line 3 of .*model.py, in on_windows",
     globals()["asserts"]: r"one that can raise AssertionError in line 2 of <string>, in asserts",
     calls_one_that_raises: r"one that can raise ValueError in line \d+ of test_custom_refused.py, in positive",
     prints: r"one that prints, or calls Python in another way$",
@@ -102,6 +121,30 @@ def test_an_activation_that_can_fail_is_refused_by_name(function, got):
         mbbp.Network([2, 2], mbbp.Activation("odd", function, slope))
     with pytest.raises(TypeError, match=f"^activation 'odd', derivative: {EXPECTED}.*{got}"):
         mbbp.Network([2, 2], mbbp.Activation("odd", slope, function))
+
+
+def llvm_of(function):
+    """Return what LLVM makes of a function of a float64."""
+    return numba.njit("float64(float64)", error_model="numpy")(function).inspect_llvm((numba.float64,))
+
+
+def test_an_error_is_seen_whatever_the_length_of_its_message():
+    # The pickled error holds lengths. As a byte, one of them can be a backslash or a quote.
+    lengths = range(1, 120)
+    lines = [f"    if z > {length}: raise ValueError('{'x' * length}')" for length in lengths]
+    found = {}
+    exec(compile("\n".join(["def f(z):", *lines, "    return z"]), "a.py", "exec"), found)
+    with pytest.raises(CanFailError) as caught:
+        check_cannot_fail(llvm_of(found["f"]))
+    seen = re.findall(r"can raise ValueError in line (\d+) of a.py", str(caught.value))
+    assert sorted(map(int, seen)) == [length + 1 for length in lengths]
+
+
+def test_an_error_that_is_printed_in_an_unknown_way_is_refused_too():
+    llvm = llvm_of(raises)
+    assert llvm.count(' c"\\80\\04') == 1  # where the pickled error starts
+    with pytest.raises(CanFailError, match=r"^one that can raise an error$"):
+        check_cannot_fail(llvm.replace(' c"\\80\\04', ' x"\\80\\04'))
 
 
 def test_a_cost_that_can_fail_is_refused_by_name():
@@ -162,6 +205,12 @@ def of_a_tuple(z):
     return total
 
 
+def allocates(z):  # Numba's own error, if there is no memory left, is allowed
+    numbers = np.zeros(2)
+    numbers[0] = z
+    return numbers.sum()
+
+
 def caught(z):
     try:
         return 1.0 / z
@@ -175,7 +224,9 @@ def many_branches(z):
     return z
 
 
-@pytest.mark.parametrize("function", [polynomial, of_a_tuple, caught, many_branches], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [polynomial, of_a_tuple, allocates, caught, many_branches], ids=lambda f: f.__name__
+)
 def test_what_cannot_fail_is_taken(function):
     net = mbbp.Network([1, 1], mbbp.Activation("fine", function, slope), dtype="float64")
     net.theta = [1, 0]
