@@ -3,6 +3,8 @@
 import math
 import re
 from dataclasses import dataclass
+from types import ModuleType
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -80,6 +82,70 @@ def reads_an_array(z):  # without a check of its bounds it would read any memory
     return TABLE[int(z)] * z
 
 
+class Functions(NamedTuple):
+    of: object
+
+
+def looked_up(z):
+    return TABLE[int(z)]
+
+
+by_njit, with_signature = numba.njit(looked_up), numba.njit("float64(float64)")(looked_up)
+registered = numba.extending.register_jitable(lambda z: TABLE[int(z)])
+by_vectorize, by_cfunc = numba.vectorize(looked_up), numba.cfunc("float64(float64)")(looked_up)
+FUNCTIONS, WITH_SIGNATURES, MODULE = Functions(by_njit), (with_signature, with_signature), ModuleType("module")
+MODULE.of = by_njit
+
+
+@numba.njit
+def apply(function, z):
+    return function(z)
+
+
+@numba.experimental.jitclass([("z", numba.float64)])
+class Box:
+    def __init__(self, z):
+        self.z = z
+
+    def value(self):
+        return TABLE[int(self.z)]
+
+
+def reads_in_a_closure(z):
+    read = by_njit
+    return (lambda: read(z))()
+
+
+def reads_in_an_inner_function(z):
+    def inner(z):
+        return TABLE[int(z)]
+
+    return apply(inner, z)
+
+
+def reads_by_default(z, read=by_njit):
+    return read(z)
+
+
+HELPERS = {  # Numba checks bounds only in functions that ask for it
+    "a global name": lambda z: by_njit(z),
+    "compiled before": lambda z: with_signature(z),
+    "two calls away": lambda z: apply(by_njit, z),
+    "in a tuple": lambda z: FUNCTIONS.of(z),
+    "in a module": lambda z: MODULE.of(z),
+    "registered": lambda z: registered(z),
+    "a closure": reads_in_a_closure,
+    "an inner function": reads_in_an_inner_function,
+    "a default": reads_by_default,
+}
+OTHER_KINDS = {
+    r"looked_up, compiled by numba.vectorize; use numba.njit": lambda z: by_vectorize(z),
+    r"looked_up, compiled by numba.cfunc; use numba.njit": lambda z: by_cfunc(z),
+    r"Box, compiled by numba.jitclass; use numba.njit": lambda z: Box(z).value(),
+    r"looked_up from a tuple; use numba.njit without a signature": lambda z: WITH_SIGNATURES[int(z)](z),
+}
+
+
 def steps_of_any_size(z):
     total = 0.0 * z
     for _ in range(0, 10, int(z)):
@@ -145,6 +211,18 @@ def test_an_error_that_is_printed_in_an_unknown_way_is_refused_too():
     assert llvm.count(' c"\\80\\04') == 1  # where the pickled error starts
     with pytest.raises(CanFailError, match=r"^one that can raise an error$"):
         check_cannot_fail(llvm.replace(' c"\\80\\04', ' x"\\80\\04'))
+
+
+@pytest.mark.parametrize("function", HELPERS.values(), ids=HELPERS)
+def test_a_function_that_is_called_must_not_read_outside_of_an_array(function):
+    with pytest.raises(TypeError, match=f"{EXPECTED}one that can raise IndexError .index is out of bounds"):
+        mbbp.Network([2, 2], mbbp.Activation("odd", function, slope), dtype="float64")
+
+
+@pytest.mark.parametrize(("got", "function"), OTHER_KINDS.items())
+def test_compiled_code_that_cannot_be_checked_is_refused(got, function):
+    with pytest.raises(TypeError, match=f"{EXPECTED}one that (uses|takes) {got}$"):
+        mbbp.Network([2, 2], mbbp.Activation("odd", function, slope), dtype="float64")
 
 
 def test_a_cost_that_can_fail_is_refused_by_name():
@@ -218,15 +296,34 @@ def caught(z):
         return 0.0
 
 
+@numba.njit
+def factorial(n):
+    return 1.0 if n < 2 else n * factorial(n - 1)
+
+
+@numba.njit("int64(int64)")
+def whole(z):
+    return z
+
+
+def calls_one_that_calls_itself(z):
+    return factorial(z + 3)
+
+
+def calls_one_that_casts(z):
+    return z + whole(7.5 * abs(z)) - int(7.5 * abs(z)) + whole(3)
+
+
 def many_branches(z):
     for i in range(20):
         z = math.sin(z) + math.cos(z) * math.exp(-abs(z)) if z > i else math.atan2(z, 1.0) + math.log1p(abs(z))
     return z
 
 
-@pytest.mark.parametrize(
-    "function", [polynomial, of_a_tuple, allocates, caught, many_branches], ids=lambda f: f.__name__
-)
+TAKEN = [polynomial, of_a_tuple, allocates, calls_one_that_calls_itself, calls_one_that_casts, caught, many_branches]
+
+
+@pytest.mark.parametrize("function", TAKEN, ids=lambda f: f.__name__)
 def test_what_cannot_fail_is_taken(function):
     net = mbbp.Network([1, 1], mbbp.Activation("fine", function, slope), dtype="float64")
     net.theta = [1, 0]
