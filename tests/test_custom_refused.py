@@ -14,7 +14,9 @@ import mbbp
 from mbbp.kernels.lowlevel.failures import CanFailError, check_cannot_fail
 from tests.conftest import JIT
 
-pytestmark = pytest.mark.skipif(not JIT, reason="compiles")
+if not JIT:
+    pytest.skip("compiles", allow_module_level=True)
+
 TABLE, PAIR = np.array([1.0, 2.0, 3.0]), (1.0, 2.0)
 
 
