@@ -5,6 +5,9 @@ in Numba `1.0 + z` is float64 for a float32 z, because a literal is float64; the
 vector. In NumPy a literal takes the type of the other operand (NEP 50), and here it does too. Both changes are made to
 Numba's intermediate form of the function, before types are inferred.
 
+A function that the user compiled with Numba and calls is compiled again, in the same way. It could have been compiled
+without a check of the bounds of arrays, and then it would read any memory.
+
 Numba's power with a whole number as the exponent can raise an error, as for 0 ** -1. Ours returns inf there.
 """
 
@@ -12,7 +15,7 @@ import builtins
 import math
 import operator
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -21,14 +24,21 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core import ir as numba_ir
+from numba.core.ccallback import CFunc
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.dispatcher import Dispatcher
 from numba.core.errors import RequireLiteralValue
-from numba.core.untyped_passes import IRProcessing
+from numba.core.ir_utils import build_definitions
+from numba.core.untyped_passes import IRProcessing, MakeFunctionToJitFunction
+from numba.experimental.jitclass.base import JitClassType
 from numba.extending import intrinsic, overload
+from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
 
 from mbbp.kernels.exponential import exp, tanh
 from mbbp.kernels.lowlevel.compiling import CONTRACTING, DISABLED, warn_of_nothing
+from mbbp.kernels.lowlevel.failures import CanFailError
 
 _VECTOR_FUNCTIONS = {math.exp: exp, np.exp: exp, math.tanh: tanh, np.tanh: tanh}
 _MEETING = {max, min}
@@ -92,7 +102,7 @@ class _VectorForm(FunctionPass):
                     self._change(statement, block.scope, body)
                 body.append(statement)
             block.body = body
-        self._ir._definitions = numba.core.ir_utils.build_definitions(self._ir.blocks)
+        self._ir._definitions = build_definitions(self._ir.blocks)
         return True
 
     def _change(self, statement: Any, scope: Any, body: list[Any]) -> None:
@@ -160,17 +170,119 @@ class _VectorForm(FunctionPass):
         return result
 
 
+# What Numba compiles in other ways cannot be compiled again here, or is called by its address: no error would be seen.
+_OTHER_KINDS = {DUFunc: "vectorize", GUFunc: "guvectorize", CFunc: "cfunc", JitClassType: "jitclass"}
+
+
+class _Helpers:
+    """The functions that one scalar function calls, compiled as the function itself."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[Any, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        """Return a value with the functions that are in it compiled again; the value itself if there is none."""
+        for kind, name in _OTHER_KINDS.items():
+            if isinstance(value, kind):
+                called = getattr(value, "__name__", repr(value))
+                raise CanFailError(f"one that uses {called}, compiled by numba.{name}; use numba.njit")
+        if isinstance(value, tuple):
+            return self._of_tuple(value)
+        if any(value is ours for ours in _VECTOR_FUNCTIONS.values()):
+            return value
+        if not isinstance(value, Dispatcher) and not _is_users(value):
+            return value
+        if value not in self._compiled:
+            compiled = self._compiled[value] = self.compiled(getattr(value, "py_func", value))
+            if _has_signatures(value):  # it casts to their types
+                for signature in value.nopython_signatures:
+                    compiled.compile(signature)
+                compiled.disable_compile()
+        return self._compiled[value]
+
+    def _of_tuple(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for one in values:
+            if _has_signatures(one):  # Numba would call it by its address
+                raise CanFailError(f"one that takes {one.__name__} from a tuple; use numba.njit without a signature")
+        parts = [self.of(one) for one in values]
+        if all(new is old for new, old in zip(parts, values, strict=True)):
+            return values
+        return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+
+    def compiled(self, plain: FunctionType) -> Any:
+        """Return a plain function, compiled for our kernels."""
+        given = plain.__defaults__ or ()
+        defaults = self.of(given)
+        if defaults is not given:
+            plain = FunctionType(plain.__code__, plain.__globals__, plain.__name__, defaults, plain.__closure__)
+        compiler = type("_Compiler", (_Compiler,), {"helpers": self})
+        return numba.njit(
+            error_model="numpy", nogil=True, fastmath=CONTRACTING, boundscheck=True, pipeline_class=compiler
+        )(plain)
+
+
+def _is_users(value: Any) -> bool:
+    """Return whether it is a plain function of the user's, which Numba knows if it was registered."""
+    libraries = "numba", "numpy", "mbbp"
+    return isinstance(value, FunctionType) and str(value.__module__).partition(".")[0] not in libraries
+
+
+def _has_signatures(value: Any) -> bool:
+    """Return whether it was compiled for the types of given signatures alone."""
+    dispatcher: Any = value
+    return isinstance(value, Dispatcher) and not dispatcher._can_compile
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _CheckedHelpers(FunctionPass):
+    """Puts functions that are compiled as ours in the place of those that the user has compiled."""
+
+    _name = "mbbp_checked_helpers"
+
+    def __init__(self) -> None:
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        helpers, code = state.pipeline.helpers, state.func_ir
+        code._definitions = build_definitions(code.blocks)
+        for block in code.blocks.values():
+            for statement in block.body:
+                if isinstance(statement, numba_ir.Assign):
+                    found = _found(code, statement.value)
+                    value = helpers.of(found)
+                    if value is not found:
+                        statement.value = numba_ir.Global(statement.target.name, value, statement.loc)
+        code._definitions = build_definitions(code.blocks)
+        return True
+
+
+def _found(code: Any, value: Any) -> Any:
+    """Return the object that a name from outside the function, or an attribute of a module, stands for."""
+    if isinstance(value, numba_ir.Global | numba_ir.FreeVar):
+        return value.value
+    if isinstance(value, numba_ir.Expr) and value.op == "getattr":
+        try:
+            module = _found(code, code.get_definition(value.value))
+        except KeyError:  # a variable with more than one value
+            return None
+        return getattr(module, value.attr, None) if isinstance(module, ModuleType) else None
+    return None
+
+
 class _Compiler(CompilerBase):
+    helpers: _Helpers
+
     def define_pipelines(self) -> list[Any]:
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         pipeline.add_pass_after(_VectorForm, IRProcessing)
+        pipeline.add_pass_after(_CheckedHelpers, MakeFunctionToJitFunction)  # functions in the function are known then
         pipeline.finalize()
         return [pipeline]
 
 
 def compiled_scalar(function: Callable[..., Any]) -> Any:
     """Return a scalar function, plain Python or compiled by Numba, as kernels call it."""
-    plain = getattr(function, "py_func", function)
+    plain: Any = getattr(function, "py_func", function)
     if DISABLED:
         return warn_of_nothing(plain)
     if not isinstance(plain, FunctionType):  # one of Python's or NumPy's own, which Numba knows by name only
@@ -178,9 +290,7 @@ def compiled_scalar(function: Callable[..., Any]) -> Any:
         def plain(*numbers: Any) -> Any:
             return function(*numbers)
 
-    return numba.njit(
-        error_model="numpy", nogil=True, fastmath=CONTRACTING, boundscheck=True, pipeline_class=_Compiler
-    )(plain)
+    return _Helpers().compiled(plain)
 
 
 if DISABLED:
