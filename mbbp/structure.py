@@ -132,7 +132,7 @@ class Structure(Fixed):
             value = value.copy()
         self._optimizer_state = value
 
-    def keep_state(self, state: OptimizerState | None) -> None:
+    def _keep_state(self, state: OptimizerState | None) -> None:
         """Set the state that a training works with, without a copy."""
         self._optimizer_state = state
 

@@ -56,7 +56,7 @@ class Trained(Protocol):
     def optimizer_state(self) -> OptimizerState | None:
         """The state after the last step."""
 
-    def keep_state(self, state: OptimizerState | None) -> None:
+    def _keep_state(self, state: OptimizerState | None) -> None:
         """Set the state, without a copy."""
 
 
@@ -304,7 +304,7 @@ class _Epochs:
         changed = (engine.theta, self.state.moments, self.state.steps)
         before = [array.copy() for array in changed]
         try:
-            trained.keep_state(self.state)
+            trained._keep_state(self.state)
             if not was_learnt:
                 engine.set_scaling(plan.scaling)
             interrupts.may_raise = True
@@ -316,7 +316,7 @@ class _Epochs:
             for array, saved in zip(changed, before, strict=True):
                 array[...] = saved
             trained.rng.bit_generator.state = rng_before
-            trained.keep_state(state_before)
+            trained._keep_state(state_before)
             if not was_learnt:
                 engine.set_scaling(STANDARDIZE)
             raise

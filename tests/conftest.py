@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from pathlib import Path
 
 # Each run starts with an empty cache, so that no test depends on code that an earlier run has compiled. This must be
 # set before Numba is imported. The processes that tests start inherit it. `python -m tests` sets one for all its steps.
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.tiers import MARKERS
+from tests.tiers import AS_PLAIN_PYTHON, MARKERS
+
+ROOT = Path(__file__).parent.parent
 
 # The first example of a test compiles kernels, which takes seconds: it would miss any deadline.
 settings.register_profile(
@@ -40,8 +43,12 @@ def plain(value):
 
 def pytest_collection_modifyitems(items):
     """Add the markers of `tests.tiers`."""
+    again = tuple(str(ROOT / path) for path in AS_PLAIN_PYTHON)
     for item in items:
         name = getattr(item, "originalname", item.name)
         for marker, names in MARKERS.items():
             if name in names:
                 item.add_marker(marker)
+        # These tests are counted when they run as plain Python. Under coverage, compiling takes twice as long.
+        if JIT and str(item.path).startswith(again):
+            item.add_marker("no_cover")

@@ -230,10 +230,10 @@ def test_without_pooch_the_error_says_what_to_install(small, site, monkeypatch):
 def test_the_real_mnist():
     folder = Path(REAL_DATA, "mnist")
     data = load_mnist(folder if folder.is_dir() else REAL_DATA)
-    assert repr(data) == "Dataset('mnist', x_train (784, 60000), x_test (784, 10000), float32, 10 classes)"
+    assert repr(data) == "Dataset('mnist', x_train (784, 60000), x_test (784, 10000), uint8, 10 classes)"
     assert data.y_train[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(data.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert (data.x_train.min(), data.x_train.max()) == (0, 1)
-    assert data.x_train.mean(dtype=np.float64) == pytest.approx(0.1306605, abs=1e-6)
+    assert (data.x_train.min(), data.x_train.max()) == (0, 255)
+    assert data.x_train.mean(dtype=np.float64) * data.scaling == pytest.approx(0.1306605, abs=1e-6)
     rest, (x, y) = data.split(10_000)
     assert (rest.x_train.shape, x.shape, y.shape) == ((784, 50000), (784, 10000), (10000,))
