@@ -17,7 +17,7 @@ PICTURES = (".png", ".svg", ".pdf")
 def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
     """Write a temporary file beside `path`, with the same ending, and rename it to `path` when it is complete.
 
-    Until then an old file at `path` stays as it is. Who reads `path` gets the old file or the new one, and no mixture,
+    Until then an old file at `path` stays as it is. A reader of `path` gets the old file or the new one, no mixture,
     also if several processes write it at once, or the machine loses its power. The new file has the permissions of the
     old one. If `path` is a symbolic link, it stays one, and the file that it names is replaced.
 

@@ -67,6 +67,12 @@ class Network(Structure):
         All weights and biases. The layers' W and b are views of it.
     cost_function : Cost
         The cost that training reduces.
+    scaling : Scaling, "standardize" or None
+        How inputs are scaled; the word before the scaling is learnt.
+    rng : numpy.random.Generator
+        The source of the shuffles.
+    optimizer_state : OptimizerState or None
+        The state of the optimizer after the last step of `fit`.
     history : History
         One row for every epoch of training so far.
 

@@ -76,7 +76,7 @@ def save(net: Network, path: str | Path) -> None:
             "scaling_factor": scaling.factor,
         }
     if len(header) > MOST_LETTERS:
-        raise ValueError(f"net: expected fewer layers, got {len(names)}, whose description is longer than a file's")
+        raise ValueError(f"net: expected fewer layers, got {len(names)}: too many to be saved")
     write_aside(path, lambda aside: np.savez(aside, header=np.array(header), **arrays))  # type: ignore[arg-type]
 
 

@@ -112,7 +112,7 @@ def as_number(
     least, below : float
         The range: `least` belongs to it, `below` does not.
     positive : bool
-        Whether `least` is outside the range too.
+        Whether the number must be above `least`.
 
     Raises
     ------

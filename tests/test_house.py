@@ -17,7 +17,7 @@ FLOORS = {
     2: "engine loop layers",
     3: "history stopping interrupts progress training trainer",
     4: "structure network",
-    5: "__init__ presets check saving chapter2 nielsen datasets bench options",
+    5: "__init__ presets check saving chapter2 nielsen datasets bench help_formatter",
     6: "cli __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

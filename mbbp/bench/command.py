@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbbp.options import HelpFormatter
+from mbbp.help_formatter import HelpFormatter
 
 if TYPE_CHECKING:
     from mbbp.bench.cases import Case

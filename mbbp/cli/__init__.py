@@ -13,7 +13,7 @@ from mbbp.cli.diagnose import add_diagnose
 from mbbp.cli.options import Parser
 from mbbp.cli.text import complain
 from mbbp.cli.train import add_train
-from mbbp.options import HelpFormatter
+from mbbp.help_formatter import HelpFormatter
 
 FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mbbp.datasets.dataset import Array, Dataset
+from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.features import FILLS, Column, encode, fill, read_column, refuse_missing
 from mbbp.datasets.prepare import (
     LabelError,
@@ -27,6 +27,7 @@ from mbbp.datasets.prepare import (
 )
 from mbbp.datasets.selection import Selection, select
 from mbbp.extras import load_extra
+from mbbp.parameters import Array
 from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype, refuse_unknown
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mbbp.parameters import Array
 from mbbp.scaling import Scaling
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

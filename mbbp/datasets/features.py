@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mbbp.datasets.dataset import Array
 from mbbp.datasets.prepare import parse_number
+from mbbp.parameters import Array
 
 if TYPE_CHECKING:
     import pandas

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mbbp.datasets.dataset import Array, Dataset
+from mbbp.datasets.dataset import Dataset
 from mbbp.datasets.prepare import (
     LabelError,
     Rng,
@@ -19,6 +19,7 @@ from mbbp.datasets.prepare import (
     split_rows,
 )
 from mbbp.npz import listed, open_npz
+from mbbp.parameters import Array
 from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mbbp.datasets.dataset import Array, Dataset
+from mbbp.datasets.dataset import Dataset
+from mbbp.parameters import Array
 from mbbp.scaling import STANDARDIZE
 from mbbp.validation import as_dtype
 

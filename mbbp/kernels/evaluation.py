@@ -1,4 +1,4 @@
-"""What is asked of a network: its cost and hits, its outputs, its gradient."""
+"""What is asked of a network: its cost and accuracy, its outputs, its gradient."""
 
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class Evaluation(NamedTuple):
     stop: Int  # the one after the last
     chunk: Int  # how many go through the network together
     costs: Reals  # receives the summed cost of each chunk
-    correct: Integers  # receives how many of each chunk are classified rightly
+    correct: Integers  # receives how many of each chunk are classified correctly
 
 
 @record
