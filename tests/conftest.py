@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.tiers import AS_PLAIN_PYTHON, MARKERS
+from tests.tiers import MARKERS, UNTRACED
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,12 +43,11 @@ def plain(value):
 
 def pytest_collection_modifyitems(items):
     """Add the markers of `tests.tiers`."""
-    again = tuple(str(ROOT / path) for path in AS_PLAIN_PYTHON)
+    untraced = tuple(str(ROOT / path) for path in UNTRACED)
     for item in items:
         name = getattr(item, "originalname", item.name)
         for marker, names in MARKERS.items():
             if name in names:
                 item.add_marker(marker)
-        # These tests are counted when they run as plain Python. Under coverage, compiling takes twice as long.
-        if JIT and str(item.path).startswith(again):
+        if JIT and str(item.path).startswith(untraced):
             item.add_marker("no_cover")

@@ -86,3 +86,20 @@ AS_PLAIN_PYTHON = [
     "tests/test_training.py",
 ]
 """The tests that also run with the kernels as plain Python. Coverage is measured there: it cannot see compiled code."""
+
+# These compile much, and compiling takes twice as long while coverage is measured. Other tests count the same lines.
+UNTRACED = [
+    *AS_PLAIN_PYTHON,
+    "tests/nielsen/test_overrides.py",
+    "tests/test_arguments_fuzz.py",
+    "tests/test_attributes.py",
+    "tests/test_check.py",
+    "tests/test_compilation.py",
+    "tests/test_custom.py",
+    "tests/test_custom_optimizers.py",
+    "tests/test_custom_refused.py",
+    "tests/test_damaged_files.py",
+    "tests/test_in_a_notebook.py",
+    "tests/test_notebooks.py",
+    "tests/test_scaling.py",
+]
