@@ -91,15 +91,9 @@ AS_PLAIN_PYTHON = [
 UNTRACED = [
     *AS_PLAIN_PYTHON,
     "tests/nielsen/test_overrides.py",
-    "tests/test_arguments_fuzz.py",
     "tests/test_attributes.py",
-    "tests/test_check.py",
     "tests/test_compilation.py",
-    "tests/test_custom.py",
     "tests/test_custom_optimizers.py",
-    "tests/test_custom_refused.py",
-    "tests/test_damaged_files.py",
     "tests/test_in_a_notebook.py",
     "tests/test_notebooks.py",
-    "tests/test_scaling.py",
 ]
