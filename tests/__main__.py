@@ -1,12 +1,13 @@
 """``python -m tests``: all checks that must pass before a commit, the fastest first.
 
-    python -m tests --quick      at every save: no slow tests, no gates, no coverage
+    python -m tests --quick      at every save: no slow tests, no gates
     python -m tests              before a commit
-    python -m tests --nightly    everything
+    python -m tests --nightly    everything, and coverage
 
 `tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
-gates fill it with compiled kernels while style and types are checked. Coverage is the sum of two runs: one with the
-kernels as plain Python, since coverage cannot see compiled code, and one with compiled kernels.
+gates fill it with compiled kernels while style and types are checked. Some tests run twice: compiled, and with the
+kernels as plain Python, where every index is checked. Coverage is the sum of the two runs, since it cannot see compiled
+code.
 """
 
 import argparse
@@ -62,14 +63,16 @@ def compiled(tier: str, *options: str) -> Step:
 
 def steps(tier: str) -> tuple[list[Step], list[Step]]:
     """Return the steps that run at the same time as the exact gates, and the steps after both."""
-    plain = [*PYTEST, *TWO_AT_ONCE, *COVERAGE, *selection("default", "not alone"), *AS_PLAIN_PYTHON]
+    measured = COVERAGE if tier == "nightly" else []  # it makes compiling take twice as long
+    plain = [*PYTEST, *TWO_AT_ONCE, *measured, *selection("default", "not alone"), *AS_PLAIN_PYTHON]
     first = [*STYLE, Step("tests, kernels as plain Python", plain, {"NUMBA_DISABLE_JIT": "1"})]
     rest = [
-        compiled(tier, *COVERAGE, "--cov-append"),
+        compiled(tier, *measured, *(["--cov-append"] if measured else [])),
         Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), "tests"]),
         Step("timed gates", [*PYTEST, *selection(tier), "benchmarks/test_regression.py"]),
-        Step("coverage", [*PYTHON, "coverage", "report"]),
     ]
+    if measured:
+        rest.append(Step("coverage", [*PYTHON, "coverage", "report"]))
     return first, rest
 
 
@@ -141,7 +144,7 @@ def do_all(tier: str, run: Run) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests", description="Run all checks that must pass before a commit.")
     tiers = parser.add_mutually_exclusive_group()
-    for tier, text in (("quick", "no slow tests, no gates, no coverage"), ("nightly", "everything")):
+    for tier, text in (("quick", "no slow tests, no gates"), ("nightly", "everything, and coverage")):
         tiers.add_argument(f"--{tier}", action="store_const", const=tier, default="default", dest="tier", help=text)
     tier = parser.parse_args(words).tier
     began = time.perf_counter()
