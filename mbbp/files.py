@@ -36,7 +36,7 @@ def write_aside(path: str | Path, write: Callable[[Path], Any]) -> None:
     given, target = Path(path), Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"path: expected a folder that exists, got {str(given.parent)!r}")
-    # The ending tells what writes the file which format is wanted. The rest is cut: a name of 256 bytes is refused.
+    # The ending tells the writer which format to use. The rest is cut: a name of 256 bytes is refused.
     aside = target.with_name(f".{given.stem[:40]}.{secrets.token_hex(8)}.part{given.suffix}")
     try:
         write(aside)
