@@ -357,7 +357,8 @@ class Network(Structure):
             Examples that are scored after every epoch.
         validation_split : float, optional
             The fraction of the examples, above 0 and below 1, that is held out of the training and scored after every
-            epoch. They are chosen at random, and for the same number of examples always the same ones.
+            epoch. They are chosen at random, and for the same number of examples always the same ones. Class weights
+            do not count in their cost.
         early_stopping : EarlyStopping or int, optional
             When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
             validation data, else on the training cost.
