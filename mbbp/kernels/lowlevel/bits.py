@@ -1,29 +1,31 @@
 """Floating-point numbers made of their bits."""
 
-import math
-
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from mbbp.kernels.lowlevel.compiling import DISABLED
 
+MANTISSA_SINGLE, MANTISSA_DOUBLE = 23, 52  # bits
+
 if DISABLED:
 
-    def power_of_two(n):
-        """Return 2^n for a whole number n in the range of normal exponents."""
-        return type(n)(math.ldexp(1.0, 0 if n != n else int(n)))
+    def lowest_bits_as_exponent(t):
+        """Return the number whose sign and exponent are the lowest bits of t, and whose mantissa is 1."""
+        whole, mantissa = (np.int32, MANTISSA_SINGLE) if t.dtype == np.float32 else (np.int64, MANTISSA_DOUBLE)
+        return (t.view(whole) << whole(mantissa)).view(t.dtype)
 
 else:
 
     @intrinsic
-    def power_of_two(_, n):
-        """Return 2^n for a whole number n in the range of normal exponents, by writing its exponent bits."""
-        bits, bias, mantissa = (32, 127, 23) if n == types.float32 else (64, 1023, 52)
+    def lowest_bits_as_exponent(_, t):
+        """Return the number whose sign and exponent are the lowest bits of t, and whose mantissa is 1."""
+        bits, mantissa = (32, MANTISSA_SINGLE) if t == types.float32 else (64, MANTISSA_DOUBLE)
 
         def codegen(context, builder, signature, arguments):
             whole = ir.IntType(bits)
-            biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, bias))
-            return builder.bitcast(builder.shl(biased, ir.Constant(whole, mantissa)), context.get_value_type(n))
+            shifted = builder.shl(builder.bitcast(arguments[0], whole), ir.Constant(whole, mantissa))
+            return builder.bitcast(shifted, context.get_value_type(t))
 
-        return n(n), codegen
+        return t(t), codegen
