@@ -24,6 +24,8 @@ from mbbp.inputs import as_inputs
 from mbbp.kernels import evaluation, propagation
 from mbbp.kernels.examples import Examples, inputs_of, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
+from mbbp.kernels.gemm.sums import sum_columns
+from mbbp.kernels.gemm.tile import lanes
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Placed
 from mbbp.kernels.team import make_team
@@ -328,10 +330,13 @@ class Engine(Fixed):
             work=np.empty(layout.work_size, dtype),
             targets=layout.targets,
             weights=layout.weights,
+            spare=layout.spare,
+            scratch=layout.scratch,
             panels=layout.panels,
-            one=layout.one,
+            lanes=layout.lanes,
             is_weighted=int(is_weighted),
             multiply_add=multiply_add.address(dtype),
+            sum_columns=sum_columns.address(dtype) if backward else 0,
             forward=propagation.forward.address(dtype),
             backward=propagation.backward.address(dtype) if backward else 0,
             cost=self.cost.address(dtype) if with_cost else 0,
@@ -345,7 +350,7 @@ class Engine(Fixed):
         key = (m, threads, backward)
         layout = self._layouts.get(key)
         if layout is None:
-            layout = Layout(self.sizes, m, threads)
+            layout = Layout(self.sizes, m, threads, lanes(self.dtype))
             addresses = [activation.addresses(self.dtype, backward=backward) for activation in self.activations]
             layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
             if len(self._layouts) >= LAYOUTS_KEPT:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mbbp.kernels.exponential import exp_nonpositive, tanh
+from mbbp.kernels.gemm.matrix import stretches
 from mbbp.kernels.lowlevel.compiling import CONTRACTING, FAST, ZERO, inlined
 from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, kernel, record
@@ -21,13 +22,16 @@ LEAK = 0.01
 
 @record
 class Block(NamedTuple):
-    """A layer's z, a and delta for some examples: each an (n, m) matrix, one example per column."""
+    """A layer's z, a and delta for some examples: each an (n, m) matrix in the order of the layer (see gemm/matrix.py)."""
 
     z: Numbers
     a: Numbers
     delta: Numbers
     n: Int
     m: Int
+    rs: Int  # from neuron to neuron
+    cs: Int  # from example to example
+    spare: Numbers  # room for 2 m numbers
 
 
 class ActivationKernels(NamedTuple):
@@ -40,10 +44,10 @@ class ActivationKernels(NamedTuple):
 
 
 @inlined
-def _vectors(block):
-    """Return z, a and delta, the numbers of all examples one after the other."""
-    size = block.n * block.m
-    return part(block.z, ZERO, size), part(block.a, ZERO, size), part(block.delta, ZERO, size)
+def _vectors(block, k, size):
+    """Return z, a and delta of a stretch of neighbouring numbers."""
+    start = k * block.rs
+    return part(block.z, start, size), part(block.a, start, size), part(block.delta, start, size)
 
 
 @inlined
@@ -64,86 +68,131 @@ def sigmoid_prime_of(z):
 
 @kernel(Block, fastmath=CONTRACTING)
 def _sigmoid(at):
-    z, a, _ = _vectors(at[0])
-    for i in range(z.size):
-        a[i] = sigmoid_of(z[i])
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = sigmoid_of(z[i])
     return ZERO
 
 
 @kernel(Block, fastmath=FAST)
 def _sigmoid_derivative(at):
-    _, a, d = _vectors(at[0])
-    one = a.dtype.type(1)
-    for i in range(d.size):
-        d[i] *= a[i] * (one - a[i])
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    one = number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        _, a, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= a[i] * (one - a[i])
     return ZERO
 
 
 @kernel(Block, fastmath=CONTRACTING)
 def _tanh(at):
-    z, a, _ = _vectors(at[0])
-    for i in range(z.size):
-        a[i] = tanh(z[i])
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = tanh(z[i])
     return ZERO
 
 
 @kernel(Block, fastmath=FAST)
 def _tanh_derivative(at):
-    _, a, d = _vectors(at[0])
-    one = a.dtype.type(1)
-    for i in range(d.size):
-        d[i] *= one - a[i] * a[i]
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    one = number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        _, a, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= one - a[i] * a[i]
     return ZERO
 
 
 @kernel(Block, fastmath=CONTRACTING)
 def _relu(at):
-    z, a, _ = _vectors(at[0])
-    zero = z.dtype.type(0)
-    for i in range(z.size):
-        a[i] = z[i] if z[i] > 0 else z[i] * zero  # 0, but NaN stays NaN
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    zero = number(0)
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = z[i] if z[i] > 0 else z[i] * zero  # 0, but NaN stays NaN
     return ZERO
 
 
 @kernel(Block, fastmath=FAST)
 def _relu_derivative(at):
-    z, _, d = _vectors(at[0])
-    zero, one = z.dtype.type(0), z.dtype.type(1)
-    for i in range(d.size):
-        d[i] *= one if z[i] > 0 else zero
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    zero, one = number(0), number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        z, _, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= one if z[i] > 0 else zero
     return ZERO
 
 
 @kernel(Block, fastmath=CONTRACTING)
 def _leaky_relu(at):
-    z, a, _ = _vectors(at[0])
-    leak = z.dtype.type(LEAK)
-    for i in range(z.size):
-        a[i] = z[i] if z[i] > 0 else z[i] * leak
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    leak = number(LEAK)
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = z[i] if z[i] > 0 else z[i] * leak
     return ZERO
 
 
 @kernel(Block, fastmath=FAST)
 def _leaky_relu_derivative(at):
-    z, _, d = _vectors(at[0])
-    leak, one = z.dtype.type(LEAK), z.dtype.type(1)
-    for i in range(d.size):
-        d[i] *= one if z[i] > 0 else leak
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    leak, one = number(LEAK), number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        z, _, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= one if z[i] > 0 else leak
     return ZERO
 
 
 @kernel(Block)
 def _identity(at):
-    z, a, _ = _vectors(at[0])
-    for i in range(z.size):
-        a[i] = z[i]
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = z[i]
     return ZERO
 
 
 @kernel(Block, fastmath=CONTRACTING)
 def _softmax(at):
-    """Set A = softmax of each column of Z, from its differences to the largest entry so that nothing overflows."""
+    """Set A = softmax of each column of Z, from its differences to the largest entry so that nothing overflows.
+
+    `spare` is written.
+    """
     block = at[0]
+    if block.cs == 1:
+        _softmax_of_rows(block)
+    else:
+        _softmax_of_columns(block)
+    return ZERO
+
+
+@inlined
+def _softmax_of_columns(block):
     n, m = block.n, block.m
     Z, A = matrix(block.z, ZERO, n, m), matrix(block.a, ZERO, n, m)
     for i in range(m):
@@ -162,21 +211,43 @@ def _softmax(at):
         factor = Z.dtype.type(1) / total
         for j in range(n):
             A[j, i] *= factor
-    return ZERO
+
+
+@inlined
+def _softmax_of_rows(block):
+    n, m, rs = block.n, block.m, block.rs
+    largest, total = part(block.spare, ZERO, m), part(block.spare, m, m)
+    for i in range(m):
+        largest[i] = block.z[i]
+        total[i] = 0
+    for j in range(1, n):
+        z = part(block.z, j * rs, m)
+        for i in range(m):
+            largest[i] = max(largest[i], z[i])
+    for j in range(n):
+        z, a = part(block.z, j * rs, m), part(block.a, j * rs, m)
+        for i in range(m):
+            a[i] = exp_nonpositive(z[i] - largest[i])
+            total[i] += a[i]
+    for i in range(m):
+        total[i] = total.dtype.type(1) / total[i]
+    for j in range(n):
+        a = part(block.a, j * rs, m)
+        for i in range(m):
+            a[i] *= total[i]
 
 
 @kernel(Block, fastmath=FAST)
 def _softmax_derivative(at):
     """D = J^T D for the Jacobian J_jk = a_j (1[j = k] - a_k) of each column."""
     block = at[0]
-    n, m = block.n, block.m
-    A, D = matrix(block.a, ZERO, n, m), matrix(block.delta, ZERO, n, m)
-    for i in range(m):
-        mean = A.dtype.type(0)
-        for j in range(n):
-            mean += A[j, i] * D[j, i]
-        for j in range(n):
-            D[j, i] = A[j, i] * (D[j, i] - mean)
+    rs, cs, a, d = block.rs, block.cs, block.a, block.delta
+    for i in range(block.m):
+        mean = part(a, ZERO, ZERO).dtype.type(0)
+        for j in range(block.n):
+            mean += a[j * rs + i * cs] * d[j * rs + i * cs]
+        for j in range(block.n):
+            d[j * rs + i * cs] = a[j * rs + i * cs] * (d[j * rs + i * cs] - mean)
     return ZERO
 
 
@@ -196,15 +267,21 @@ def custom(function: Callable[[float], float], derivative: Callable[[float], flo
     sigma, sigma_prime = compiled_scalar(function), compiled_scalar(derivative)
 
     def activate(at: Any) -> Any:
-        z, a, _ = _vectors(at[0])
-        for i in range(z.size):
-            a[i] = sigma(z[i])
+        block = at[0]
+        count, size = stretches(block)
+        for k in range(count):
+            z, a, _ = _vectors(block, k, size)
+            for i in range(size):
+                a[i] = sigma(z[i])
         return ZERO
 
     def multiply_by_derivative(at: Any) -> Any:
-        z, _, d = _vectors(at[0])
-        for i in range(d.size):
-            d[i] *= sigma_prime(z[i])
+        block = at[0]
+        count, size = stretches(block)
+        for k in range(count):
+            z, _, d = _vectors(block, k, size)
+            for i in range(size):
+                d[i] *= sigma_prime(z[i])
         return ZERO
 
     forward, backward = (Kernel(f, Block, CONTRACTING, is_cached=False) for f in (activate, multiply_by_derivative))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.kernels.exponential import exp_nonpositive
+from mbbp.kernels.gemm.matrix import stretches
 from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
 from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, Real, kernel, record
@@ -25,7 +26,7 @@ SMALLEST = 1e-30  # outputs under it have lost digits, in float32
 
 @record(returns=Real)
 class Outputs(NamedTuple):
-    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix, one example per column."""
+    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix in the order of the layer."""
 
     z: Numbers
     a: Numbers
@@ -33,6 +34,9 @@ class Outputs(NamedTuple):
     delta: Numbers
     n: Int
     m: Int
+    rs: Int  # from neuron to neuron
+    cs: Int  # from example to example
+    spare: Numbers  # room for 2 m numbers
 
 
 class CostKernels(NamedTuple):
@@ -63,67 +67,73 @@ class CostKernels(NamedTuple):
 
 
 @inlined
-def _vectors(outputs):
-    """Return z, a, y and delta, the numbers of all examples one after the other."""
-    size = outputs.n * outputs.m
-    z, a = part(outputs.z, ZERO, size), part(outputs.a, ZERO, size)
-    return z, a, part(outputs.y, ZERO, size), part(outputs.delta, ZERO, size)
+def _vectors(outputs, k, size):
+    """Return z, a, y and delta of a stretch of neighbouring numbers."""
+    start = k * outputs.rs
+    z, a = part(outputs.z, start, size), part(outputs.a, start, size)
+    return z, a, part(outputs.y, start, size), part(outputs.delta, start, size)
 
 
 @kernel(Outputs, fastmath=FAST)
 def _quadratic(at):
     """Sum over 1/2 (a_j - y_j)^2."""
-    _, a, y, _ = _vectors(at[0])
+    outputs = at[0]
     total = 0.0
-    for i in range(a.size):
-        difference = np.float64(a[i] - y[i])  # to Numba, float() leaves a float32 what it is
-        total += difference * difference
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            difference = np.float64(a[i] - y[i])  # to Numba, float() leaves a float32 what it is
+            total += difference * difference
     return 0.5 * total
 
 
 @kernel(Outputs, fastmath=FAST)
 def _cross_entropy(at):
     """Sum over ln(1 + exp(z_j)) - y_j z_j, with one logarithm for the product of many 1 + exp(-|z_j|)."""
-    z, _, y, _ = _vectors(at[0])
-    total, product = 0.0, 1.0
-    for start in range(0, z.size, 512):  # each factor is 1 to 2, so this is far from overflow
-        n = min(512, z.size - start)
-        z_part, y_part = part(z, start, n), part(y, start, n)
-        for j in range(n):
-            total += max(z_part[j], 0) - y_part[j] * z_part[j]
-            product *= 1.0 + np.float64(exp_nonpositive(-abs(z_part[j])))
-        total += math.log(product)
-        product = 1.0
+    outputs = at[0]
+    total = 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        z, _, y, _ = _vectors(outputs, k, size)
+        for start in range(0, size, 512):  # each factor is 1 to 2, so this is far from overflow
+            n = min(512, size - start)
+            z_part, y_part = part(z, start, n), part(y, start, n)
+            product = 1.0
+            for j in range(n):
+                total += max(z_part[j], 0) - y_part[j] * z_part[j]
+                product *= 1.0 + np.float64(exp_nonpositive(-abs(z_part[j])))
+            total += math.log(product)
     return total
 
 
 @inlined
-def _from_weighted_inputs(z, start, n, j):
+def _from_weighted_inputs(outputs, j, i):
     """Return -ln a_j of a softmax column whose a_j is too small for its logarithm."""
+    z, rs, start = outputs.z, outputs.rs, i * outputs.cs
     largest = z[start]
-    for k in range(1, n):
-        largest = max(largest, z[start + k])
+    for k in range(1, outputs.n):
+        largest = max(largest, z[start + k * rs])
     whole = 0.0
-    for k in range(n):
-        whole += math.exp(z[start + k] - largest)
-    return largest - z[start + j] + math.log(whole)
+    for k in range(outputs.n):
+        whole += math.exp(z[start + k * rs] - largest)
+    return largest - z[start + j * rs] + math.log(whole)
 
 
 @kernel(Outputs, fastmath=FAST)
 def _log_likelihood(at):
     """Minus the sum over y_j ln a_j, with one logarithm for the product of several a_j."""
     outputs = at[0]
-    z, a, y, _ = _vectors(outputs)
-    n = outputs.n
+    rs, cs = outputs.rs, outputs.cs
     total, product = 0.0, 1.0
-    for start in range(0, z.size, n):
-        for j in range(n):
-            target, output = y[start + j], a[start + j]
+    for i in range(outputs.m):
+        for j in range(outputs.n):
+            target, output = outputs.y[j * rs + i * cs], outputs.a[j * rs + i * cs]
             if target == 0:
                 total += target * output  # nothing, or NaN
                 continue
             if output <= SMALLEST:
-                total += target * _from_weighted_inputs(z, start, n, j)
+                total += target * _from_weighted_inputs(outputs, j, i)
             elif target == 1:
                 product *= np.float64(output)
                 if product < SMALLEST:  # then one more factor is far from underflow
@@ -137,24 +147,40 @@ def _log_likelihood(at):
 @kernel(Outputs)
 def _difference(at):
     """D = a - y: the gradient of the quadratic cost, and the whole error of the cross-entropy."""
-    _, a, y, d = _vectors(at[0])
-    for i in range(d.size):
-        d[i] = a[i] - y[i]
+    outputs = at[0]
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, d = _vectors(outputs, k, size)
+        for i in range(size):
+            d[i] = a[i] - y[i]
     return 0.0
 
 
 @kernel(Outputs)
 def _log_likelihood_error(at):
-    """D = a sum_j y_j - y: the whole error of the log-likelihood, for softmax."""
+    """D = a sum_j y_j - y: the whole error of the log-likelihood, for softmax. `spare` is written."""
     outputs = at[0]
     n, m = outputs.n, outputs.m
+    if outputs.cs == 1:
+        total = part(outputs.spare, ZERO, m)
+        for i in range(m):
+            total[i] = 0
+        for j in range(n):
+            y = part(outputs.y, j * outputs.rs, m)
+            for i in range(m):
+                total[i] += y[i]
+        for j in range(n):
+            _, a, y, d = _vectors(outputs, j, m)
+            for i in range(m):
+                d[i] = a[i] * total[i] - y[i]
+        return 0.0
     A, Y, D = matrix(outputs.a, ZERO, n, m), matrix(outputs.y, ZERO, n, m), matrix(outputs.delta, ZERO, n, m)
     for i in range(m):
-        total = A.dtype.type(0)
+        total_of_column = A.dtype.type(0)
         for j in range(n):
-            total += Y[j, i]
+            total_of_column += Y[j, i]
         for j in range(n):
-            D[j, i] = A[j, i] * total - Y[j, i]
+            D[j, i] = A[j, i] * total_of_column - Y[j, i]
     return 0.0
 
 
@@ -185,16 +211,22 @@ def custom(function: Callable[[float, float], float], gradient: Callable[[float,
     value, slope = compiled_scalar(function), compiled_scalar(gradient)
 
     def total(at: Any) -> Any:
-        _, a, y, _ = _vectors(at[0])
+        outputs = at[0]
         total = 0.0
-        for i in range(a.size):
-            total += np.float64(value(a[i], y[i]))
+        count, size = stretches(outputs)
+        for k in range(count):
+            _, a, y, _ = _vectors(outputs, k, size)
+            for i in range(size):
+                total += np.float64(value(a[i], y[i]))
         return total
 
     def output_error(at: Any) -> Any:
-        _, a, y, d = _vectors(at[0])
-        for i in range(d.size):
-            d[i] = slope(a[i], y[i])
+        outputs = at[0]
+        count, size = stretches(outputs)
+        for k in range(count):
+            _, a, y, d = _vectors(outputs, k, size)
+            for i in range(size):
+                d[i] = slope(a[i], y[i])
         return 0.0
 
     total_kernel, error_kernel = (Kernel(f, Outputs, FAST, is_cached=False) for f in (total, output_error))

@@ -41,13 +41,13 @@ class Training(NamedTuple):
 
 
 @inlined
-def _add_to_totals(training, order, m):
+def _add_to_totals(training, m):
     """Count the mini-batch in the workspace."""
     totals, model, source = training.totals[0], training.model[0], training.source[0]
     cost = summed_cost(model, m)
     correct = ZERO
     if source.has_labels:
-        correct = count_correct(model, order, m, source.labels)
+        correct = count_correct(model, m)
     training.totals[0] = Totals(
         cost=totals.cost + cost,
         correct=totals.correct + correct,
@@ -110,12 +110,12 @@ def train(at):
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
         gather_inputs(source.inputs, order, model, start, stop)
-        gather_targets(source, order, model, start, stop)
-        forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, team.rank)
+        gather_targets(source, order, model, start, stop, m)
+        forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank)
         if not wait(team):  # for all outputs
             return 0
         if team.rank == 0:
-            _add_to_totals(t, order, m)
+            _add_to_totals(t, m)
             step.steps[0] += 1
         if not wait(team) or not math.isfinite(t.totals[0].last_cost):  # for the cost
             if team.rank == 0:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from mbbp.kernels.examples import Inputs, Source, gather_inputs, gather_targets
 from mbbp.kernels.finite import all_finite
+from mbbp.kernels.gemm.matrix import by_columns
 from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import (
@@ -18,15 +19,17 @@ from mbbp.kernels.lowlevel.records import (
     record,
     typed,
 )
-from mbbp.kernels.lowlevel.views import matrix, part, rest
+from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.propagation import (
     Backward,
     Model,
-    columns,
     forward_pass,
+    mini_batch,
     multiplier_of,
     output_block_of,
     outputs_of,
+    targets_of,
+    weights_of,
 )
 from mbbp.kernels.team import Team
 
@@ -76,30 +79,59 @@ class GradientCall(NamedTuple):
 def summed_cost(model, m):
     """Return the sum of the costs C_x of the mini-batch in the workspace, each times its weight."""
     if not model.is_weighted:
-        return call(model.cost, output_block_of(model, ZERO, m))
+        return call(model.cost, output_block_of(model, ZERO, m, m))
     weights = part(model.work, model.weights, m)
     total = 0.0
     for i in range(m):
-        total += call(model.cost, output_block_of(model, i, i + 1)) * weights[i]
+        total += call(model.cost, output_block_of(model, i, i + 1, m)) * weights[i]
     return total
 
 
 @inlined
-def count_correct(model, order, m, labels):
-    """Return how many of the examples in the workspace, which are those of `order`, are given their label."""
-    A = outputs_of(model, m)
-    n_out = A.shape[0]
+def count_correct(model, m):
+    """Return how many of the examples in the workspace are given the label that their unit vector y, or 0 or 1, names.
+
+    Of equal outputs the first counts as the largest. An example with NaN among its outputs is never right.
+    """
+    A, Y = outputs_of(model, m), targets_of(model, m)
+    if A.n == 1:
+        return _count_of_one_output(part(A.numbers, ZERO, m), part(Y.numbers, ZERO, m))
+    if A.cs == 1:
+        return _count_in_rows(A, Y, part(model.work, model.spare, m), part(model.work, model.spare + m, m))
     correct = ZERO
     for i in range(m):
-        label = labels[order[i]]
-        if n_out == 1:
-            correct += (A[0, i] > 0.5) == (label == 1) and A[0, i] == A[0, i]  # NaN is never right
-            continue
-        output = A[label, i]
-        beaten = 0
-        for j in range(n_out):  # of equal ones, the first counts as the largest
-            beaten += output > A[j, i] if j < label else output >= A[j, i]
-        correct += beaten == n_out
+        a, y = part(A.numbers, i * A.cs, A.n), part(Y.numbers, i * A.cs, A.n)
+        largest, is_right = a[0], y[0] == 1
+        for j in range(A.n):
+            is_larger = a[j] > largest
+            largest = a[j] if is_larger else largest
+            is_right = y[j] == 1 if is_larger else is_right
+            is_right = is_right and a[j] == a[j]
+        correct += is_right
+    return correct
+
+
+@inlined
+def _count_of_one_output(a, y):
+    correct = ZERO
+    for i in range(a.size):
+        correct += ((a[i] > 0.5) == (y[i] == 1)) & (a[i] == a[i])
+    return correct
+
+
+@inlined
+def _count_in_rows(A, Y, largest, right):
+    """Go through the outputs of all examples neuron by neuron, so that the examples fill the lanes."""
+    for i in range(A.m):
+        largest[i], right[i] = A.numbers[i], Y.numbers[i] + (A.numbers[i] - A.numbers[i])  # NaN - NaN is NaN
+    for j in range(1, A.n):
+        a, y = part(A.numbers, j * A.rs, A.m), part(Y.numbers, j * A.rs, A.m)
+        for i in range(A.m):
+            right[i] = (y[i] if a[i] > largest[i] else right[i]) + (a[i] - a[i])
+            largest[i] = max(largest[i], a[i])
+    correct = ZERO
+    for i in range(A.m):
+        correct += right[i] == 1
     return correct
 
 
@@ -112,11 +144,11 @@ def evaluate(at):
         m = min(e.chunk, e.stop - begin)
         order = rest(e.order, begin)
         gather_inputs(source.inputs, order, model, ZERO, m)
-        gather_targets(source, order, model, ZERO, m)
-        forward_pass(e.model, model.work, ZERO, m, ZERO)
+        gather_targets(source, order, model, ZERO, m, m)
+        forward_pass(e.model, model.work, ZERO, m, m, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
         if source.has_labels:
-            e.correct[begin // e.chunk] = count_correct(model, order, m, source.labels)
+            e.correct[begin // e.chunk] = count_correct(model, m)
     return ZERO
 
 
@@ -138,12 +170,12 @@ def predict(at):
             inputs = part(typed(p.inputs.values, p.out), begin * n_in, m * n_in)
         if not all_finite(inputs):
             return 0
-        forward_pass(p.model, inputs, ZERO, m, ZERO)
+        forward_pass(p.model, inputs, ZERO, m, m, ZERO)
         A = outputs_of(model, m)
         out = part(p.out, begin * n_out, m * n_out)
         for i in range(m):
             for j in range(n_out):
-                out[i * n_out + j] = A[j, i]
+                out[i * n_out + j] = A.numbers[j * A.rs + i * A.cs]
     return 1
 
 
@@ -153,8 +185,8 @@ def gradient(at):
     g = at[0]
     model, source, m = g.model[0], g.source[0], g.m
     gather_inputs(source.inputs, g.order, model, ZERO, m)
-    gather_targets(source, g.order, model, ZERO, m)
-    forward_pass(g.model, model.work, ZERO, m, ZERO)
+    gather_targets(source, g.order, model, ZERO, m, m)
+    forward_pass(g.model, model.work, ZERO, m, m, ZERO)
     cost = summed_cost(model, m)
     last = model.layers[model.n_layers - 1]
     target = part(g.target, ZERO, last.b + last.n_out)
@@ -177,7 +209,6 @@ def gradient(at):
         target[i] *= factor
     if g.wants_inputs:
         first = model.layers[0]
-        W = matrix(model.theta, first.W, first.n_out, first.n_in)
-        D = columns(model.work, first.delta, first.n_out, ZERO, m)
-        transposed_product(W, D, matrix(g.inputs, ZERO, first.n_in, m), multiplier_of(model, ZERO))
+        W, D = weights_of(model, first, model.theta), mini_batch(model, first.delta, first.n_out, m)
+        transposed_product(W, D, by_columns(g.inputs, ZERO, first.n_in, m), multiplier_of(model, ZERO))
     return cost / m

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mbbp.kernels.finite import all_finite
+from mbbp.kernels.gemm.matrix import columns, layer_matrix, stretches
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import (
     Address,
@@ -74,7 +75,6 @@ class Source(NamedTuple):
     targets: Numbers
     labels: Integers
     weights: Numbers
-    has_targets: Int
     has_labels: Int
 
 
@@ -169,7 +169,6 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
         targets=examples.targets.reshape(-1),
         labels=examples.labels,
         weights=examples.weights,
-        has_targets=int(len(examples.targets) > 0),
         has_labels=int(len(examples.labels) > 0),
     )
     return Placed(source, dtype)
@@ -191,23 +190,27 @@ def gather_inputs(inputs, order, model, start, stop):
 
 
 @inlined
-def gather_targets(source, order, model, start, stop):
-    """Copy targets and weights to their places in the workspace."""
+def gather_targets(source, order, model, start, stop, m):
+    """Copy targets and weights of the examples from `start` to `stop` of m to their places in the workspace."""
     n = model.layers[model.n_layers - 1].n_out
-    targets, labels, given = rest(model.work, model.targets), source.labels, source.targets
-    for i in range(start, stop):
-        y = part(targets, i * n, n)
-        row = order[i]
-        if source.has_targets:
-            target = part(given, row * n, n)
+    Y = columns(layer_matrix(model.work, model.targets, n, m, model.lanes), start, stop)
+    of_these = rest(order, start)
+    if not source.has_labels:
+        for i in range(Y.m):
+            target = part(source.targets, of_these[i] * n, n)
             for j in range(n):
-                y[j] = target[j]
-        elif n == 1:
-            y[0] = labels[row]
-        else:
-            for j in range(n):
-                y[j] = 0
-            y[labels[row]] = 1
+                Y.numbers[j * Y.rs + i * Y.cs] = target[j]
+    elif n == 1:
+        for i in range(Y.m):
+            Y.numbers[i] = source.labels[of_these[i]]
+    else:  # unit vectors, also where targets are given: they are the same
+        count, size = stretches(Y)
+        for k in range(count):
+            y = part(Y.numbers, k * Y.rs, size)
+            for i in range(size):
+                y[i] = 0
+        for i in range(Y.m):
+            Y.numbers[source.labels[of_these[i]] * Y.rs + i * Y.cs] = 1
     if model.is_weighted:
         weights, of_all = rest(model.work, model.weights), source.weights
         for i in range(start, stop):

@@ -2,14 +2,17 @@
 
 It is computed once, here, for the sizes of the layers, the largest mini-batch and the number of threads. Kernels read
 it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
-inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. At its end are a
-panel for each thread, room for its products, and a single 1. A mini-batch of fewer examples uses the first columns.
+inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. A layer's order in
+memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples uses the beginning of
+each matrix. At the end are two rows of numbers that a kernel may use as it likes, room for the gradients of one layer,
+and a panel for each thread.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mbbp.kernels.gemm.blocking import PANEL
+from mbbp.kernels.gemm.matrix import rows_are_contiguous
 from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
 from mbbp.parameters import Array, parameter_offsets
 
@@ -41,19 +44,21 @@ class Layout:
         The examples of the largest mini-batch.
     threads : int
         How many threads share the workspace.
+    lanes : int
+        How many numbers a vector register holds.
 
     Attributes
     ----------
     table : array of LayerRow
         A row for each computing layer. The engine fills in the addresses of the activations.
-    targets, weights, panels, one : int
+    targets, weights, spare, scratch, panels : int
         Where these begin in the workspace.
     work_size : int
         How many numbers the workspace holds.
     """
 
-    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1) -> None:
-        self.m = m
+    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 1) -> None:
+        self.m, self.lanes = m, lanes
         self.targets = sizes[0] * m
         self.weights = self.targets + sizes[-1] * m
         end, inputs = self.weights + m, 0
@@ -77,13 +82,16 @@ class Layout:
             inputs, end = a, end + 3 * n_out * m
         self._rows = rows
         self.table = array_of(rows)
-        self.panels = end
-        self.one = end + threads * PANEL
-        self.work_size = self.one + 1
+        self.spare = end
+        self.scratch = self.spare + 2 * m
+        self.panels = self.scratch + max(row.n_out * (row.n_in if row.n_out < lanes else 1) for row in rows)
+        self.work_size = self.panels + threads * PANEL
 
     def block(self, work: Array, index: int) -> tuple[Array, Array, Array]:
         """Return z, a and delta of a computing layer as (n, m) views of the workspace."""
         row = self._rows[index]
-        size = row.n_out * self.m
-        z, a, delta = (work[at : at + size].reshape(self.m, row.n_out).T for at in (row.z, row.a, row.delta))
+        n, m = row.n_out, self.m
+        has_rows = rows_are_contiguous(n, m, self.lanes)
+        parts = [work[at : at + n * m] for at in (row.z, row.a, row.delta)]
+        z, a, delta = (part.reshape(n, m) if has_rows else part.reshape(m, n).T for part in parts)
         return z, a, delta

@@ -9,12 +9,13 @@ from typing import NamedTuple
 from mbbp.kernels.activations import Block
 from mbbp.kernels.costs import Outputs
 from mbbp.kernels.gemm.blocking import PANEL
+from mbbp.kernels.gemm.matrix import by_columns, columns, layer_matrix, stretches
 from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.gemm.tile import MR
 from mbbp.kernels.layout import LayerRow
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, call, kernel, record
-from mbbp.kernels.lowlevel.views import matrix, part, rest
+from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.team import Team, share, share_of_rows, wait
 
 
@@ -28,10 +29,13 @@ class Model(NamedTuple):
     work: Numbers
     targets: Int  # where these begin in the workspace, see layout.py
     weights: Int
+    spare: Int
+    scratch: Int
     panels: Int
-    one: Int
+    lanes: Int  # of a vector register
     is_weighted: Int  # whether the workspace holds a weight for each example
     multiply_add: Address
+    sum_columns: Address
     forward: Address
     backward: Address
     cost: Address
@@ -47,6 +51,7 @@ class Forward(NamedTuple):
     inputs: Numbers  # of those examples
     start: Int
     stop: Int
+    m: Int  # the examples of the whole mini-batch
     rank: Int  # of the thread, whose panel is used
 
 
@@ -68,53 +73,90 @@ class Backward(NamedTuple):
 
 
 @inlined
-def columns(work, offset, n, start, stop):
-    """Return the examples from `start` to `stop` of an (n, m) block of the workspace."""
-    return matrix(work, offset + start * n, n, stop - start)
-
-
-@inlined
 def multiplier_of(model, rank):
     """Return what the products of a thread need."""
-    return Multiplier(model.multiply_add, rest(model.work, model.panels + rank * PANEL))
+    return Multiplier(
+        multiply_add=model.multiply_add,
+        sum_columns=model.sum_columns,
+        panel=rest(model.work, model.panels + rank * PANEL),
+        scratch=rest(model.work, model.scratch),
+        lanes=model.lanes,
+    )
 
 
 @inlined
-def forward_pass(model, inputs, start, stop, rank):
+def weights_of(model, layer, numbers):
+    """Return the weights of a layer, (n_out, n_in), in a vector of the form of theta."""
+    return by_columns(numbers, layer.W, layer.n_out, layer.n_in)
+
+
+@inlined
+def mini_batch(model, offset, n, m):
+    """Return the (n, m) matrix of a layer's neurons that begins here in the workspace."""
+    return layer_matrix(model.work, offset, n, m, model.lanes)
+
+
+@inlined
+def inputs_of_layer(model, index, m):
+    """Return the inputs of a layer, (n_in, m): the activations of the layer before, or the inputs of the network."""
+    layer = model.layers[index]
+    if index == 0:
+        return by_columns(model.work, layer.inputs, layer.n_in, m)
+    return mini_batch(model, layer.inputs, layer.n_in, m)
+
+
+@inlined
+def forward_pass(model, inputs, start, stop, m, rank):
     """Call the forward pass of the network that `model` points to."""
-    call(model[0].forward, Forward(model=model, inputs=inputs, start=start, stop=stop, rank=rank))
+    call(model[0].forward, Forward(model=model, inputs=inputs, start=start, stop=stop, m=m, rank=rank))
 
 
 @inlined
 def outputs_of(model, m):
     """Return the output layer's a of the mini-batch, (n_L, m)."""
     layer = model.layers[model.n_layers - 1]
-    return columns(model.work, layer.a, layer.n_out, ZERO, m)
+    return mini_batch(model, layer.a, layer.n_out, m)
 
 
 @inlined
-def block_of(model, layer, start, stop):
-    """Return z, a and delta of a layer for the examples from `start` to `stop`."""
+def targets_of(model, m):
+    """Return the targets y of the mini-batch, (n_L, m), in the order of the outputs."""
+    return mini_batch(model, model.targets, model.layers[model.n_layers - 1].n_out, m)
+
+
+@inlined
+def block_of(model, layer, start, stop, m):
+    """Return z, a and delta of a layer for the examples from `start` to `stop` of m."""
+    Z = mini_batch(model, layer.z, layer.n_out, m)
+    first = start * Z.cs
     return Block(
-        z=rest(model.work, layer.z + start * layer.n_out),
-        a=rest(model.work, layer.a + start * layer.n_out),
-        delta=rest(model.work, layer.delta + start * layer.n_out),
+        z=rest(model.work, layer.z + first),
+        a=rest(model.work, layer.a + first),
+        delta=rest(model.work, layer.delta + first),
         n=layer.n_out,
         m=stop - start,
+        rs=Z.rs,
+        cs=Z.cs,
+        spare=rest(model.work, model.spare + 2 * start),
     )
 
 
 @inlined
-def output_block_of(model, start, stop):
-    """Return z, a, y and delta of the output layer for the examples from `start` to `stop`."""
+def output_block_of(model, start, stop, m):
+    """Return z, a, y and delta of the output layer for the examples from `start` to `stop` of m."""
     layer = model.layers[model.n_layers - 1]
+    Z = mini_batch(model, layer.z, layer.n_out, m)
+    first = start * Z.cs
     return Outputs(
-        z=rest(model.work, layer.z + start * layer.n_out),
-        a=rest(model.work, layer.a + start * layer.n_out),
-        y=rest(model.work, model.targets + start * layer.n_out),
-        delta=rest(model.work, layer.delta + start * layer.n_out),
+        z=rest(model.work, layer.z + first),
+        a=rest(model.work, layer.a + first),
+        y=rest(model.work, model.targets + first),
+        delta=rest(model.work, layer.delta + first),
         n=layer.n_out,
         m=stop - start,
+        rs=Z.rs,
+        cs=Z.cs,
+        spare=rest(model.work, model.spare + 2 * start),
     )
 
 
@@ -124,34 +166,35 @@ def forward(at):
     p = at[0]
     model = p.model[0]
     multiplier = multiplier_of(model, p.rank)
-    A = matrix(p.inputs, ZERO, model.layers[0].n_in, p.stop - p.start)
+    A = by_columns(p.inputs, ZERO, model.layers[0].n_in, p.stop - p.start)
     for index in range(model.n_layers):
         layer = model.layers[index]
-        W = matrix(model.theta, layer.W, layer.n_out, layer.n_in)
-        b = part(model.theta, layer.b, layer.n_out)
-        affine(W, A, b, columns(model.work, layer.z, layer.n_out, p.start, p.stop), multiplier)
-        call(layer.activate, block_of(model, layer, p.start, p.stop))
-        A = columns(model.work, layer.a, layer.n_out, p.start, p.stop)
+        W, b = weights_of(model, layer, model.theta), part(model.theta, layer.b, layer.n_out)
+        affine(W, A, b, columns(mini_batch(model, layer.z, layer.n_out, p.m), p.start, p.stop), multiplier)
+        call(layer.activate, block_of(model, layer, p.start, p.stop, p.m))
+        A = columns(mini_batch(model, layer.a, layer.n_out, p.m), p.start, p.stop)
     return ZERO
 
 
 @inlined
-def _set_output_error(model, start, stop, alpha):
+def _set_output_error(model, start, stop, m, alpha):
     """Set delta^L of these examples (BP1), times their weights and alpha, so that gradients need no factor."""
     layer = model.layers[model.n_layers - 1]
-    call(model.output_error, output_block_of(model, start, stop))
+    call(model.output_error, output_block_of(model, start, stop, m))
     if not model.is_fused and layer.multiply_by_derivative:
-        call(layer.multiply_by_derivative, block_of(model, layer, start, stop))
-    D = columns(model.work, layer.delta, layer.n_out, start, stop)
+        call(layer.multiply_by_derivative, block_of(model, layer, start, stop, m))
+    D = columns(mini_batch(model, layer.delta, layer.n_out, m), start, stop)
     if model.is_weighted:
         weights = part(model.work, model.weights + start, stop - start)
-        for i in range(stop - start):
-            for j in range(layer.n_out):
-                D[j, i] *= weights[i]
+        for i in range(D.m):
+            for j in range(D.n):
+                D.numbers[j * D.rs + i * D.cs] *= weights[i]
     if alpha != 1:
-        for i in range(stop - start):
-            for j in range(layer.n_out):
-                D[j, i] *= alpha
+        count, size = stretches(D)
+        for k in range(count):
+            delta = part(D.numbers, k * D.rs, size)
+            for i in range(size):
+                delta[i] *= alpha
 
 
 @kernel(Backward)
@@ -162,31 +205,32 @@ def backward(at):
     """
     p = at[0]
     model, team, m = p.model[0], p.team, p.m
-    work = model.work
-    multiplier, ones = multiplier_of(model, team.rank), part(work, model.one, 1)
+    multiplier = multiplier_of(model, team.rank)
     is_last_thread = team.rank == team.size - 1
-    if is_last_thread:
-        ones[0] = ones.dtype.type(1)
     start, stop = share_of_rows(team, m)
-    _set_output_error(model, start, stop, p.alpha)
+    _set_output_error(model, start, stop, m, p.alpha)
     last = model.n_layers - 1
     for index in range(last, -1, -1):
         layer = model.layers[index]
+        D = mini_batch(model, layer.delta, layer.n_out, m)
         if index > 0:
             before = model.layers[index - 1]
-            W = matrix(model.theta, layer.W, layer.n_out, layer.n_in)
-            D = columns(work, layer.delta, layer.n_out, start, stop)
-            transposed_product(W, D, columns(work, before.delta, before.n_out, start, stop), multiplier)
+            D_before = mini_batch(model, before.delta, before.n_out, m)
+            transposed_product(
+                weights_of(model, layer, model.theta),
+                columns(D, start, stop),
+                columns(D_before, start, stop),
+                multiplier,
+            )
             if before.multiply_by_derivative:
-                call(before.multiply_by_derivative, block_of(model, before, start, stop))
+                call(before.multiply_by_derivative, block_of(model, before, start, stop, m))
         # for all errors of this layer and the one before, and for all threads that need the weights unchanged
         if (index > 0 or last == 0) and not wait(team):
             return ZERO
-        D, A = columns(work, layer.delta, layer.n_out, ZERO, m), columns(work, layer.inputs, layer.n_in, ZERO, m)
-        # a single neuron's weights are one row, which in two parts might be summed in another order
-        first, end = share(team, layer.n_in, MR if layer.n_out > 1 else layer.n_in)
-        G = matrix(p.target, layer.W, layer.n_out, layer.n_in)
+        # of a narrow layer a part of the inputs might be summed in another order
+        first, end = share(team, layer.n_in, MR if layer.n_out >= model.lanes else layer.n_in)
+        G, A = weights_of(model, layer, p.target), inputs_of_layer(model, index, m)
         add_outer_products(p.beta, G, D, A, first, end, multiplier)
         if is_last_thread:
-            add_columns(p.beta_of_biases, part(p.target, layer.b, layer.n_out), D, ones, multiplier)
+            add_columns(p.beta_of_biases, part(p.target, layer.b, layer.n_out), D, multiplier)
     return ZERO

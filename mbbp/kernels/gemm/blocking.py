@@ -7,9 +7,11 @@ in the nearest caches, and then tile by tile down the rows. All products of the 
 from typing import NamedTuple
 
 from mbbp.kernels.gemm.tile import (
+    HALF,
     HALF_VECTOR_BYTES,
     MASKS_ARE_CHEAP,
     NR_VECTORS,
+    PARTIAL,
     VECTOR_BYTES,
     tiles,
     transpose,
@@ -27,8 +29,9 @@ SMALL = 12  # multiply-adds a row: below it, preparing a tile takes longer than 
 class Product(NamedTuple):
     """C = beta Start + A B: where each matrix begins, and its strides in numbers.
 
-    Number (i, k) of A is a[i rs_a + k cs_a], number (k, j) of B is b[k rs_b + j cs_b], and row i of Start begins at
-    start[i rs_start]. C is (n_rows, n_columns), row after row. With beta = 0 Start is not read.
+    Number (i, k) of A is a[i rs_a + k cs_a], number (k, j) of B is b[k rs_b + j cs_b]. One stride of B is 1. Row i of
+    Start begins at start[i rs_start], and row i of C, which is (n_rows, n_columns), at c[i rs_c]. With beta = 0 Start is
+    not read.
     """
 
     a: Numbers
@@ -40,6 +43,7 @@ class Product(NamedTuple):
     start: Numbers
     rs_start: Int
     c: Numbers
+    rs_c: Int
     n_rows: Int
     n_columns: Int
     depth: Int  # the terms of the sum
@@ -73,27 +77,30 @@ def _group_of_columns(left, width):
 
 
 @inlined
-def _small_multiply_add(a, rs_a, cs_a, b, rs_b, cs_b, start, rs_start, c, n_rows, n_columns, depth, beta):
+def _small_multiply_add(product, a, b, start, c):
     """C = beta Start + A B, number by number."""
-    for i in range(n_rows):
-        for j in range(n_columns):
+    for i in range(product.n_rows):
+        for j in range(product.n_columns):
             total = c.dtype.type(0)
-            for k in range(depth):
-                total += a[i * rs_a + k * cs_a] * b[k * rs_b + j * cs_b]
-            c[i * n_columns + j] = total if beta == 0 else total + beta * start[i * rs_start + j]
+            for k in range(product.depth):
+                total += a[i * product.rs_a + k * product.cs_a] * b[k * product.rs_b + j * product.cs_b]
+            if product.beta != 0:
+                total += product.beta * start[i * product.rs_start + j]
+            c[i * product.rs_c + j] = total
 
 
 @kernel(Product)
 def multiply_add(at):
     """C = beta Start + A B."""
     product = at[0]
-    rs_a, cs_a, rs_b, cs_b, rs_start = product.rs_a, product.cs_a, product.rs_b, product.cs_b, product.rs_start
+    rs_a, cs_a, rs_b, cs_b = product.rs_a, product.cs_a, product.rs_b, product.cs_b
+    rs_start, rs_c = product.rs_start, product.rs_c
     n_rows, n_columns, depth, beta = product.n_rows, product.n_columns, product.depth, product.beta
     a, b = part(product.a, ZERO, BOUNDLESS), part(product.b, ZERO, BOUNDLESS)
     start, c = part(product.start, ZERO, BOUNDLESS), part(product.c, ZERO, BOUNDLESS)
     panel = part(product.panel, ZERO, BOUNDLESS)
     if n_columns * depth <= SMALL:
-        _small_multiply_add(a, rs_a, cs_a, b, rs_b, cs_b, start, rs_start, c, n_rows, n_columns, depth, beta)
+        _small_multiply_add(product, a, b, start, c)
         return ZERO
     width, half = VECTOR_BYTES // c.itemsize, HALF_VECTOR_BYTES // c.itemsize
     packs = cs_b != 1 or (n_columns < width and not MASKS_ARE_CHEAP)
@@ -107,11 +114,13 @@ def multiply_add(at):
                 rs_panel = (columns + width - 1) // width * width
                 _pack(b, B[1], rs_b, cs_b, terms, columns, panel, rs_panel)
                 B = (panel, ZERO, rs_panel)
-            C = (c, column, n_columns)
+            C = (c, column, rs_c)
             begin, factor = ((start, column, rs_start), beta) if k == 0 else (C, c.dtype.type(1))
-            if columns <= half:
-                tiles(0, A, B, begin, C, n_rows, terms, columns, factor)
-            elif columns <= width:
+            if columns <= half and half < width:
+                tiles(HALF, A, B, begin, C, n_rows, terms, columns, factor)
+            elif columns < width:
+                tiles(PARTIAL, A, B, begin, C, n_rows, terms, columns, factor)
+            elif columns == width:
                 tiles(1, A, B, begin, C, n_rows, terms, columns, factor)
             elif columns <= 2 * width:
                 tiles(2, A, B, begin, C, n_rows, terms, columns, factor)

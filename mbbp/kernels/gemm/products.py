@@ -1,70 +1,77 @@
 """The matrix products of backpropagation: forward, backward, and the gradients of weights and biases.
 
-All matrices are (n, m) in Fortran order, so that in memory an example, or the weights of one input, is a row of
-neighbouring neurons. Seen as rows, each product is C = beta Start + A B (see blocking.py).
+A product C = A B is made by tiles that need the rows of B and C contiguous in memory (see tile.py). If it is the columns
+of C that are, the same numbers are the product C^T = B^T A^T, whose rows are. So each matrix may have either order, and
+what is written decides which factor is spread over the lanes of a register. If the rows of that factor are not
+contiguous, blocks of it are transposed on the way (see blocking.py).
 """
 
 from typing import NamedTuple
 
 from mbbp.kernels.gemm.blocking import Product
+from mbbp.kernels.gemm.matrix import Matrix, by_rows, columns, transposed
+from mbbp.kernels.gemm.sums import Sums
 from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Numbers, call, record
-from mbbp.kernels.lowlevel.views import flat, part
+from mbbp.kernels.lowlevel.records import Address, Int, Numbers, call, record
+from mbbp.kernels.lowlevel.views import part, rest
 
 
 @record
 class Multiplier(NamedTuple):
     """What a product needs besides its matrices."""
 
-    address: Address  # of blocking.multiply_add
+    multiply_add: Address  # the kernels
+    sum_columns: Address
     panel: Numbers  # room for PANEL numbers
+    scratch: Numbers  # room for a layer's biases, and for its weights if it has fewer neurons than lanes
+    lanes: Int  # of a vector register
+
+
+@inlined
+def _set_product(C, A, B, beta, start, rs_start, multiplier):
+    """C = beta Start + A B. Row i of Start, or of its transpose if the columns of C are contiguous, is at i rs_start."""
+    if C.cs == 1:
+        left, right, rs_c = A, B, C.rs
+    else:
+        left, right, rs_c = transposed(B), transposed(A), C.cs
+    product = Product(
+        a=left.numbers,
+        rs_a=left.rs,
+        cs_a=left.cs,
+        b=right.numbers,
+        rs_b=right.rs,
+        cs_b=right.cs,
+        start=start,
+        rs_start=rs_start,
+        c=C.numbers,
+        rs_c=rs_c,
+        n_rows=left.n,
+        n_columns=right.m,
+        depth=left.m,
+        beta=beta,
+        panel=multiplier.panel,
+    )
+    call(multiplier.multiply_add, product)
 
 
 @inlined
 def affine(W, A, b, Z, multiplier):
     """Z = W A + b."""
-    n_out, n_in = W.shape
-    product = Product(
-        a=flat(A),
-        rs_a=n_in,
-        cs_a=ONE,
-        b=flat(W),
-        rs_b=n_out,
-        cs_b=ONE,
-        start=b,
-        rs_start=ZERO,
-        c=flat(Z),
-        n_rows=A.shape[1],
-        n_columns=n_out,
-        depth=n_in,
-        beta=Z.dtype.type(1),
-        panel=multiplier.panel,
-    )
-    call(multiplier.address, product)
+    one = b.dtype.type(1)
+    if Z.cs == 1:
+        for j in range(Z.n):
+            for i in range(Z.m):
+                Z.numbers[j * Z.rs + i] = b[j]
+        _set_product(Z, W, A, one, Z.numbers, Z.rs, multiplier)
+    else:  # b is the row of Z^T that each row starts from
+        _set_product(Z, W, A, one, rest(b, ZERO), ZERO, multiplier)
 
 
 @inlined
 def transposed_product(W, D, out, multiplier):
     """Out = W^T D: the errors of a layer, carried back through its weights."""
-    n_out, n_in = W.shape
-    c = flat(out)
-    product = Product(
-        a=flat(D),
-        rs_a=n_out,
-        cs_a=ONE,
-        b=flat(W),
-        rs_b=ONE,
-        cs_b=n_out,
-        start=c,
-        rs_start=n_in,
-        c=c,
-        n_rows=D.shape[1],
-        n_columns=n_in,
-        depth=n_out,
-        beta=out.dtype.type(0),
-        panel=multiplier.panel,
-    )
-    call(multiplier.address, product)
+    zero = part(out.numbers, ZERO, ZERO).dtype.type(0)
+    _set_product(out, transposed(W), D, zero, out.numbers, ZERO, multiplier)
 
 
 @inlined
@@ -73,72 +80,40 @@ def add_outer_products(beta, G, D, A, first, end, multiplier):
 
     With beta = 0, G is not read.
     """
-    n_out, n_in = G.shape
-    m, n = D.shape[1], end - first
-    if n > 0:
-        g = part(flat(G), first * n_out, n * n_out)
-        a = part(flat(A), first, A.size - first)
-        d = flat(D)
-        if n_out == 1:  # then G is one long row of inputs in memory, and the inputs fill the vectors
-            product = Product(
-                a=d,
-                rs_a=ONE,
-                cs_a=ONE,
-                b=a,
-                rs_b=n_in,
-                cs_b=ONE,
-                start=g,
-                rs_start=n,
-                c=g,
-                n_rows=ONE,
-                n_columns=n,
-                depth=m,
-                beta=beta,
-                panel=multiplier.panel,
-            )
-        else:
-            product = Product(
-                a=a,
-                rs_a=ONE,
-                cs_a=n_in,
-                b=d,
-                rs_b=n_out,
-                cs_b=ONE,
-                start=g,
-                rs_start=n_out,
-                c=g,
-                n_rows=n,
-                n_columns=n_out,
-                depth=m,
-                beta=beta,
-                panel=multiplier.panel,
-            )
-        call(multiplier.address, product)
+    n = end - first
+    if n <= 0:
+        return
+    part_of_G = columns(G, first, end)
+    part_of_A = Matrix(numbers=rest(A.numbers, first * A.rs), n=n, m=A.m, rs=A.rs, cs=A.cs)
+    g, n_out = part_of_G.numbers, G.n
+    if n_out == 1:  # then its columns are the numbers of one contiguous row
+        row = by_rows(g, ZERO, ONE, n)
+        _set_product(row, D, transposed(part_of_A), beta, g, n, multiplier)
+    elif n_out < multiplier.lanes and n_out <= n:
+        # too few neurons to fill the lanes: the inputs fill them, and the result is turned
+        turned = by_rows(multiplier.scratch, first * n_out, n_out, n)
+        _set_product(turned, D, transposed(part_of_A), type(beta)(0), turned.numbers, n, multiplier)
+        for i in range(n):
+            for j in range(n_out):
+                total = turned.numbers[j * n + i]
+                g[i * n_out + j] = total if beta == 0 else total + beta * g[i * n_out + j]
+    else:
+        _set_product(part_of_G, D, transposed(part_of_A), beta, g, n_out, multiplier)
 
 
 @inlined
-def add_columns(beta, g, D, ones, multiplier):
-    """G = beta g + D 1: the bias gradients (BP3) of all examples at once, summed before they are added.
-
-    `ones` begins with a 1, which is read again and again.
-    """
-    n_out, m = D.shape
+def add_columns(beta, g, D, multiplier):
+    """G = beta g + D 1: the bias gradients (BP3) of all examples at once, summed before they are added."""
     call(
-        multiplier.address,
-        Product(
-            a=ones,
-            rs_a=ZERO,
-            cs_a=ZERO,
-            b=flat(D),
-            rs_b=n_out,
-            cs_b=ONE,
-            start=g,
-            rs_start=n_out,
-            c=g,
-            n_rows=ONE,
-            n_columns=n_out,
-            depth=m,
+        multiplier.sum_columns,
+        Sums(
+            x=D.numbers,
+            n=D.n,
+            m=D.m,
+            rs=D.rs,
+            cs=D.cs,
             beta=beta,
-            panel=multiplier.panel,
+            sums=rest(g, ZERO),
+            totals=multiplier.scratch,
         ),
     )

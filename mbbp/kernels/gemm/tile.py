@@ -18,10 +18,11 @@ LLVM does not find this form from a scalar loop. So the tile is written as LLVM 
 LLVM turns <16 x float> into the instructions that the processor has.
 
 There is no scalar loop for the columns that are left. If they do not fill the last vector, it is moved back until it is
-full; the columns that it then shares with the vector before get the same numbers twice. Only a matrix that is narrower
-than one vector leaves lanes empty. There, loads are masked, and stores are cut into pieces of 8, 4, 2 and 1, because a
-masked store takes some 25 cycles on Zen 4. If the matrix fits into half a vector, half vectors are used: Zen 4 does two
-of them at once.
+full; the columns that it then shares with the vector before get the same numbers twice. A matrix of one whole vector has
+tiles of twice as many rows, so that there are sums enough to keep the multipliers busy while each waits for its last
+term. Only a matrix that is narrower than one vector leaves lanes empty. There, loads are masked, and stores are cut into
+pieces of 8, 4, 2 and 1, because a masked store takes some 25 cycles on Zen 4. If the matrix fits into half a vector,
+half vectors are used: Zen 4 does two of them at once.
 
 With the JIT disabled, the NumPy twin at the end of this file is used instead.
 """
@@ -40,17 +41,18 @@ VECTOR_BYTES = 64 if HAS_AVX512 else 32 if HAS_AVX else 16
 MR, NR_VECTORS = (8, 3) if HAS_32_REGISTERS else (6, 2)
 HALF_VECTOR_BYTES = max(16, VECTOR_BYTES // 2)
 MASKS_ARE_CHEAP = HAS_AVX  # elsewhere LLVM makes a branch for every lane of a masked load
+HALF, PARTIAL = 0, -1  # widths of a tile that is masked: half a vector, and one
 
 
 def lanes(dtype, vectors=1):
-    """Return how many numbers of a dtype fit into so many vector registers; 0 stands for half a register."""
-    return (vectors * VECTOR_BYTES if vectors else HALF_VECTOR_BYTES) // np.dtype(dtype).itemsize
+    """Return how many numbers of a dtype fit into a tile of so many vectors, or of HALF or PARTIAL ones."""
+    return (HALF_VECTOR_BYTES if vectors == HALF else abs(vectors) * VECTOR_BYTES) // np.dtype(dtype).itemsize
 
 
-class _Emitter:
-    """Writes the tile's LLVM IR at the place where a Numba builder stands."""
+class Emitter:
+    """Writes LLVM IR on vectors at the place where a Numba builder stands; a few of its methods need a column count."""
 
-    def __init__(self, context, builder, number, columns, vector_bytes=VECTOR_BYTES):
+    def __init__(self, context, builder, number, columns=None, vector_bytes=VECTOR_BYTES):
         self.context, self.builder = context, builder
         self.bytes = 8 if isinstance(number, ir.DoubleType) else 4
         self.width = vector_bytes // self.bytes
@@ -59,6 +61,11 @@ class _Emitter:
 
     def index(self, value):
         return ir.Constant(ir.IntType(64), value)
+
+    def opaque(self, value):
+        """Return a value as LLVM cannot know where it comes from: an empty piece of assembly returns it."""
+        kind = ir.FunctionType(value.type, [value.type])
+        return self.builder.call(ir.InlineAsm(kind, "", "=r,0"), [value])
 
     def splat(self, value):
         """Return a vector with one number in all lanes."""
@@ -82,8 +89,10 @@ class _Emitter:
 
     def load_some(self, pointer):
         """Load as many lanes as there are columns; 0 in the others."""
-        counts = ir.Constant(ir.VectorType(ir.IntType(64), self.width), list(range(self.width)))
-        mask = self.builder.icmp_signed("<", counts, self.splat(self.columns))
+        whole = ir.IntType(8 * self.bytes)  # as wide as the numbers: then a compare is the mask
+        counts = ir.Constant(ir.VectorType(whole, self.width), list(range(self.width)))
+        columns = self.columns if self.bytes == 8 else self.builder.trunc(self.columns, whole)
+        mask = self.builder.icmp_signed("<", counts, self.splat(columns))
         kind = self.vector.as_pointer()
         function = cgutils.get_or_insert_function(
             self.builder.module,
@@ -124,15 +133,16 @@ class _Emitter:
 
 
 def _emit(context, builder, signature, arguments):
-    """Write loops that go down the rows: by MR as long as there are so many, then by 4, 2 and 1."""
+    """Write loops that go down the rows: by a whole tile as long as there are so many, then by 4, 2 and 1."""
     vectors = signature.args[0].literal_value
+    is_masked = vectors in (HALF, PARTIAL)
     n_rows, depth, columns, beta = arguments[5:]
-    emit = _Emitter(
+    emit = Emitter(
         context,
         builder,
         context.get_value_type(signature.args[8]),
         columns,
-        VECTOR_BYTES if vectors else HALF_VECTOR_BYTES,
+        HALF_VECTOR_BYTES if vectors == HALF else VECTOR_BYTES,
     )
 
     def matrix(i):
@@ -147,7 +157,7 @@ def _emit(context, builder, signature, arguments):
         return builder.gep(place, [builder.mul(row, row_step)]), row_step, *rest
 
     done = cgutils.alloca_once_value(builder, emit.index(0))
-    for rows in (MR, 4, 2, 1):
+    for rows in (2 * MR if vectors == 1 else MR, 4, 2, 1):
         check, body, after = (builder.append_basic_block(name) for name in ("check", "rows", "after"))
         builder.branch(check)
         builder.position_at_end(check)
@@ -156,14 +166,14 @@ def _emit(context, builder, signature, arguments):
         builder.cbranch(builder.icmp_signed("<=", following, n_rows), body, after)
         builder.position_at_end(body)
         here = (from_row(row, *A), B, from_row(row, *start), from_row(row, *C))
-        _emit_tile(emit, rows, max(1, vectors), *here, depth, beta)
+        _emit_tile(emit, rows, 1 if is_masked else vectors, is_masked, *here, depth, beta)
         builder.store(following, done)
         builder.branch(check)
         builder.position_at_end(after)
     return context.get_dummy_value()
 
 
-def _emit_tile(emit, rows, vectors, A, B, start, C, depth, beta):
+def _emit_tile(emit, rows, vectors, is_masked, A, B, start, C, depth, beta):
     """Write one tile: the sum over k as a loop whose accumulators are phi nodes, then what C starts from, and C."""
     builder, columns = emit.builder, emit.columns
     (a, a_row, a_step), (b, b_step), (start, start_row), (c, c_row) = A, B, start, C
@@ -171,11 +181,13 @@ def _emit_tile(emit, rows, vectors, A, B, start, C, depth, beta):
     def at(pointer, step):
         return builder.gep(pointer, [step])
 
-    is_narrow = vectors == 1  # then it may have lanes to spare
     places = [emit.index(v * emit.width) for v in range(vectors)]
-    if not is_narrow:
+    if not is_masked:
         places[-1] = builder.sub(columns, emit.index(emit.width))
-    row_starts = [at(a, builder.mul(a_row, emit.index(row))) for row in range(rows)]
+    # One pointer for every three rows, which LLVM cannot trace. It would walk down all rows with one pointer, and each
+    # step of it waits for the one before: with 12 rows, twice as long as the multiply-adds take.
+    groups = [at(a, builder.mul(a_row, emit.index(row))) for row in range(0, rows, 3)]
+    row_offsets = [emit.index(0), a_row, builder.mul(a_row, emit.index(2))]
     entry = builder.block
     loop, done = builder.append_basic_block("sum"), builder.append_basic_block("update")
     builder.branch(loop)
@@ -183,16 +195,21 @@ def _emit_tile(emit, rows, vectors, A, B, start, C, depth, beta):
     builder.position_at_end(loop)
     k = builder.phi(ir.IntType(64))
     sums = [[builder.phi(emit.vector) for _ in range(vectors)] for _ in range(rows)]
-    b_k, a_k = at(b, builder.mul(k, b_step)), builder.mul(k, a_step)
-    load_b = emit.load_some if is_narrow and MASKS_ARE_CHEAP else emit.load
+    phis = [builder.phi(group.type) for group in groups]
+    pointers = [emit.opaque(phi) for phi in phis]
+    b_k = at(b, builder.mul(k, b_step))
+    load_b = emit.load_some if is_masked and MASKS_ARE_CHEAP else emit.load
     row_of_b = [load_b(at(b_k, place)) for place in places]
     added = []
     for row in range(rows):
-        factor = emit.splat(builder.load(at(row_starts[row], a_k)))
+        factor = emit.splat(builder.load(at(pointers[row // 3], row_offsets[row % 3])))
         added.append([emit.multiply_add(factor, row_of_b[v], sums[row][v]) for v in range(vectors)])
     following = builder.add(k, emit.index(1))
     k.add_incoming(emit.index(0), entry)
     k.add_incoming(following, loop)
+    for phi, group, pointer in zip(phis, groups, pointers, strict=True):
+        phi.add_incoming(group, entry)
+        phi.add_incoming(at(pointer, a_step), loop)
     zeros = ir.Constant(emit.vector, [0.0] * emit.width)
     for row in range(rows):
         for v in range(vectors):
@@ -201,8 +218,8 @@ def _emit_tile(emit, rows, vectors, A, B, start, C, depth, beta):
     builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
 
     builder.position_at_end(done)
-    load = emit.load_some if is_narrow else emit.load
-    store = emit.store_some if is_narrow else emit.store
+    load = emit.load_some if is_masked else emit.load
+    store = emit.store_some if is_masked else emit.store
     starts = [at(start, builder.mul(start_row, emit.index(row))) for row in range(rows)]
 
     def results(combine):
@@ -240,28 +257,95 @@ def _emit_tile(emit, rows, vectors, A, B, start, C, depth, beta):
 
 
 def _emit_transposed(context, builder, signature, arguments):
-    """Write the transposition of a block in registers: interleaved log2(n) times, n rows become n columns."""
+    """Write the shuffles that turn rows into columns; whole blocks are loaded without masks."""
     source_step, target_step, rows, columns = (arguments[i] for i in (2, 5, 6, 7))
-    emit = _Emitter(context, builder, context.get_value_type(signature.args[0].dtype), columns)
+    emit = Emitter(context, builder, context.get_value_type(signature.args[0].dtype), columns)
     source, target = (
         builder.gep(data_pointer(context, builder, signature.args[i], arguments[i]), [arguments[i + 1]]) for i in (0, 3)
     )
-    last = builder.sub(rows, emit.index(1))
+    width = emit.index(emit.width)
+
+    def row_at(number):
+        return builder.gep(source, [builder.mul(source_step, number)])
+
+    def some_rows():
+        last = builder.sub(rows, emit.index(1))
+        for row in range(emit.width):
+            # rows that are not there repeat the last one, so that nothing beyond it is read
+            is_there = builder.icmp_signed("<", emit.index(row), last)
+            yield emit.load_some(row_at(builder.select(is_there, emit.index(row), last)))
+
+    is_whole = builder.and_(builder.icmp_signed("==", rows, width), builder.icmp_signed("==", columns, width))
+    with builder.if_else(is_whole) as (whole, not_whole):
+        with whole:
+            all_rows, all_from = [emit.load(row_at(emit.index(row))) for row in range(emit.width)], builder.block
+        with not_whole:
+            some, some_from = list(some_rows()), builder.block
     block = []
-    for row in range(emit.width):
-        # rows that are not there repeat the last one, so that nothing beyond it is read
-        is_there = builder.icmp_signed("<", emit.index(row), last)
-        step = builder.mul(source_step, builder.select(is_there, emit.index(row), last))
-        block.append(emit.load_some(builder.gep(source, [step])))
-    half = emit.width // 2
-    low = [lane for pair in zip(range(half), range(emit.width, emit.width + half), strict=True) for lane in pair]
-    high = [lane + half for lane in low]
-    for _ in range(half.bit_length()):
-        pairs = list(zip(block[:half], block[half:], strict=True))
-        block = [emit.shuffle(x, y, order) for x, y in pairs for order in (low, high)]
-    for row, vector in enumerate(block):
+    for left, right in zip(all_rows, some, strict=True):
+        block.append(builder.phi(emit.vector))
+        block[-1].add_incoming(left, all_from)
+        block[-1].add_incoming(right, some_from)
+    for row, vector in enumerate(_transposed(emit, block)):
         emit.store(vector, builder.gep(target, [builder.mul(target_step, emit.index(row))]))
     return context.get_dummy_value()
+
+
+def _transposed(emit, block):
+    """Return the columns of a square block of vectors.
+
+    Pairs of vectors are interleaved, first number by number, then two by two, within pieces of 16 bytes, which one
+    instruction does; then piece by piece. Each time, what was one bit of a row's number becomes one of a lane's.
+    """
+    width, in_piece = emit.width, max(1, 16 // emit.bytes)
+    rows = {row: vector for row, vector in enumerate(block)}
+    unit = 1
+    while unit < in_piece:
+        low = [
+            lane
+            for piece in range(0, width, in_piece)
+            for begin in range(piece, piece + in_piece // 2, unit)
+            for vector in (0, width)
+            for lane in range(vector + begin, vector + begin + unit)
+        ]
+        rows = _interleaved(emit, rows, unit, low, [lane + in_piece // 2 for lane in low])
+        unit *= 2
+    pieces = width // in_piece
+    bit = in_piece
+    order = []
+    while bit < width:
+        order.append(bit)
+        bit *= 2
+    for bit in reversed(order):
+        low = [
+            lane
+            for piece in range(pieces // 2)
+            for vector in (0, width)
+            for lane in range(vector + piece * in_piece, vector + (piece + 1) * in_piece)
+        ]
+        rows = _interleaved(emit, rows, bit, low, [lane + width // 2 for lane in low])
+    # within pieces the bits have changed places
+    return [rows[_reversed_low_bits(column, in_piece)] for column in range(width)]
+
+
+def _interleaved(emit, rows, bit, low, high):
+    """Return the low and the high lanes of each pair of vectors whose numbers differ in this bit."""
+    after = {}
+    for number, vector in rows.items():
+        if not number & bit:
+            other = rows[number | bit]
+            after[number], after[number | bit] = emit.shuffle(vector, other, low), emit.shuffle(vector, other, high)
+    return after
+
+
+def _reversed_low_bits(number, base):
+    """Return a number whose bits below `base` are in reverse order."""
+    low, turned, bit = number % base, 0, base // 2
+    while bit:
+        turned |= bit if low & 1 else 0
+        low >>= 1
+        bit //= 2
+    return number - number % base + turned
 
 
 def _transpose_twin(source, source_at, source_step, target, target_at, target_step, rows, columns):
@@ -305,7 +389,7 @@ else:
         Parameters
         ----------
         vectors : literal int
-            The width of the tiles; 0 stands for half a vector.
+            The width of the tiles, or HALF or PARTIAL for columns that do not fill half a vector, or one.
         A : (vector, at, row, step)
             The vector that holds the matrix, where the matrix begins in it, and the strides, in numbers, from row to
             row and along the sum.

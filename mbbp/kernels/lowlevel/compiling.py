@@ -13,6 +13,7 @@ import numpy as np
 from numba.core import config, event
 from numba.core.ccallback import CFunc
 from numba.core.compiler_lock import global_compiler_lock
+from numba.extending import register_jitable
 
 from mbbp.kernels.lowlevel import events
 from mbbp.kernels.lowlevel.cache import CheckedCache
@@ -111,6 +112,11 @@ def compiled_contracting(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """Put a function into its callers, statement by statement: it then costs no compilation of its own."""
     return numba.njit(inline="always", error_model="numpy", nogil=True)(function)
+
+
+def shared(function: Callable[..., Any]) -> Any:
+    """Let compiled code call a function that Python calls uncompiled."""
+    return register_jitable(function)
 
 
 events.register()

@@ -7,7 +7,7 @@ import pytest
 
 from mbbp.kernels.gemm.blocking import KC
 from mbbp.kernels.gemm.products import add_columns, add_outer_products, affine, transposed_product
-from mbbp.kernels.gemm.tile import MR, NR_VECTORS, _twin, lanes, tiles, transpose
+from mbbp.kernels.gemm.tile import HALF, MR, NR_VECTORS, PARTIAL, _twin, lanes, tiles, transpose
 from mbbp.kernels.lowlevel.compiling import compiled
 from tests.conftest import JIT
 from tests.kernels.matrices import multiplier_for
@@ -32,12 +32,12 @@ def tiles_of(vectors):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("vectors", range(NR_VECTORS + 1))
+@pytest.mark.parametrize("vectors", [PARTIAL, HALF, *range(1, NR_VECTORS + 1)])
 def test_tiles_equal_their_twin_and_touch_nothing_else(vectors, dtype, rng):
     run = tiles_of(vectors)
     most = lanes(dtype, vectors)
-    least = most - lanes(dtype) + 1 if vectors > 1 else 1
-    sizes = itertools.product(range(1, 2 * MR), range(least, most + 1), (1, 2, 7), (0, 1, 0.5))
+    least = {PARTIAL: 1, HALF: 1, 1: most}.get(vectors, most - lanes(dtype) + 1)
+    sizes = itertools.product(range(1, 4 * MR), range(least, most + 1), (1, 2, 7), (0, 1, 0.5))
     for n_rows, columns, depth, beta in sizes:
         beta = np.dtype(dtype).type(beta)
         a = rng.standard_normal(1 + n_rows * depth).astype(dtype)
