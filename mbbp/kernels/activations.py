@@ -22,7 +22,7 @@ LEAK = 0.01
 
 @record
 class Block(NamedTuple):
-    """A layer's z, a and delta for some examples: each an (n, m) matrix in the order of the layer (see gemm/matrix.py)."""
+    """A layer's z, a and delta for some examples: (n, m) matrices in the order of the layer (see gemm/matrix.py)."""
 
     z: Numbers
     a: Numbers
@@ -31,7 +31,7 @@ class Block(NamedTuple):
     m: Int
     rs: Int  # from neuron to neuron
     cs: Int  # from example to example
-    spare: Numbers  # room for 2 m numbers
+    spare: Numbers  # room for SPARE_ROWS m numbers
 
 
 class ActivationKernels(NamedTuple):

@@ -22,11 +22,12 @@ from mbbp.kernels.lowlevel.scalars import compiled_scalar
 from mbbp.kernels.lowlevel.views import matrix, part
 
 SMALLEST = 1e-30  # outputs under it have lost digits, in float32
+FACTORS = 8  # of which each may be SMALLEST in a product of float64 that is SMALLEST already
 
 
 @record(returns=Real)
 class Outputs(NamedTuple):
-    """The output layer's z, a, targets y and delta for some examples: each an (n, m) matrix in the order of the layer."""
+    """The output layer's z, a, targets y and delta for some examples: (n, m) matrices in the order of the layer."""
 
     z: Numbers
     a: Numbers
@@ -36,7 +37,7 @@ class Outputs(NamedTuple):
     m: Int
     rs: Int  # from neuron to neuron
     cs: Int  # from example to example
-    spare: Numbers  # room for 2 m numbers
+    spare: Numbers  # room for SPARE_ROWS m numbers
 
 
 class CostKernels(NamedTuple):
@@ -122,8 +123,10 @@ def _from_weighted_inputs(outputs, j, i):
 
 @kernel(Outputs, fastmath=FAST)
 def _log_likelihood(at):
-    """Minus the sum over y_j ln a_j, with one logarithm for the product of several a_j."""
+    """Minus the sum over y_j ln a_j, with one logarithm for the product of several a_j. `spare` is written."""
     outputs = at[0]
+    if outputs.cs == 1 and _chooses_in_rows(outputs):
+        return -_log_of_product(part(outputs.spare, ZERO, outputs.m))
     rs, cs = outputs.rs, outputs.cs
     total, product = 0.0, 1.0
     for i in range(outputs.m):
@@ -142,6 +145,41 @@ def _log_likelihood(at):
             else:
                 total -= target * math.log(output)
     return total - math.log(product)
+
+
+@inlined
+def _chooses_in_rows(outputs):
+    """Write to `spare` the output a_j of each example that its unit vector y names, neuron by neuron.
+
+    Return whether all targets are unit vectors, and all these outputs are large enough for a logarithm.
+    """
+    m = outputs.m
+    chosen, sums, squares = (part(outputs.spare, ZERO, m), part(outputs.spare, m, m), part(outputs.spare, 2 * m, m))
+    for i in range(m):
+        chosen[i], sums[i], squares[i] = 0, 0, 0
+    for j in range(outputs.n):
+        _, a, y, _ = _vectors(outputs, j, m)
+        for i in range(m):
+            chosen[i] += y[i] * a[i]
+            sums[i] += y[i]
+            squares[i] += y[i] * y[i]
+    count = ZERO
+    for i in range(m):
+        count += (chosen[i] > SMALLEST) & (sums[i] == 1) & (squares[i] == 1)
+    return count == m
+
+
+@inlined
+def _log_of_product(x):
+    """Return the logarithm of the product of numbers from SMALLEST to 1."""
+    total, product = 0.0, 1.0
+    for start in range(0, x.size, FACTORS):
+        for i in range(start, min(start + FACTORS, x.size)):
+            product *= np.float64(x[i])
+        if product < SMALLEST:  # then as many more factors are still far from underflow
+            total += math.log(product)
+            product = 1.0
+    return total + math.log(product)
 
 
 @kernel(Outputs)

@@ -12,9 +12,8 @@ itself, and its lowest bits are n. With the bias of the exponent added too, the 
 
 exp(r) - 1 is a Taylor polynomial. The first term that it leaves out is below half a unit in the last place: degree 7 in
 float32 (r^8/8! < 6e-9), degree 13 in float64 (r^14/14! < 5e-18). It is taken in pairs of terms (Estrin's scheme), which
-do not wait for each other as in Horner's: that is a fifth faster. ln 2 is subtracted in two parts, so that r is exact to
-the last bit (Cody and Waite 1980). exp(r) - 1 and 2^n are returned separately, so exp(x) - 1 can be computed from them
-without cancellation.
+do not wait for each other as in Horner's. ln 2 is subtracted in two parts, so that r is exact to the last bit (Cody and
+Waite 1980). exp(r) - 1 and 2^n are returned separately, so exp(x) - 1 can be computed from them without cancellation.
 """
 
 import numpy as np
@@ -39,7 +38,7 @@ HIGH_DOUBLE, LOW_DOUBLE = 0.6931471803691238, 1.9082149292705877e-10
 def _exp_parts_single(x):
     f = np.float32
     zero = f(ZERO_SINGLE)
-    x = zero if zero > x else x  # in this order, so that NaN stays NaN
+    x = zero if x < zero else x  # in this order, so that NaN stays NaN
     rounded = x * f(LOG2_E) + f(ROUNDER_SINGLE)
     n = rounded - f(ROUNDER_SINGLE)
     r = (x - n * f(HIGH_SINGLE)) - n * f(LOW_SINGLE)
@@ -51,7 +50,7 @@ def _exp_parts_single(x):
 
 @compiled_contracting
 def _exp_parts_double(x):
-    x = ZERO_DOUBLE if ZERO_DOUBLE > x else x
+    x = ZERO_DOUBLE if x < ZERO_DOUBLE else x  # in this order, so that NaN stays NaN
     rounded = np.float64(x * LOG2_E + ROUNDER_DOUBLE)
     n = rounded - ROUNDER_DOUBLE
     r = (x - n * HIGH_DOUBLE) - n * LOW_DOUBLE

@@ -4,8 +4,8 @@ It is computed once, here, for the sizes of the layers, the largest mini-batch a
 it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
 inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. A layer's order in
 memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples uses the beginning of
-each matrix. At the end are two rows of numbers that a kernel may use as it likes, room for the gradients of one layer,
-and a panel for each thread.
+each matrix. At the end are SPARE_ROWS numbers for each example that a kernel may use as it likes, room for the gradient
+of one layer, and a panel for each thread.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from mbbp.kernels.gemm.blocking import PANEL
 from mbbp.kernels.gemm.matrix import rows_are_contiguous
 from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
 from mbbp.parameters import Array, parameter_offsets
+
+SPARE_ROWS = 3
 
 
 @record
@@ -83,7 +85,7 @@ class Layout:
         self._rows = rows
         self.table = array_of(rows)
         self.spare = end
-        self.scratch = self.spare + 2 * m
+        self.scratch = self.spare + SPARE_ROWS * m
         self.panels = self.scratch + max(row.n_out * (row.n_in if row.n_out < lanes else 1) for row in rows)
         self.work_size = self.panels + threads * PANEL
 

@@ -12,7 +12,7 @@ from mbbp.kernels.gemm.blocking import PANEL
 from mbbp.kernels.gemm.matrix import by_columns, columns, layer_matrix, stretches
 from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.gemm.tile import MR
-from mbbp.kernels.layout import LayerRow
+from mbbp.kernels.layout import SPARE_ROWS, LayerRow
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, call, kernel, record
 from mbbp.kernels.lowlevel.views import part, rest
@@ -137,7 +137,7 @@ def block_of(model, layer, start, stop, m):
         m=stop - start,
         rs=Z.rs,
         cs=Z.cs,
-        spare=rest(model.work, model.spare + 2 * start),
+        spare=rest(model.work, model.spare + SPARE_ROWS * start),
     )
 
 
@@ -156,7 +156,7 @@ def output_block_of(model, start, stop, m):
         m=stop - start,
         rs=Z.rs,
         cs=Z.cs,
-        spare=rest(model.work, model.spare + 2 * start),
+        spare=rest(model.work, model.spare + SPARE_ROWS * start),
     )
 
 

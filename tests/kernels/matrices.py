@@ -1,56 +1,107 @@
-"""How tests call the engine's own kernels: as the engine does, on writable matrices in Fortran order."""
+"""How tests call the engine's own kernels: on matrices in either order of memory."""
 
 import numba
 import numpy as np
 from hypothesis import strategies as st
 
 from mbbp.kernels.gemm.blocking import PANEL, multiply_add
+from mbbp.kernels.gemm.matrix import Matrix
 from mbbp.kernels.gemm.products import Multiplier
+from mbbp.kernels.gemm.sums import sum_columns
+from mbbp.kernels.gemm.tile import lanes
+from mbbp.kernels.layout import SPARE_ROWS
+from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.views import rest as rest_of
 from tests.conftest import JIT
 
 widths = st.integers(1, 40 if JIT else 9)
 dtypes = st.sampled_from([np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
 
+# Contiguous columns; contiguous rows; contiguous rows with other numbers in between, as a thread sees its examples.
+ORDERS = ("columns", "rows", "rows of a share")
+orders = st.sampled_from(ORDERS)
+OTHERS = 3  # numbers between the rows of a share
+BETWEEN = 1234.5  # what they are
 
-def on_columns(n_matrices, function):
-    """Return a kernel whose first one to four arguments are matrices, for matrices of any order.
 
-    They go in as their transposes: Numba takes a matrix of one row or column, which is in both orders, for C, and would
-    compile anew for each mixture.
+class InMemory:
+    """A matrix in memory, in one of the ORDERS.
+
+    Attributes
+    ----------
+    vector : ndarray
+        The memory.
+    rs, cs : int
+        The strides.
+    view : ndarray of shape (n, m)
+        The matrix.
     """
-    kernel = numba.njit(function)
-    turned = {
-        1: lambda A, *rest: kernel(A.T, *rest),
-        2: lambda A, B, *rest: kernel(A.T, B.T, *rest),
-        3: lambda A, B, C, *rest: kernel(A.T, B.T, C.T, *rest),
-        4: lambda A, B, C, D, *rest: kernel(A.T, B.T, C.T, D.T, *rest),
-    }
-    run = numba.njit(turned[n_matrices])
 
-    def call(*arguments):
-        transposes = [np.array(matrix.T, order="C") for matrix in arguments[:n_matrices]]
-        result = run(*transposes, *arguments[n_matrices:])
-        for matrix, transpose in zip(arguments[:n_matrices], transposes, strict=True):
-            matrix[...] = transpose.T
-        return result
+    def __init__(self, matrix, order):
+        n, m = matrix.shape
+        self.rs, self.cs = {"columns": (1, n), "rows": (m, 1), "rows of a share": (m + OTHERS, 1)}[order]
+        self.vector = np.full(n * m if order != "rows of a share" else n * (m + OTHERS), BETWEEN, matrix.dtype)
+        step = self.vector.itemsize
+        self.view = np.lib.stride_tricks.as_strided(self.vector, (n, m), (self.rs * step, self.cs * step))
+        self._matrix = matrix
+        self.view[...] = matrix
+
+    def take_back(self):
+        """Copy the numbers to the matrix that they came from, and check that the others are as they were."""
+        self._matrix[...] = self.view
+        self.view[...] = BETWEEN
+        assert (self.vector == BETWEEN).all()
+
+
+def on_matrices(n_matrices, function):
+    """Return a function of NumPy matrices, their orders, and the arguments that follow, from one of Matrix records."""
+    compiled = function if DISABLED else numba.njit(function)
+
+    def one(a, n, *rest):
+        compiled(Matrix(rest_of(a, 0), *n), *rest)
+
+    def three(a, b, c, n, k, m, *rest):
+        compiled(Matrix(rest_of(a, 0), *n), Matrix(rest_of(b, 0), *k), Matrix(rest_of(c, 0), *m), *rest)
+
+    run = {1: one, 3: three}[n_matrices]
+    run = run if DISABLED else numba.njit(run)
+
+    def call(*arguments, orders=None):
+        given = orders or ["columns"] * n_matrices
+        placed = [InMemory(*pair) for pair in zip(arguments[:n_matrices], given, strict=True)]
+        shapes = [(*one.view.shape, one.rs, one.cs) for one in placed]
+        run(*[one.vector for one in placed], *shapes, *arguments[n_matrices:])
+        for one in placed:
+            one.take_back()
 
     return call
 
 
 def multiplier_for(dtype):
-    """Return what the products need; its panel holds NaN, so that nobody reads what was not written."""
-    return Multiplier(multiply_add.address(np.dtype(dtype)), np.full(PANEL, np.nan, dtype))
+    """Return what the products need; its panel and scratch hold NaN, so that nobody reads what was not written."""
+    dtype = np.dtype(dtype)
+    return Multiplier(
+        multiply_add=multiply_add.address(dtype),
+        sum_columns=sum_columns.address(dtype),
+        panel=np.full(PANEL, np.nan, dtype),
+        scratch=np.full(1 << 14, np.nan, dtype),
+        lanes=lanes(dtype),
+    )
 
 
-def run(kernel, record_class, **fields):
-    """Call a kernel; matrices have to be in Fortran order, and go in as the vectors that they are in memory."""
+def run(kernel, record_class, order="columns", **fields):
+    """Call a kernel on matrices that lie in memory in this order, and return what it returns."""
     dtype = next(value.dtype for value in fields.values() if isinstance(value, np.ndarray))
-    flat = {name: value.T.reshape(-1) if np.ndim(value) == 2 else value for name, value in fields.items()}
-    for name, value in flat.items():
-        if np.size(value) and np.ndim(value):
-            assert np.shares_memory(value, fields[name]), f"{name}: expected Fortran order"
-    return kernel.bind(record_class(**flat), dtype)()
+    placed = {name: InMemory(value, order) for name, value in fields.items() if np.ndim(value) == 2}
+    given = {**fields, **{name: one.vector for name, one in placed.items()}}
+    if "rs" in record_class._fields:
+        first = next(iter(placed.values()))
+        given |= {"rs": first.rs, "cs": first.cs, "spare": np.full(SPARE_ROWS * fields["m"], np.nan, dtype)}
+    result = kernel.bind(record_class(**given), dtype)()
+    for one in placed.values():
+        one.take_back()
+    return result
 
 
 def drawn(seed, dtype, n, m, count=1):

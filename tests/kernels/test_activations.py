@@ -6,7 +6,7 @@ from hypothesis import given
 
 from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.kernels.activations import BUILT_IN, Block
-from tests.kernels.matrices import assert_close, drawn, dtypes, run, seeds, widths
+from tests.kernels.matrices import assert_close, drawn, dtypes, orders, run, seeds, widths
 
 
 def softplus(z):
@@ -25,16 +25,16 @@ elementwise = pytest.mark.parametrize(
 )
 
 
-def activate(activation, Z):
+def activate(activation, Z, order="columns"):
     A = np.full_like(Z, 7)
-    run(activation.kernels.activate, Block, z=Z, a=A, delta=np.empty_like(Z), n=Z.shape[0], m=Z.shape[1])
+    run(activation.kernels.activate, Block, order, z=Z, a=A, delta=np.empty_like(Z), n=Z.shape[0], m=Z.shape[1])
     return A
 
 
-def multiply_by_derivative(activation, Z, A, D):
+def multiply_by_derivative(activation, Z, A, D, order="columns"):
     if activation.kernels.multiply_by_derivative is not None:
         kernel = activation.kernels.multiply_by_derivative
-        run(kernel, Block, z=Z, a=A, delta=D, n=Z.shape[0], m=Z.shape[1])
+        run(kernel, Block, order, z=Z, a=A, delta=D, n=Z.shape[0], m=Z.shape[1])
     return D
 
 
@@ -43,10 +43,10 @@ def test_the_table_is_the_one_of_the_kernels():
 
 
 @every
-@given(n=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_activate(activation, n, m, dtype, seed):
+@given(n=widths, m=widths, dtype=dtypes, seed=seeds, order=orders)
+def test_activate(activation, n, m, dtype, seed, order):
     (Z,) = drawn(seed, dtype, n, m)
-    assert_close(activate(activation, Z), activation.function(Z.astype(np.float64)), dtype)
+    assert_close(activate(activation, Z, order), activation.function(Z.astype(np.float64)), dtype)
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
@@ -64,16 +64,16 @@ def test_tanh_of_small_numbers_loses_no_digit():
 
 
 @elementwise
-@given(n=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_multiply_by_derivative(activation, n, m, dtype, seed):
+@given(n=widths, m=widths, dtype=dtypes, seed=seeds, order=orders)
+def test_multiply_by_derivative(activation, n, m, dtype, seed, order):
     Z, D = drawn(seed, dtype, n, m, 2)
     A = np.asfortranarray(activation.function(Z).astype(dtype))
     expected = D.astype(np.float64) * activation.derivative(Z.astype(np.float64))
-    assert_close(multiply_by_derivative(activation, Z, A, D), expected, dtype)
+    assert_close(multiply_by_derivative(activation, Z, A, D, order), expected, dtype)
 
 
-@given(n=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_softmax_multiplies_by_its_jacobian(n, m, dtype, seed):
+@given(n=widths, m=widths, dtype=dtypes, seed=seeds, order=orders)
+def test_softmax_multiplies_by_its_jacobian(n, m, dtype, seed, order):
     Z, D = drawn(seed, dtype, n, m, 2)
     A = np.asfortranarray(ACTIVATIONS["softmax"].function(Z).astype(dtype))
     wide = A.astype(np.float64)
@@ -82,4 +82,4 @@ def test_softmax_multiplies_by_its_jacobian(n, m, dtype, seed):
     np.testing.assert_allclose(
         ACTIVATIONS["softmax"].jacobian_product(wide, D.astype(np.float64)), expected, atol=1e-12
     )
-    assert_close(multiply_by_derivative(ACTIVATIONS["softmax"], Z, A, D), expected, dtype, n)
+    assert_close(multiply_by_derivative(ACTIVATIONS["softmax"], Z, A, D, order), expected, dtype, n)

@@ -8,7 +8,7 @@ from mbbp.activations import ACTIVATIONS
 from mbbp.costs import COSTS, Cost
 from mbbp.kernels.activations import Block
 from mbbp.kernels.costs import BUILT_IN, Outputs
-from tests.kernels.matrices import assert_close, drawn, dtypes, probabilities, run, seeds, widths
+from tests.kernels.matrices import assert_close, drawn, dtypes, orders, probabilities, run, seeds, widths
 
 
 def huber(a, y):
@@ -30,9 +30,9 @@ fitting = pytest.mark.parametrize(
 )
 
 
-def total(cost, Z, A, Y):
+def total(cost, Z, A, Y, order="columns"):
     n, m = Z.shape
-    return run(cost.kernels.total, Outputs, z=Z, a=A, y=Y, delta=np.empty_like(Z), n=n, m=m)
+    return run(cost.kernels.total, Outputs, order, z=Z, a=A, y=Y, delta=np.empty_like(Z), n=n, m=m)
 
 
 def test_the_table_is_the_one_of_the_kernels():
@@ -40,26 +40,26 @@ def test_the_table_is_the_one_of_the_kernels():
 
 
 @fitting
-@given(n=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_output_error(cost, output, n, m, dtype, seed):
+@given(n=widths, m=widths, dtype=dtypes, seed=seeds, order=orders)
+def test_output_error(cost, output, n, m, dtype, seed, order):
     (Z,) = drawn(seed, dtype, n, m)
     Y, D = probabilities(seed, dtype, n, m), np.full_like(Z, 7)
     A = np.asfortranarray(ACTIVATIONS[output].function(Z).astype(dtype))
     expected = cost.delta(ACTIVATIONS[output], *(array.astype(np.float64) for array in (Z, A, Y)))
-    run(cost.kernels.output_error, Outputs, z=Z, a=A, y=Y, delta=D, n=n, m=m)
+    run(cost.kernels.output_error, Outputs, order, z=Z, a=A, y=Y, delta=D, n=n, m=m)
     derivative = ACTIVATIONS[output].kernels.multiply_by_derivative
     if not cost.is_fused and derivative is not None:
-        run(derivative, Block, z=Z, a=A, delta=D, n=n, m=m)
+        run(derivative, Block, order, z=Z, a=A, delta=D, n=n, m=m)
     assert_close(D, expected, dtype, n)
 
 
 @fitting
-@given(n=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_total(cost, output, n, m, dtype, seed):
+@given(n=widths, m=widths, dtype=dtypes, seed=seeds, order=orders)
+def test_total(cost, output, n, m, dtype, seed, order):
     (Z,) = drawn(seed, dtype, n, m)
     Y, A = probabilities(seed, dtype, n, m), np.asfortranarray(ACTIVATIONS[output].function(Z).astype(dtype))
     expected = cost.function(*(array.astype(np.float64) for array in (Z, A, Y))).sum()
-    assert_close(total(cost, Z, A, Y), expected, dtype, n)
+    assert_close(total(cost, Z, A, Y, order), expected, dtype, n)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "log_likelihood"])

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.kernels.gemm.blocking import PANEL
-from mbbp.kernels.layout import Layout
+from mbbp.kernels.layout import SPARE_ROWS, Layout
 from mbbp.kernels.propagation import Forward, forward
 from mbbp.parameters import parameter_count, parameter_views
 
 networks = st.lists(st.integers(1, 12), min_size=2, max_size=5)
 counts = st.integers(1, 9)
+LANES = 4
 
 
 def parts(layout, sizes, m, threads):
@@ -19,12 +20,14 @@ def parts(layout, sizes, m, threads):
     found = [("inputs", 0, sizes[0] * m), ("targets", layout.targets, sizes[-1] * m), ("weights", layout.weights, m)]
     for i, row in enumerate(layout.table):
         found += [(f"{name} of {i}", row[name], row.n_out * m) for name in ("z", "a", "delta")]
-    return [*found, ("panels", layout.panels, threads * PANEL), ("one", layout.one, 1)]
+    scratch = max(row.n_out * (row.n_in if row.n_out < LANES else 1) for row in layout.table)
+    found += [("spare", layout.spare, SPARE_ROWS * m), ("scratch", layout.scratch, scratch)]
+    return [*found, ("panels", layout.panels, threads * PANEL)]
 
 
 @given(sizes=networks, m=counts, threads=st.integers(1, 4))
 def test_the_parts_of_the_workspace_fill_it_and_do_not_overlap(sizes, m, threads):
-    layout = Layout(sizes, m, threads)
+    layout = Layout(sizes, m, threads, LANES)
     end = 0
     for name, start, size in sorted(parts(layout, sizes, m, threads), key=lambda part: part[1]):
         assert start == end, name
@@ -50,17 +53,18 @@ def test_the_parameters_are_where_the_views_are(sizes, m):
 
 @given(sizes=networks, m=counts)
 def test_a_block_is_a_view_with_an_example_a_column(sizes, m):
-    layout = Layout(sizes, m)
+    layout = Layout(sizes, m, lanes=LANES)
     work = np.arange(layout.work_size)
     for index, row in enumerate(layout.table):
         for name, block in zip(("z", "a", "delta"), layout.block(work, index), strict=True):
             assert np.shares_memory(block, work)
-            expected = work[row[name] : row[name] + row.n_out * m].reshape(row.n_out, m, order="F")
+            has_rows = row.n_out == 1 or row.n_out < LANES <= m
+            expected = work[row[name] : row[name] + row.n_out * m].reshape(row.n_out, m, order="C" if has_rows else "F")
             np.testing.assert_array_equal(block, expected)
 
 
 @given(sizes=networks, m=st.integers(2, 9), few=st.integers(1, 8))
-def test_fewer_examples_use_the_first_columns(sizes, m, few):
+def test_fewer_examples_use_the_beginning(sizes, m, few):
     few = min(few, m - 1)
     net = mbbp.Network(sizes, dtype="float64", rng=0)
     X = np.random.default_rng(1).random((sizes[0], few))
@@ -69,13 +73,16 @@ def test_fewer_examples_use_the_first_columns(sizes, m, few):
     work = model.record.work
     work[...] = np.nan
     work[: X.size] = X.T.reshape(-1)
-    forward.bind(Forward(model=model, inputs=work, start=0, stop=few, rank=0), net.dtype)()
+    forward.bind(Forward(model=model, inputs=work, start=0, stop=few, m=few, rank=0), net.dtype)()
     _, activations = mbbp.reference.feedforward(net, X)
-    for index, expected in enumerate(activations[1:]):
-        z, a, delta = layout.block(work, index)
-        np.testing.assert_allclose(a[:, :few], expected, rtol=1e-13)
-        assert np.isfinite(z[:, :few]).all()
-        assert np.isnan(z[:, few:]).all()
-        assert np.isnan(a[:, few:]).all()
-        assert np.isnan(delta).all()
+    for row, expected in zip(layout.table, activations[1:], strict=True):
+        n = row.n_out
+        parts = [work[at : at + n * m] for at in (row.z, row.a, row.delta)]
+        has_rows = n == 1 or n < layout.lanes <= few
+        a = parts[1][: n * few].reshape(n, few, order="C" if has_rows else "F")
+        np.testing.assert_allclose(a, expected, rtol=1e-13)
+        assert np.isfinite(parts[0][: n * few]).all()
+        assert np.isnan(parts[0][n * few :]).all()
+        assert np.isnan(parts[1][n * few :]).all()
+        assert np.isnan(parts[2]).all()
     assert np.isnan(work[X.size : layout.table[0].z]).all()  # targets and weights

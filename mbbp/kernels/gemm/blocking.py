@@ -12,12 +12,11 @@ from mbbp.kernels.gemm.tile import (
     MASKS_ARE_CHEAP,
     NR_VECTORS,
     PARTIAL,
-    VECTOR_BYTES,
     tiles,
-    transpose,
 )
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import Int, Number, Numbers, kernel, record
+from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES, transpose
 from mbbp.kernels.lowlevel.views import BOUNDLESS, part
 
 KC = 256  # terms of the sum in a block: with fewer, C is read and written more often; 128 to 256 do equally well
@@ -30,8 +29,8 @@ class Product(NamedTuple):
     """C = beta Start + A B: where each matrix begins, and its strides in numbers.
 
     Number (i, k) of A is a[i rs_a + k cs_a], number (k, j) of B is b[k rs_b + j cs_b]. One stride of B is 1. Row i of
-    Start begins at start[i rs_start], and row i of C, which is (n_rows, n_columns), at c[i rs_c]. With beta = 0 Start is
-    not read.
+    Start begins at start[i rs_start], and row i of C, which is (n_rows, n_columns), at c[i rs_c]. With beta = 0 Start
+    is not read.
     """
 
     a: Numbers

@@ -1,7 +1,7 @@
 """A matrix in memory, and its two orders.
 
-A mini-batch is a column-stacked matrix (n, m): a row for each neuron, a column for each example. It can lie in memory in
-two orders, and the engine uses both:
+A mini-batch is a column-stacked matrix (n, m): a row for each neuron, a column for each example. It can lie in memory
+in two orders, and the engine uses both:
 
     columns contiguous                             rows contiguous
     an example's neurons are neighbours            a neuron's examples are neighbours
@@ -10,12 +10,11 @@ two orders, and the engine uses both:
 A vector register takes neighbours. With contiguous columns it holds some neurons of one example, so a layer of two
 neurons fills two lanes of eight. With contiguous rows it holds one neuron's activations for eight examples, and all
 lanes work. So a layer that is narrower than a register has contiguous rows, if the mini-batch is not narrower still;
-`rows_are_contiguous` is the rule. In all other layers columns are contiguous, and so are they in the inputs, because that
+`rows_are_contiguous` is the rule. In all other layers columns are contiguous. They are in the inputs too, because that
 is how examples are copied into the mini-batch.
 
-The products are written for either order of each of their matrices (see products.py), and no result depends on the order.
-What it gave on a processor with eight lanes (AMD Zen 3), in GFLOP/s with contiguous columns and rows: see the test in
-benchmarks/test_kernels.py, which measures it.
+The products are written for either order of each of their matrices (see products.py). A product has the same bits in
+either order, because each of its numbers is the same chain of multiply-adds.
 """
 
 from typing import NamedTuple

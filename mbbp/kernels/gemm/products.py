@@ -1,9 +1,9 @@
 """The matrix products of backpropagation: forward, backward, and the gradients of weights and biases.
 
-A product C = A B is made by tiles that need the rows of B and C contiguous in memory (see tile.py). If it is the columns
-of C that are, the same numbers are the product C^T = B^T A^T, whose rows are. So each matrix may have either order, and
-what is written decides which factor is spread over the lanes of a register. If the rows of that factor are not
-contiguous, blocks of it are transposed on the way (see blocking.py).
+A product C = A B is made by tiles that need contiguous rows of B and C (see tile.py). If C has contiguous columns, its
+transpose C^T = B^T A^T has contiguous rows, and is the same memory. So each matrix may have either order, and that of C
+decides which factor is spread over the lanes of a register. If that factor has the other order, blocks of it are
+transposed on the way (see blocking.py).
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Multiplier(NamedTuple):
 
 @inlined
 def _set_product(C, A, B, beta, start, rs_start, multiplier):
-    """C = beta Start + A B. Row i of Start, or of its transpose if the columns of C are contiguous, is at i rs_start."""
+    """C = beta Start + A B. Row i of Start, or of its transpose if C has contiguous columns, is at i rs_start."""
     if C.cs == 1:
         left, right, rs_c = A, B, C.rs
     else:

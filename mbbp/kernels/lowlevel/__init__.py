@@ -5,6 +5,7 @@
 - `events`: the line that tells a person what the wait is for
 - `processor`: what the processor has that is compiled for
 - `records`: kernels that are called by their address, and the typed records that they are called with
+- `vectors`: work on vector registers, written as LLVM IR
 - `views`: arrays made of an address and a shape
 - `scalars`: a user's scalar functions, compiled so that they run in vector lanes
 - `atomics`: how threads tell each other where they are

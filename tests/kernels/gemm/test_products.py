@@ -1,18 +1,23 @@
 """The matrix products against NumPy's. On small whole numbers every sum is exact, so not a bit may differ."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 
 from mbbp.kernels.gemm import products
-from tests.kernels.matrices import dtypes, multiplier_for, on_columns, seeds, widths
+from tests.conftest import JIT
+from tests.kernels.matrices import ORDERS, dtypes, multiplier_for, on_matrices, orders, seeds, widths
 
-affine = on_columns(3, lambda W, A, Z, b, multiplier: products.affine(W, A, b, Z, multiplier))
-transposed_product = on_columns(3, lambda W, D, out, multiplier: products.transposed_product(W, D, out, multiplier))
-add_outer_products = on_columns(
-    3, lambda D, A, G, beta, multiplier: products.add_outer_products(beta, G, D, A, 0, A.shape[0], multiplier)
+affine = on_matrices(3, lambda W, A, Z, b, multiplier: products.affine(W, A, b, Z, multiplier))
+transposed_product = on_matrices(3, lambda W, D, out, multiplier: products.transposed_product(W, D, out, multiplier))
+add_outer_products = on_matrices(
+    3, lambda D, A, G, beta, multiplier: products.add_outer_products(beta, G, D, A, 0, A.n, multiplier)
 )
-add_columns = on_columns(1, lambda D, g, beta, ones, multiplier: products.add_columns(beta, g, D, ones, multiplier))
+add_columns = on_matrices(1, lambda D, g, beta, multiplier: products.add_columns(beta, g, D, multiplier))
+
+WIDEST = 40 if JIT else 4
 
 
 def whole_numbers(seed, dtype, *shapes):
@@ -20,29 +25,29 @@ def whole_numbers(seed, dtype, *shapes):
     return [rng.integers(-8, 9, shape).astype(dtype) for shape in shapes]
 
 
-def check_affine(n_out, n_in, m, dtype, seed):
+def check_affine(n_out, n_in, m, dtype, seed, inner, outer):
     W, A, Z, b = whole_numbers(seed, dtype, (n_out, n_in), (n_in, m), (n_out, m), n_out)
-    affine(W, A, Z, b, multiplier_for(dtype))
+    affine(W, A, Z, b, multiplier_for(dtype), orders=["columns", inner, outer])
     np.testing.assert_array_equal(Z, W @ A + b[:, None])
 
 
-def check_transposed_product(n_out, n_in, m, dtype, seed):
+def check_transposed_product(n_out, n_in, m, dtype, seed, inner, outer):
     W, D, out = whole_numbers(seed, dtype, (n_out, n_in), (n_out, m), (n_in, m))
-    transposed_product(W, D, out, multiplier_for(dtype))
+    transposed_product(W, D, out, multiplier_for(dtype), orders=["columns", inner, outer])
     np.testing.assert_array_equal(out, W.T @ D)
 
 
-def check_add_outer_products(n_out, n_in, m, dtype, seed):
+def check_add_outer_products(n_out, n_in, m, dtype, seed, inner, outer):
     D, A, G = whole_numbers(seed, dtype, (n_out, m), (n_in, m), (n_out, n_in))
     expected = 2 * G + D @ A.T
-    add_outer_products(D, A, G, dtype(2), multiplier_for(dtype))
+    add_outer_products(D, A, G, dtype(2), multiplier_for(dtype), orders=[outer, inner, "columns"])
     np.testing.assert_array_equal(G, expected)
 
 
-def check_add_columns(n_out, n_in, m, dtype, seed):
+def check_add_columns(n_out, n_in, m, dtype, seed, inner, outer):
     D, g = whole_numbers(seed, dtype, (n_out, m), n_out)
     expected = 2 * g + D.sum(axis=1)
-    add_columns(D, g, dtype(2), np.ones(1, dtype), multiplier_for(dtype))
+    add_columns(D, g, dtype(2), multiplier_for(dtype), orders=[outer])
     np.testing.assert_array_equal(g, expected)
 
 
@@ -51,22 +56,33 @@ checks = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name
 
 
 @checks
-@given(n_out=widths, n_in=widths, m=widths, dtype=dtypes, seed=seeds)
-def test_products_are_numpys(check, n_out, n_in, m, dtype, seed):
-    check(n_out, n_in, m, dtype, seed)
+@given(n_out=widths, n_in=widths, m=widths, dtype=dtypes, seed=seeds, inner=orders, outer=orders)
+def test_products_are_numpys(check, n_out, n_in, m, dtype, seed, inner, outer):
+    check(n_out, n_in, m, dtype, seed, inner, outer)
 
 
 @checks
-@pytest.mark.parametrize("n_in", range(1, 13))
-def test_every_width_and_batch_up_to_twelve(check, n_in):
-    for m in range(1, 13):
-        for n_out in range(1, 13):
-            check(n_out, n_in, m, np.float32, seed=n_in * m)
+@pytest.mark.parametrize("inner", ORDERS)
+@pytest.mark.parametrize("outer", ORDERS)
+def test_every_width_and_batch_up_to_nine(check, inner, outer):
+    for n_in, n_out, m in itertools.product(range(1, 10), repeat=3):
+        check(n_out, n_in, m, np.float32, n_in * m, inner, outer)
 
 
 @checks
-def test_more_than_one_block(check):
-    check(83, 301, 290, np.float32, seed=1)
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_width_and_batch_up_to_forty(check, order):
+    for n_out, m in itertools.product(range(1, WIDEST + 1), repeat=2):
+        check(n_out, 1 + (3 * n_out + m) % WIDEST, m, np.float32, m, order, order)
+
+
+@checks
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("n_out", "n_in", "m"), [(83, 301, 290), (3, 301, 290), (301, 3, 290), (1, 600, 20), (2, 7, 600)]
+)
+def test_more_than_one_block(check, order, n_out, n_in, m):
+    check(n_out, n_in, m, np.float32, 1, order, order)
 
 
 def test_nothing_of_a_gradient_that_is_not_kept_shines_through():
@@ -80,5 +96,5 @@ def test_small_errors_are_not_lost_in_a_large_bias(rng):
     D = np.float32(1e-4) * rng.random((3, 100), np.float32)
     g = np.full(3, 1000, np.float32)
     expected = 1000 + D.sum(axis=1, dtype=np.float64)
-    add_columns(D, g, np.float32(1), np.ones(1, np.float32), multiplier_for(np.float32))
+    add_columns(D, g, np.float32(1), multiplier_for(np.float32))
     assert (np.abs(g - expected) <= np.spacing(np.float32(1000))).all()

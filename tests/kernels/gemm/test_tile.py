@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from mbbp.kernels.gemm.blocking import KC
-from mbbp.kernels.gemm.products import add_columns, add_outer_products, affine, transposed_product
-from mbbp.kernels.gemm.tile import HALF, MR, NR_VECTORS, PARTIAL, _twin, lanes, tiles, transpose
+from mbbp.kernels.gemm.tile import HALF, MR, NR_VECTORS, PARTIAL, _twin, lanes, tiles
 from mbbp.kernels.lowlevel.compiling import compiled
+from mbbp.kernels.lowlevel.vectors import transpose
 from tests.conftest import JIT
+from tests.kernels.gemm.test_products import add_columns, add_outer_products, affine, transposed_product
 from tests.kernels.matrices import multiplier_for
 
 DTYPES = ["float32", "float64"]
@@ -91,24 +92,23 @@ def check_products(n_out, n_in, m, dtype, rng):
     W, A, D, G = matrices(rng, dtype, (n_out, n_in), (n_in, m), (n_out, m), (n_out, n_in))
     b = rng.standard_normal(n_out).astype(dtype)
     Z, back = np.full((n_out, m), np.nan, dtype, "F"), np.full((n_in, m), np.nan, dtype, "F")
-    affine(W, A, b, Z, multiplier)
+    affine(W, A, Z, b, multiplier)
     assert close(Z, W.astype(float) @ A + b[:, None], dtype, n_in)
     transposed_product(W, D, back, multiplier)
     assert close(back, W.astype(float).T @ D, dtype, n_out)
     outer = D.astype(float) @ A.T
     for beta in (0.5, 1.0):
         expected = beta * G.astype(float) + outer
-        add_outer_products(number(beta), G, D, A, 0, n_in, multiplier)
+        add_outer_products(D, A, G, number(beta), multiplier)
         assert close(G, expected, dtype, m)
     G[...] = np.nan
-    add_outer_products(number(0), G, D, A, 0, n_in, multiplier)
+    add_outer_products(D, A, G, number(0), multiplier)
     assert close(G, outer, dtype, m)
-    ones = np.ones(1, dtype)
     expected = b + D.astype(float).sum(axis=1)
-    add_columns(number(1), b, D, ones, multiplier)
+    add_columns(D, b, number(1), multiplier)
     assert close(b, expected, dtype, m)
     b[...] = np.nan
-    add_columns(number(0), b, D, ones, multiplier)
+    add_columns(D, b, number(0), multiplier)
     assert close(b, D.astype(float).sum(axis=1), dtype, m)
 
 
