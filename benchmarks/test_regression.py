@@ -19,7 +19,7 @@ from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.bench.cases import TABLE
 from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
 from mbbp.kernels.activations import Block
-from mbbp.kernels.gemm.tile import VECTOR_BYTES
+from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 
 ARE_SHARP = VECTOR_BYTES == 64
 

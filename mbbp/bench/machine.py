@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mbbp.kernels.gemm.tile import VECTOR_BYTES
+from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 from mbbp.threads import available_cores
 
 HELD = "MBBP_BENCH_THREADS"

@@ -20,8 +20,8 @@ LLVM turns <16 x float> into the instructions that the processor has.
 There is no scalar loop for the columns that are left. If they do not fill the last vector, it is moved back until it is
 full; the columns that it then shares with the vector before get the same numbers twice. A matrix of one whole vector
 has tiles of twice as many rows, so that there are sums enough to keep the multipliers busy while each waits for its
-last term. Only a matrix that is narrower than one vector leaves lanes empty. There, loads are masked, and stores are cut
-into pieces of 8, 4, 2 and 1, because a masked store takes some 25 cycles on Zen 4. If the matrix fits into half a
+last term. Only a matrix that is narrower than one vector leaves lanes empty. There, loads are masked, and stores are
+cut into pieces of 8, 4, 2 and 1, because a masked store takes some 25 cycles on Zen 4. If the matrix fits into half a
 vector, half vectors are used: Zen 4 does two of them at once.
 
 With the JIT disabled, the NumPy twin at the end of this file is used instead.

@@ -207,7 +207,7 @@ def _emit_sums(context, builder, signature, arguments):
         return builder.gep(data_pointer(context, builder, signature.args[i], arguments[i]), [arguments[i + 1]])
 
     emit = Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
-    x, totals, step, m = pointer(0), pointer(2), *arguments[4:]
+    x, totals, step, m = pointer(0), pointer(2), arguments[4], arguments[5]
     partial = [cgutils.alloca_once(builder, emit.vector) for _ in range(PARTIAL_SUMS)]
     for place in partial:
         builder.store(ir.Constant(emit.vector, [0.0] * emit.width), place)

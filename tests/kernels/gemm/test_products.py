@@ -78,11 +78,9 @@ def test_every_width_and_batch_up_to_forty(check, order):
 
 @checks
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(
-    ("n_out", "n_in", "m"), [(83, 301, 290), (3, 301, 290), (301, 3, 290), (1, 600, 20), (2, 7, 600)]
-)
-def test_more_than_one_block(check, order, n_out, n_in, m):
-    check(n_out, n_in, m, np.float32, 1, order, order)
+@pytest.mark.parametrize("shape", [(83, 301, 290), (3, 301, 290), (301, 3, 290), (1, 600, 20), (2, 7, 600)])
+def test_more_than_one_block(check, order, shape):
+    check(*shape, np.float32, 1, order, order)
 
 
 def test_nothing_of_a_gradient_that_is_not_kept_shines_through():
