@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mbbp.kernels.examples import Inputs, Source, gather_inputs, gather_targets
+from mbbp.kernels.examples import Inputs, Source, gather_inputs, gather_targets, label_of
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
@@ -85,13 +85,13 @@ def summed_cost(model, m):
 
 
 @inlined
-def count_correct(model, order, m, labels):
+def count_correct(model, order, m, source):
     """Return how many of the examples in the workspace, which are those of `order`, are given their label."""
     A = outputs_of(model, m)
     n_out = A.shape[0]
     correct = ZERO
     for i in range(m):
-        label = labels[order[i]]
+        label = label_of(source, order[i])
         if n_out == 1:
             correct += (A[0, i] > 0.5) == (label == 1) and A[0, i] == A[0, i]  # NaN is never right
             continue
@@ -116,7 +116,7 @@ def evaluate(at):
         forward_pass(e.model, model.work, ZERO, m, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
         if source.has_labels:
-            e.correct[begin // e.chunk] = count_correct(model, order, m, source.labels)
+            e.correct[begin // e.chunk] = count_correct(model, order, m, source)
     return ZERO
 
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mbbp.kernels.finite import all_finite
+from mbbp.kernels.labels import label_at
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
+from mbbp.kernels.lowlevel.prefetch import LINE_SIZE, prefetch
 from mbbp.kernels.lowlevel.records import (
     Address,
     Bytes,
@@ -28,6 +30,13 @@ from mbbp.parameters import Array
 INPUT_DTYPES = frozenset(
     np.dtype(code).str for code in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 )
+
+# How far ahead examples are asked for, measured. A core keeps track of some 20 cache lines at a time, and forgets what
+# it is asked for beyond these. Of a wide row it needs only the beginning: then it goes on by itself.
+AT_ONCE = 2  # examples
+LINES_AHEAD = 32
+LEAST_AHEAD, MOST_AHEAD = 2, 8  # examples
+MOST_BYTES = 16 * LINE_SIZE  # of the inputs of an example
 
 
 class Scale(Protocol):
@@ -63,6 +72,8 @@ class Inputs(NamedTuple):
 
     values: Bytes  # (n, n_in)
     scaling: Bytes  # the numbers that the gather kernel scales with
+    row_size: Int  # bytes of an example
+    ahead: Int  # how many examples are asked for before the one that is copied
     gather: Address  # of the kernel that copies them; 0 if they need no change and are read where they are
 
 
@@ -71,11 +82,11 @@ class Source(NamedTuple):
     """Examples as the kernels take them."""
 
     inputs: Inputs
-    targets: Numbers
-    labels: Integers
+    targets: Numbers  # not read where there are labels
+    labels: Bytes  # of uint8 or int64
     weights: Numbers
-    has_targets: Int
     has_labels: Int
+    has_small_labels: Int  # whether they are uint8
 
 
 @record
@@ -147,8 +158,10 @@ def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_
 
     With `in_place`, inputs that need no change have no gather kernel.
     """
+    row_size = values.shape[1] * values.itemsize
+    ahead = max(LEAST_AHEAD, min(MOST_AHEAD, LINES_AHEAD * LINE_SIZE // row_size))
     if in_place and scaling is None and values.dtype == dtype:
-        return Inputs(values=values.reshape(-1), scaling=np.empty(0), gather=0)
+        return Inputs(values.reshape(-1), np.empty(0), row_size, ahead, gather=0)
     values = values.view(np.uint8 if values.dtype == np.bool_ else values.dtype.str)  # numpy has two types of int64
     wide = np.result_type(values.dtype, dtype)
     if scaling is None:
@@ -159,7 +172,7 @@ def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_
         both = (np.zeros(1) if scaling.mean is None else scaling.mean, scaling.factor)
         make, numbers = _standardizing, np.concatenate([np.broadcast_to(one, values.shape[1]) for one in both])
     address = _gather(make, values.dtype, wide).address(dtype)
-    return Inputs(values=values.reshape(-1), scaling=numbers.astype(wide), gather=address)
+    return Inputs(values.reshape(-1), numbers.astype(wide), row_size, ahead, gather=address)
 
 
 def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
@@ -169,8 +182,8 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
         targets=examples.targets.reshape(-1),
         labels=examples.labels,
         weights=examples.weights,
-        has_targets=int(len(examples.targets) > 0),
         has_labels=int(len(examples.labels) > 0),
+        has_small_labels=int(examples.labels.itemsize == 1),
     )
     return Placed(source, dtype)
 
@@ -191,27 +204,76 @@ def gather_inputs(inputs, order, model, start, stop):
 
 
 @inlined
+def label_of(source, row):
+    """Return the label of an example."""
+    return label_at(source.labels, source.has_small_labels, row)
+
+
+@inlined
 def gather_targets(source, order, model, start, stop):
     """Copy targets and weights to their places in the workspace."""
     n = model.layers[model.n_layers - 1].n_out
-    targets, labels, given = rest(model.work, model.targets), source.labels, source.targets
+    targets, given = rest(model.work, model.targets), source.targets
     for i in range(start, stop):
         y = part(targets, i * n, n)
         row = order[i]
-        if source.has_targets:
+        if not source.has_labels:
             target = part(given, row * n, n)
             for j in range(n):
                 y[j] = target[j]
         elif n == 1:
-            y[0] = labels[row]
-        else:
+            y[0] = label_of(source, row)
+        else:  # unit vectors, also where targets are given: they are the same
             for j in range(n):
                 y[j] = 0
-            y[labels[row]] = 1
+            y[label_of(source, row)] = 1
     if model.is_weighted:
         weights, of_all = rest(model.work, model.weights), source.weights
         for i in range(start, stop):
             weights[i] = of_all[order[i]]
+
+
+@inlined
+def prefetch_rows(source, order, model, start, stop):
+    """Ask for the memory of the examples that `order` names, from its entry `start` to `stop`."""
+    inputs, n = source.inputs, model.layers[model.n_layers - 1].n_out
+    size = min(inputs.row_size, MOST_BYTES)
+    for i in range(start, stop):
+        row = order[i]
+        first = row * inputs.row_size
+        for offset in range(0, size, LINE_SIZE):
+            prefetch(inputs.values, first + offset)
+        prefetch(inputs.values, first + size - 1)  # a row may end in one line more
+        if source.has_small_labels:
+            prefetch(source.labels, row)
+        elif source.has_labels:
+            prefetch(typed(source.labels, np.int64), row)
+        else:
+            prefetch(source.targets, row * n)
+            prefetch(source.targets, row * n + n - 1)
+        if model.is_weighted:
+            prefetch(source.weights, row)
+
+
+@inlined
+def gather(source, order, model, start, stop):
+    """Copy a mini-batch to the workspace, and ask for each row some rows before its turn.
+
+    The examples of a shuffled mini-batch lie anywhere in the data. If these are larger than the caches, each row waits
+    for the memory, some 100 to 200 ns. The processor looks ahead, but not as far as that.
+    """
+    inputs = source.inputs
+    for first in range(start, stop, AT_ONCE):
+        end = min(first + AT_ONCE, stop)
+        prefetch_rows(source, order, model, first + inputs.ahead, min(end + inputs.ahead, stop))
+        gather_inputs(inputs, order, model, first, end)
+    gather_targets(source, order, model, start, stop)
+
+
+@inlined
+def prefetch_first_rows(source, order, model, start, stop):
+    """Ask for the rows of a mini-batch that `gather` does not ask for, because they are its first."""
+    prefetch_rows(source, order, model, start, min(stop, start + source.inputs.ahead))
 
 
 @record
