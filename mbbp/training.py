@@ -108,9 +108,9 @@ def make_plan(
     """Return the arguments of `Network.fit`, checked.
 
     The examples and the validation data are looked at in one pass over each array: whether all inputs are finite, also
-    when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in range,
-    or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors; whether
-    example weights are finite and not negative.
+    when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in
+    range, or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors;
+    whether example weights are finite and not negative.
 
     Raises
     ------
