@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mbbp.bench.cases import Case
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
@@ -62,7 +64,8 @@ def table(record: dict) -> str:
     for case in record["cases"]:
         measured = {one["engine"]: one for one in case["engines"] if one.get("us_median")}
         ours = measured["mbbp"]
-        cells = [f"[{', '.join(map(str, case['sizes']))}], m = {case['batch_size']}", f"{ours['us_median']:.1f}"]
+        name = Case(case["sizes"], case["batch_size"], case["dtype"], case["what"], case["n"]).name
+        cells = [name, f"{ours['us_median']:.1f}"]
         cells.append(f"{ours['share_of_roof']:.0%}")
         for name in OTHERS:
             cells.append(f"{measured[name]['us_median'] / ours['us_median']:.3g}x" if name in measured else "-")

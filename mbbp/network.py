@@ -320,6 +320,9 @@ class Network(Structure):
         `History.was_interrupted` is true. A second Ctrl-C ends it at once, with a KeyboardInterrupt, and the network
         keeps the parameters of the last complete epoch.
 
+        Each call first checks that inputs, also when they are scaled, and targets are finite, and that labels are whole
+        numbers in range. That takes less time than a copy of the data. Only inputs of a wider dtype are copied.
+
         Parameters
         ----------
         X : array_like of shape (n_in, n)

@@ -13,7 +13,7 @@ from mbbp.arrays import as_numeric_array, read_only
 from mbbp.parameters import Array
 
 STANDARDIZE: Final = "standardize"
-ROWS_AT_ONCE = 4096  # while a scaling is learnt, so that a large data set is not copied as a whole
+NUMBERS_AT_ONCE = 1 << 14  # while a scaling is learnt: they stay in the nearest caches
 
 AnyScaling = float | Literal["standardize"] | None  # what `Network` takes, besides a `Scaling`
 
@@ -166,22 +166,35 @@ def _text(vector: Array) -> str:
 
 def learn(inputs: Array, chosen: Array) -> Scaling | None:
     """Return the scaling to mean 0 and variance 1 over the chosen rows of inputs (n, n_in), or None if it overflows."""
-    parts = [chosen[i : i + ROWS_AT_ONCE] for i in range(0, chosen.size, ROWS_AT_ONCE)]
+    n, n_in = chosen.size, inputs.shape[1]
+    step = max(1, NUMBERS_AT_ONCE // n_in)
+    takes_all = n == len(inputs)  # no two of the chosen rows are the same
+    starts = range(0, n, step)
+    buffer = np.empty((min(step, n), n_in))
+
+    def rows_from(start: int) -> Array:
+        rows = buffer[: min(step, n - start)]
+        rows[...] = inputs[start : start + step] if takes_all else inputs[chosen[start : start + step]]
+        return rows
+
     first = inputs[chosen[0]].astype(np.float64)
-    is_constant = np.ones(first.size, bool)
-    total = np.zeros(first.size)
+    maybe_constant, total, squares = np.arange(n_in), np.zeros(n_in), np.zeros(n_in)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part in parts:
-            rows = inputs[part].astype(np.float64)
-            is_constant &= (rows == first).all(axis=0)
+        for start in starts:
+            rows = rows_from(start)
+            if maybe_constant.size:
+                maybe_constant = maybe_constant[(rows[:, maybe_constant] == first[maybe_constant]).all(axis=0)]
             total += rows.sum(axis=0)
+        is_constant = np.zeros(n_in, bool)
+        is_constant[maybe_constant] = True
         # The mean of a constant feature is set to that constant. Else a rounding error would be left, and the division
         # by the standard deviation would make it as large as a real feature.
-        mean = np.where(is_constant, first, total / chosen.size)
-        squares = np.zeros(first.size)
-        for part in parts:
-            squares += ((inputs[part].astype(np.float64) - mean) ** 2).sum(axis=0)
-        variance = squares / chosen.size
+        mean = np.where(is_constant, first, total / n)
+        for start in starts:
+            rows = rows_from(start)
+            rows -= mean
+            squares += np.square(rows, out=rows).sum(axis=0)
+        variance = squares / n
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         return None
     deviation = np.sqrt(variance)

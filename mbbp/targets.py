@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.arrays import as_columns, as_numeric_array, read_only
+from mbbp.kernels.labels import Naming, name_classes
 from mbbp.parameters import Array
 
 TEXT_HINT = "; number the classes: classes, y = numpy.unique(y, return_inverse=True)"
 
 
 def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
-    """Return labels as int64, of shape (m,).
+    """Return labels as uint8 or, where there are more classes, int64, of shape (m,).
 
     A network with a single output has two classes, with the labels 0 and 1. Otherwise the labels are from 0 to
     n_outputs - 1.
@@ -30,8 +31,10 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
     hint = "; for a regression pass a matrix (1, m)" if n_outputs == 1 else ""
     if labels.size == 0:
         raise ValueError(f"{argument}: expected at least one label, got none")
-    if labels.dtype.kind in "biu" and labels.min() >= 0 and labels.max() <= largest:
-        return labels.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        found = labels.astype(_dtype_of_labels(largest))
+    if found.min() >= 0 and found.max() <= largest and (found == labels).all():
+        return found
     for fault, name in (
         (~np.isfinite(labels), ""),
         (labels != np.floor(labels), " (not a whole number)"),
@@ -41,7 +44,12 @@ def as_labels(argument: str, value: ArrayLike, n_outputs: int) -> Array:
         if fault.any():
             where = int(np.argmax(fault))
             raise ValueError(f"{argument}: {expected}, got {labels[where]}{name} at position {where}{hint}")
-    return labels.astype(np.int64)
+    raise AssertionError("a label is neither right nor wrong")
+
+
+def _dtype_of_labels(largest: int) -> np.dtype[Any]:
+    """Return uint8 where it can hold all labels: a label is read from a random place, so few bytes are read fast."""
+    return np.dtype(np.uint8 if largest <= np.iinfo(np.uint8).max else np.int64)
 
 
 class Targets(NamedTuple):
@@ -51,7 +59,7 @@ class Targets(NamedTuple):
     ----------
     rows : ndarray of shape (m, n_L) or (0, n_L)
         The desired outputs, one example per row. Empty if the targets were given as labels.
-    labels : ndarray of int64, shape (m,) or (0,)
+    labels : ndarray of uint8 or int64, shape (m,) or (0,)
         The labels. Empty if the targets do not name classes.
     """
 
@@ -117,15 +125,14 @@ def as_targets(
 
 
 def labels_of(rows: Array) -> Array:
-    """Return the labels of rows of desired outputs, of shape (m,), or (0,) if the rows do not name classes."""
-    is_one = rows == 1
-    names_classes = bool((is_one | (rows == 0)).all())
-    if names_classes and rows.shape[1] > 1:
-        names_classes = bool((is_one.sum(axis=1) == 1).all())
-    if not names_classes:
-        return np.empty(0, np.int64)
-    labels = is_one[:, 0] if rows.shape[1] == 1 else is_one.argmax(axis=1)
-    return labels.astype(np.int64)
+    """Return the labels of rows of desired outputs, of shape (m,), or (0,) if the rows do not name classes.
+
+    Each row must be a unit vector; or 0 or 1, if it is one number.
+    """
+    m, n_outputs = rows.shape
+    labels = np.empty(m, _dtype_of_labels(max(n_outputs - 1, 1)))
+    call = Naming(rows=rows.reshape(-1), m=m, n_outputs=n_outputs, labels=labels, has_small_labels=labels.itemsize == 1)
+    return labels if name_classes.run(call, rows.dtype) else labels[:0]
 
 
 def unit_vectors(labels: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:

@@ -107,6 +107,11 @@ def make_plan(
 ) -> Plan:
     """Return the arguments of `Network.fit`, checked.
 
+    The examples and the validation data are looked at in one pass over each array: whether all inputs are finite, also
+    when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in
+    range, or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors;
+    whether example weights are finite and not negative.
+
     Raises
     ------
     ValueError
@@ -189,8 +194,9 @@ def _split(n: int, validation_split: float | None) -> tuple[Array, Array | None]
     if n < 2:
         raise ValueError(f"validation_split: expected at least two examples to split, got {n}")
     held_out = min(max(1, round(fraction * n)), n - 1)
-    order = np.random.default_rng(n).permutation(n)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+    is_held_out = np.zeros(n, bool)
+    is_held_out[np.random.default_rng(n).permutation(n)[:held_out]] = True
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import mbbp
 from mbbp.inputs import scaled
-from mbbp.scaling import ROWS_AT_ONCE, learn
+from mbbp.scaling import NUMBERS_AT_ONCE, learn
 
 M, N_IN = 150, 4  # more examples than one chunk of a prediction
 LABELS = np.arange(M) % 3
@@ -117,9 +117,13 @@ def test_a_learnt_scaling_gives_mean_0_and_variance_1(X):
 
 @pytest.mark.parametrize("kind", ["u1", "f4", "i8"])
 def test_a_scaling_is_learnt_in_parts_from_the_chosen_rows_alone(kind, rng):
-    rows = rng.integers(0, 200, (2 * ROWS_AT_ONCE + 50, 3)).astype(kind)
-    chosen = np.sort(rng.permutation(len(rows))[: ROWS_AT_ONCE + 7])
+    n = NUMBERS_AT_ONCE // 3
+    rows = rng.integers(0, 200, (2 * n + 50, 3)).astype(kind)
+    chosen = np.sort(rng.permutation(len(rows))[: n + 7])
+    rows[chosen[-1], 0] = 201  # a feature that is constant up to the last part
+    rows[chosen[:-1], 0] = 200
     scaling = learn(rows, chosen)
+    assert learn(rows[chosen], np.arange(chosen.size)) == scaling
     np.testing.assert_allclose(scaling.mean, rows[chosen].astype(float).mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(1 / scaling.factor, rows[chosen].astype(float).std(axis=0), rtol=1e-12)
 

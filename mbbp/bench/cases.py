@@ -29,6 +29,7 @@ TABLE: tuple[tuple[tuple[int, ...], int], ...] = (
     ((784, 800, 10), 128),
 )
 LARGEST = ((784, 1024, 1024, 10), 256)  # only in the README's table: the book's loop takes seconds for one step
+BEYOND_CACHE = ((24, 8, 2), 200, 840_000)  # only there, too: 81 MB of inputs, which are in no cache
 
 
 @dataclass(frozen=True)
@@ -46,22 +47,28 @@ class Case:
     what : {"step", "gradient", "predict", "epoch"}
         One unit of work: a whole step of training (gather, forward, backward, update); the gradient of one mini-batch;
         its outputs; or a step as a part of whole calls that train for an epoch.
+    n : int
+        The number of examples; 0 for so few that they stay in the caches.
     """
 
     sizes: tuple[int, ...]
     batch_size: int
     dtype: str = "float32"
     what: str = "step"
+    n: int = 0
 
     @property
     def name(self) -> str:
         """The name of the case in tables."""
-        return f"[{', '.join(map(str, self.sizes))}], m = {self.batch_size}"
+        size = self.n * self.sizes[0] * np.dtype(self.dtype).itemsize
+        of = f", {size / 1e6:.0f} MB of data" if self.n else ""
+        return f"[{', '.join(map(str, self.sizes))}], m = {self.batch_size}{of}"
 
     @property
     def key(self) -> str:
         """The name of the case in files, different for each case."""
-        return f"{self.what} {'-'.join(map(str, self.sizes))} m{self.batch_size} {self.dtype}"
+        of = f" n{self.n}" if self.n else ""
+        return f"{self.what} {'-'.join(map(str, self.sizes))} m{self.batch_size} {self.dtype}{of}"
 
     @property
     def n_parameters(self) -> int:
@@ -118,7 +125,7 @@ def make_case_data(case: Case, seed: int) -> CaseData:
     """
     from mbbp.network import Network
 
-    n = max(4 * case.batch_size, min(EXAMPLES, max(256, (1 << 22) // case.sizes[0])))
+    n = case.n or max(4 * case.batch_size, min(EXAMPLES, max(256, (1 << 22) // case.sizes[0])))
     theta = Network(case.sizes, rng=seed).theta.astype(np.float64)
     return _drawn(case.sizes[0], case.sizes[-1], n, seed).starting_at(theta)
 

@@ -63,7 +63,8 @@ def add_bench(commands: Any) -> None:
     work.add_argument(
         "--table",
         action="store_true",
-        help="measure ten cases: networks from tiny to large, each with its own mini-batch size",
+        help="measure eleven cases: networks from tiny to large, each with its own mini-batch size, and one of them "
+        "also with more data than the caches hold",
     )
     work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256)")
     work.add_argument("--dtype", default="float32", help="float32 or float64")
@@ -257,11 +258,13 @@ def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
 
 def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":
     """Return the cases that the options ask for, each with its place along a sweep."""
-    from mbbp.bench.cases import BATCH_SIZES, LARGEST, TABLE, Case, batch_cases, sweep_cases
+    from mbbp.bench.cases import BATCH_SIZES, BEYOND_CACHE, LARGEST, TABLE, Case, batch_cases, sweep_cases
 
     found: list[tuple[int | None, Case]] = []
     if options.table:
         found = [(None, Case(shape, m, options.dtype, options.what)) for shape, m in (*TABLE, LARGEST)]
+        shape, m, n = BEYOND_CACHE
+        found.append((None, Case(shape, m, options.dtype, options.what, n)))
     elif options.sweep:
         for shape in options.sizes:
             m = options.batch_size[0] if options.batch_size else 10

@@ -141,6 +141,19 @@ class LayerArrays(Implementation):
         return flatten(*gradient)
 
 
+class _Pairs(Sequence[tuple[Array, Array]]):
+    """The pairs (x, y) of many examples, each made when it is asked for: a list of them would take a gigabyte."""
+
+    def __init__(self, rows: Array, targets: Array) -> None:
+        self._rows, self._targets = rows, targets
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._rows[i].reshape(-1, 1), self._targets[i].reshape(-1, 1)
+
+
 class BookLoop(LayerArrays):
     """The book's network.py: one example after the other, lists of arrays, in float64."""
 
@@ -152,7 +165,11 @@ class BookLoop(LayerArrays):
         super().__init__(case, data)
         self.dtype = self.precision
         rows, targets = data.rows(self.dtype)
-        self.pairs = [(x.reshape(-1, 1), y.reshape(-1, 1)) for x, y in zip(rows, targets, strict=True)]
+        self.pairs: Sequence[tuple[Array, Array]]
+        if case.n:
+            self.pairs = _Pairs(rows, targets)
+        else:
+            self.pairs = [(x.reshape(-1, 1), y.reshape(-1, 1)) for x, y in zip(rows, targets, strict=True)]
         self.eta = np.dtype(self.dtype).type(LEARNING_RATE)
         self.reset(data.theta)
 

@@ -23,6 +23,7 @@ from mbbp.bench.results import CaseResult, Result
 from mbbp.parameters import Array
 
 SECONDS_PER_SAMPLE = 0.02
+SECONDS_BEYOND_CACHE = 0.25  # of data larger than the caches: a short sample would be in the caches when it comes again
 LEAST_ROUNDS, MORE_ROUNDS, MOST_ROUNDS = 5, 5, 200
 CERTAIN = 0.004  # as a share of the median: with a smaller uncertainty, more rounds are not worth the time
 
@@ -160,13 +161,13 @@ class _CaseTimer:
 
     def _sample(self, one: Implementation) -> Array:
         """Return indices whose steps take SECONDS_PER_SAMPLE, so that the time of reading the clock does not matter."""
-        steps = one.pass_length
+        steps, seconds = one.pass_length, SECONDS_BEYOND_CACHE if self.case.n else SECONDS_PER_SAMPLE
         while True:
             order = self._order(one, steps)
             one.run(order)  # some implementations compile code for each length
             began = self._clock()
             one.run(order)
-            share = (self._clock() - began) / SECONDS_PER_SAMPLE
+            share = (self._clock() - began) / seconds
             if share >= 0.25 or steps >= 1 << 16 or self.case.what == "epoch":
                 break
             steps *= 4

@@ -294,7 +294,8 @@ class Sklearn(Peer):
         if self.case.what == "predict":
             return 1
         whole = self.case.steps_per_epoch(self.n)
-        return whole if self.case.what == "epoch" else min(whole, 256)
+        # a pass has its own examples; only all of them are more than the caches hold
+        return whole if self.case.what == "epoch" or self.case.n else min(whole, 256)
 
     def reset(self, theta: Array) -> None:
         """Set all parameters; weights are (n_in, n_out) here."""

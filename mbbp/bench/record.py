@@ -24,6 +24,7 @@ roof_gflops     for each dtype, the best rate of a matrix product by NumPy's BLA
 cases           a list; for each case
   key           a name that no other case has: "step 784-30-10 m10 float32"
   sizes, batch_size, dtype, what
+  n             the number of examples if they are more than the caches hold; else 0
   flops         floating-point operations of the matrix products in one unit of work: 2 for each multiply-add
   sweep, place  the kind of sweep and the width, depth or mini-batch size in it, or null
   engines       a list; for each implementation

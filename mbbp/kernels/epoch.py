@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from mbbp.kernels.evaluation import count_correct, summed_cost
-from mbbp.kernels.examples import Source, gather_inputs, gather_targets
+from mbbp.kernels.examples import Source, gather, prefetch_first_rows
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, call, kernel, record
 from mbbp.kernels.lowlevel.views import part, rest
@@ -109,8 +109,9 @@ def train(at):
         m = min(t.batch_size, t.n - begin)
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
-        gather_inputs(source.inputs, order, model, start, stop)
-        gather_targets(source, order, model, start, stop, m)
+        gather(source, order, model, start, stop, m)
+        next_start, next_stop = share_of_rows(team, min(t.batch_size, t.n - begin - m))
+        prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank)
         if not wait(team):  # for all outputs
             return 0

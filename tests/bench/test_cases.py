@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mbbp.bench.cases import TABLE, Case, batch_cases, make_case_data, sweep_cases
+from mbbp.bench.cases import BEYOND_CACHE, TABLE, Case, batch_cases, make_case_data, sweep_cases
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -23,6 +23,9 @@ def test_names_and_keys():
     case = Case((784, 30, 10), 32, "float64", "gradient")
     assert case.name == "[784, 30, 10], m = 32"
     assert case.key == "gradient 784-30-10 m32 float64"
+    large = Case((24, 8, 2), 200, n=840_000)
+    assert large.name == "[24, 8, 2], m = 200, 81 MB of data"
+    assert large.key == "step 24-8-2 m200 float32 n840000"
     assert case.n_parameters == 23860
     keys = [Case(sizes, m).key for sizes, m in TABLE]
     assert len(set(keys)) == len(keys) == 9
@@ -51,3 +54,10 @@ def test_data_are_the_same_for_a_seed_and_shared_and_exact_in_float32():
     assert not np.array_equal(make_case_data(case, 4).rows("float64")[0], one.rows("float64")[0])
     assert make_case_data(Case((2, 3, 1), 4), 0).rows("float64")[1].shape == (64, 1)
     assert make_case_data(Case((2, 3, 1), 4000), 0).n == 16000
+    assert make_case_data(Case((2, 3, 1), 4, n=20_000), 0).n == 20_000
+
+
+def test_the_data_beyond_the_cache_are_80_megabytes_and_whole_mini_batches():
+    sizes, m, n = BEYOND_CACHE
+    assert n % m == 0
+    assert n * sizes[0] * 4 > 80e6

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from mbbp.bench import cases, command, machine, peers
+from mbbp.bench import cases, command, machine, measure, peers
 from mbbp.bench.implementations import NumpyMatrices
 from mbbp.cli import main
 
@@ -79,8 +79,12 @@ def test_a_sweep_reports_how_the_time_grows(held, capsys, monkeypatch):
 def test_the_table_of_networks(held, capsys, monkeypatch):
     monkeypatch.setattr(cases, "TABLE", (((2, 3, 1), 4),))
     monkeypatch.setattr(cases, "LARGEST", ((3, 2), 2))
+    monkeypatch.setattr(cases, "BEYOND_CACHE", ((50, 2), 20, 40_000))
+    monkeypatch.setattr(measure, "SECONDS_BEYOND_CACHE", 0.01)
     assert main(["bench", "--table", "--seconds", "0.1"]) == 0
-    assert "[2, 3, 1], m = 4" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    for name in ("[2, 3, 1], m = 4 ", "[3, 2], m = 2 ", "[50, 2], m = 20, 8 MB of data "):
+        assert name in out
 
 
 def test_the_schema_is_printed(capsys):
@@ -301,7 +305,7 @@ def test_the_help_prints_no_default_that_says_nothing(capsys, monkeypatch):
 def test_the_help_counts_the_cases_of_the_table(capsys):
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
-    words = {9: "nine", 10: "ten", 11: "eleven"}
-    assert f"measure {words[len(cases.TABLE) + 1]} cases: networks from tiny" in " ".join(
+    words = {10: "ten", 11: "eleven", 12: "twelve"}
+    assert f"measure {words[len(cases.TABLE) + 2]} cases: networks from tiny" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.inputs import scaled
-from mbbp.kernels.examples import Examples, Source, gather_inputs, gather_targets, source_of
+from mbbp.kernels.examples import Examples, Source, gather, prefetch_first_rows, source_of
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, kernel, record
 from mbbp.kernels.propagation import Model
@@ -46,11 +46,11 @@ class Gathering(NamedTuple):
 
 
 @kernel(Gathering)
-def gather(at):
+def gather_range(at):
     g = at[0]
     model, source = g.model[0], g.source[0]
-    gather_inputs(source.inputs, g.order, model, g.start, g.stop)
-    gather_targets(source, g.order, model, g.start, g.stop, g.m)
+    prefetch_first_rows(source, g.order, model, g.start, g.stop)
+    gather(source, g.order, model, g.start, g.stop, g.m)
     return 0
 
 
@@ -65,7 +65,7 @@ def gathered(examples, n_in, n_out, dtype, order, start=0, stop=None):
     m = len(order)
     stop = m if stop is None else stop
     call = Gathering(model=model, source=source, order=np.array(order, np.int64), start=start, stop=stop, m=m)
-    gather.bind(call, net.dtype)()
+    gather_range.bind(call, net.dtype)()
     assert np.isnan(work[layout.table[0].z :]).all()
     inputs, targets = work[: layout.targets].reshape(M, n_in).T, work[layout.targets : layout.weights]
     assert np.isnan(targets[n_out * m :]).all()
@@ -120,6 +120,12 @@ def test_labels_become_unit_vectors_and_for_one_output_stay_themselves(dtype, or
     _, targets, _ = gathered(examples(rng, dtype, dtype, n_out=n_out, labels=labels), 3, n_out, dtype, order)
     expected = labels[order][None] if n_out == 1 else np.eye(n_out)[:, labels[order]]
     np.testing.assert_array_equal(targets[:, : len(order)], expected)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64"])
+def test_labels_of_both_dtypes_go_before_the_targets_that_name_them(kind, rng):
+    both = examples(rng, "float32", "float32")._replace(labels=(np.arange(N) % 2).astype(kind))
+    np.testing.assert_array_equal(gathered(both, 3, 2, "float32", [4, 1])[1][:, :2], [[1, 0], [0, 1]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
