@@ -333,6 +333,7 @@ class Engine(Fixed):
             spare=layout.spare,
             scratch=layout.scratch,
             panels=layout.panels,
+            panel_size=layout.panel_size,
             lanes=layout.lanes,
             is_weighted=int(is_weighted),
             multiply_add=multiply_add.address(dtype),

@@ -11,9 +11,10 @@ of one layer, and a panel for each thread.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mbbp.kernels.gemm.blocking import PANEL
+from mbbp.kernels.gemm.blocking import panel_size
 from mbbp.kernels.gemm.matrix import rows_are_contiguous
 from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
+from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 from mbbp.parameters import Array, parameter_offsets
 
 SPARE_ROWS = 3
@@ -55,11 +56,13 @@ class Layout:
         A row for each computing layer. The engine fills in the addresses of the activations.
     targets, weights, spare, scratch, panels : int
         Where these begin in the workspace.
+    panel_size : int
+        How many numbers the panel of a thread holds.
     work_size : int
         How many numbers the workspace holds.
     """
 
-    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 1) -> None:
+    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 4) -> None:
         self.m, self.lanes = m, lanes
         self.targets = sizes[0] * m
         self.weights = self.targets + sizes[-1] * m
@@ -87,7 +90,8 @@ class Layout:
         self.spare = end
         self.scratch = self.spare + SPARE_ROWS * m
         self.panels = self.scratch + max(row.n_out * (row.n_in if row.n_out < lanes else 1) for row in rows)
-        self.work_size = self.panels + threads * PANEL
+        self.panel_size = panel_size(max(sizes), max(m, *sizes), VECTOR_BYTES // lanes)
+        self.work_size = self.panels + threads * self.panel_size
 
     def block(self, work: Array, index: int) -> tuple[Array, Array, Array]:
         """Return z, a and delta of a computing layer as (n, m) views of the workspace."""

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from mbbp.kernels.activations import Block
 from mbbp.kernels.costs import Outputs
-from mbbp.kernels.gemm.blocking import PANEL
 from mbbp.kernels.gemm.matrix import by_columns, columns, layer_matrix, stretches
 from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.gemm.tile import MR
@@ -32,6 +31,7 @@ class Model(NamedTuple):
     spare: Int
     scratch: Int
     panels: Int
+    panel_size: Int
     lanes: Int  # of a vector register
     is_weighted: Int  # whether the workspace holds a weight for each example
     multiply_add: Address
@@ -78,7 +78,7 @@ def multiplier_of(model, rank):
     return Multiplier(
         multiply_add=model.multiply_add,
         sum_columns=model.sum_columns,
-        panel=rest(model.work, model.panels + rank * PANEL),
+        panel=rest(model.work, model.panels + rank * model.panel_size),
         scratch=rest(model.work, model.scratch),
         lanes=model.lanes,
     )

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 from hypothesis import strategies as st
 
-from mbbp.kernels.gemm.blocking import PANEL, multiply_add
+from mbbp.kernels.gemm.blocking import multiply_add, panel_size
 from mbbp.kernels.gemm.matrix import Matrix
 from mbbp.kernels.gemm.products import Multiplier
 from mbbp.kernels.gemm.sums import sum_columns
@@ -84,7 +84,7 @@ def multiplier_for(dtype):
     return Multiplier(
         multiply_add=multiply_add.address(dtype),
         sum_columns=sum_columns.address(dtype),
-        panel=np.full(PANEL, np.nan, dtype),
+        panel=np.full(panel_size(1000, 1000, dtype.itemsize), np.nan, dtype),
         scratch=np.full(1 << 14, np.nan, dtype),
         lanes=lanes(dtype),
     )

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mbbp
-from mbbp.kernels.gemm.blocking import PANEL
 from mbbp.kernels.layout import SPARE_ROWS, Layout
 from mbbp.kernels.propagation import Forward, forward
 from mbbp.parameters import parameter_count, parameter_views
@@ -22,7 +21,7 @@ def parts(layout, sizes, m, threads):
         found += [(f"{name} of {i}", row[name], row.n_out * m) for name in ("z", "a", "delta")]
     scratch = max(row.n_out * (row.n_in if row.n_out < LANES else 1) for row in layout.table)
     found += [("spare", layout.spare, SPARE_ROWS * m), ("scratch", layout.scratch, scratch)]
-    return [*found, ("panels", layout.panels, threads * PANEL)]
+    return [*found, ("panels", layout.panels, threads * layout.panel_size)]
 
 
 @given(sizes=networks, m=counts, threads=st.integers(1, 4))

@@ -41,6 +41,7 @@ from mbbp.kernels.lowlevel.views import data_pointer
 MR, NR_VECTORS = (8, 3) if HAS_32_REGISTERS else (6, 2)
 HALF_VECTOR_BYTES = max(16, VECTOR_BYTES // 2)
 MASKS_ARE_CHEAP = HAS_AVX  # elsewhere LLVM makes a branch for every lane of a masked load
+PREFETCHED = 48  # terms of a sum that takes so long that the tile of C can be asked for before it
 HALF, PARTIAL = 0, -1  # widths of a tile that is masked: half a vector, and one
 
 
@@ -101,6 +102,12 @@ def _emit_tile(emit, rows, vectors, is_masked, A, B, start, C, depth, beta):
     places = [emit.index(v * emit.width) for v in range(vectors)]
     if not is_masked:
         places[-1] = builder.sub(columns, emit.index(emit.width))
+    with builder.if_then(builder.icmp_signed(">=", depth, emit.index(PREFETCHED))):
+        for row in range(rows):
+            end_of_row = at(c, builder.add(builder.mul(c_row, emit.index(row)), columns))
+            emit.prefetch(at(end_of_row, emit.index(-1)))
+            if vectors > 1:
+                emit.prefetch(at(c, builder.mul(c_row, emit.index(row))))
     # One pointer for every three rows, which LLVM cannot trace. It would walk down all rows with one pointer, and each
     # step of it waits for the one before: with 12 rows, twice as long as the multiply-adds take.
     groups = [at(a, builder.mul(a_row, emit.index(row))) for row in range(0, rows, 3)]

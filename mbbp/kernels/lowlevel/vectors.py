@@ -78,6 +78,14 @@ class Emitter:
         whole = self.builder.bitcast(pointer, value.type.as_pointer())
         self.builder.store(value, whole, align=self.bytes)
 
+    def prefetch(self, pointer):
+        """Ask for the cache line at an address, to write to it."""
+        word, place = ir.IntType(32), self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(ir.VoidType(), [place.type, word, word, word]), "llvm.prefetch.p0"
+        )
+        self.builder.call(function, [place, *(ir.Constant(word, value) for value in (1, 3, 1))])
+
     def store_some(self, value, pointer):
         """Store as many lanes as there are columns: the first half if they fill it, then of what is left, and so on."""
         builder = self.builder
@@ -237,8 +245,23 @@ def _sum_lanes_twin(x, start, totals, at, step, m):
         totals[at + j] = sum(x[start + j + i * step] for i in range(m))
 
 
+def _emit_copy(context, builder, signature, arguments):
+    emit = Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
+    source, target = (
+        builder.gep(data_pointer(context, builder, signature.args[i], arguments[i]), [arguments[i + 1]]) for i in (0, 2)
+    )
+    emit.store(emit.load(source), target)
+    return context.get_dummy_value()
+
+
+def _copy_vector_twin(source, source_at, target, target_at):
+    """Copy as many numbers as a register holds."""
+    lanes = VECTOR_BYTES // source.itemsize
+    target[target_at : target_at + lanes] = source[source_at : source_at + lanes]
+
+
 if DISABLED:
-    transpose, sum_lanes = _transpose_twin, _sum_lanes_twin
+    transpose, sum_lanes, copy_vector = _transpose_twin, _sum_lanes_twin, _copy_vector_twin
 else:
 
     @intrinsic
@@ -255,3 +278,9 @@ else:
         """Write to totals[at], ... the sums of m vectors, which begin at x[start] and are `step` numbers apart."""
         i = types.int64
         return types.void(x, i, totals, i, i, i), _emit_sums
+
+    @intrinsic
+    def copy_vector(_, source, source_at, target, target_at):
+        """Copy as many numbers as a register holds."""
+        i = types.int64
+        return types.void(source, i, target, i), _emit_copy
