@@ -110,8 +110,9 @@ def train(at):
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
         gather(source, order, model, start, stop, m)
-        next_start, next_stop = share_of_rows(team, min(t.batch_size, t.n - begin - m))
-        prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)
+        if source.inputs.ahead:
+            next_start, next_stop = share_of_rows(team, min(t.batch_size, t.n - begin - m))
+            prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank)
         if not wait(team):  # for all outputs
             return 0

@@ -269,11 +269,13 @@ def gather(source, order, model, start, stop, m):
     for the memory, some 100 to 200 ns. The processor looks ahead, but not as far as that.
     """
     inputs = source.inputs
-    at_once = AT_ONCE if inputs.ahead else m
-    for first in range(start, stop, at_once):
-        end = min(first + at_once, stop)
-        prefetch_rows(source, order, model, first + inputs.ahead, min(end + inputs.ahead, stop))
-        gather_inputs(inputs, order, model, first, end)
+    if inputs.ahead:
+        for first in range(start, stop, AT_ONCE):
+            end = min(first + AT_ONCE, stop)
+            prefetch_rows(source, order, model, first + inputs.ahead, min(end + inputs.ahead, stop))
+            gather_inputs(inputs, order, model, first, end)
+    else:
+        gather_inputs(inputs, order, model, start, stop)
     gather_targets(source, order, model, start, stop, m)
 
 

@@ -90,7 +90,8 @@ class Layout:
         self.spare = end
         self.scratch = self.spare + SPARE_ROWS * m
         self.panels = self.scratch + max(row.n_out * (row.n_in if row.n_out < lanes else 1) for row in rows)
-        self.panel_size = panel_size(max(sizes), max(m, *sizes), VECTOR_BYTES // lanes)
+        widest = max(max(row.n_out, row.n_in if row.n_out == 1 else 1) for row in rows)
+        self.panel_size = panel_size(widest, max(m, *sizes), VECTOR_BYTES // lanes)
         self.work_size = self.panels + threads * self.panel_size
 
     def block(self, work: Array, index: int) -> tuple[Array, Array, Array]:

@@ -8,7 +8,7 @@ transposed on the way (see blocking.py).
 
 from typing import NamedTuple
 
-from mbbp.kernels.gemm.blocking import Product
+from mbbp.kernels.gemm.blocking import SMALL, Product
 from mbbp.kernels.gemm.matrix import Matrix, by_rows, columns, transposed
 from mbbp.kernels.gemm.sums import Sums
 from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
@@ -104,6 +104,13 @@ def add_outer_products(beta, G, D, A, first, end, multiplier):
 @inlined
 def add_columns(beta, g, D, multiplier):
     """G = beta g + D 1: the bias gradients (BP3) of all examples at once, summed before they are added."""
+    if D.n * D.m <= SMALL:
+        for j in range(D.n):
+            total = g.dtype.type(0)
+            for i in range(D.m):
+                total += D.numbers[j * D.rs + i * D.cs]
+            g[j] = total if beta == 0 else beta * g[j] + total
+        return
     call(
         multiplier.sum_columns,
         Sums(
