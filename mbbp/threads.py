@@ -49,7 +49,8 @@ LEAST_OPERATIONS = 20e6
 
 def worthwhile_threads(operations: float) -> int:
     """Return how many threads to use for so many floating-point operations, at most `get_threads()`."""
-    return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS)))
+    most = int(operations / LEAST_OPERATIONS)
+    return 1 if most < 2 else min(get_threads(), most)  # for little work, the system is not asked for its cores
 
 
 def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None] = lambda: None) -> list[Any]:
