@@ -20,7 +20,7 @@ from mbbp.activations import Activation
 from mbbp.arrays import as_example_weights
 from mbbp.costs import Cost
 from mbbp.fixed import Fixed
-from mbbp.inputs import as_inputs
+from mbbp.inputs import as_inputs, is_plain
 from mbbp.kernels import evaluation, propagation
 from mbbp.kernels.examples import Examples, inputs_of, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
@@ -28,8 +28,8 @@ from mbbp.kernels.gemm.sums import sum_columns
 from mbbp.kernels.gemm.tile import lanes
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Placed
-from mbbp.kernels.team import make_team
 from mbbp.parameters import Array
+from mbbp.prepared import SMALL, GradientOf, Predictor
 from mbbp.scaling import Scaling
 from mbbp.targets import as_targets
 from mbbp.threads import OneWriter, run_together, worthwhile_threads
@@ -37,8 +37,9 @@ from mbbp.threads import OneWriter, run_together, worthwhile_threads
 # The number of columns in one pass of a prediction or a score: enough to keep the kernels busy, and few enough for the
 # workspace to stay in the cache. It does not depend on the number of threads, so the results do not either.
 CHUNK = 128
-LAYOUTS_KEPT = 32
-FEW = 64  # the most columns for `predict_few`: checks and preparations take longer than the network itself
+FEW = 64  # columns up to so many go through the network together
+BLOCK = 1 << 16  # about how many inputs are copied at once, if they must be: few enough to stay in the cache
+LAYOUTS_KEPT, GRADIENTS_KEPT = 32, 8
 
 
 class Score(NamedTuple):
@@ -57,16 +58,19 @@ class MiniBatchGradient(NamedTuple):
         The mean cost.
     theta : ndarray of shape (n_parameters,)
         The gradient of the mean cost with respect to the parameters.
-    inputs : ndarray of shape (m, n_in) or (0, n_in)
+    work : ndarray
+        The workspace, which holds z, a and delta of every computing layer.
+    layout : Layout
+        Where they lie in it.
+    inputs : ndarray of shape (m, n_in) or None
         Row i is the gradient dC_x/dx of example i with respect to its input, if requested.
-    blocks : list of (z, a, delta)
-        For every computing layer, each array of shape (n_l, m).
     """
 
     cost: float
     theta: Array
-    inputs: Array
-    blocks: list[tuple[Array, Array, Array]]
+    work: Array
+    layout: Layout
+    inputs: Array | None = None
 
 
 class Engine(Fixed):
@@ -111,7 +115,8 @@ class Engine(Fixed):
         for activation in self.activations:
             activation.compile(self.dtype)
         cost.compile(self.dtype)
-        self._few: list[_FewColumns] = []
+        self._predictors: tuple[list[Predictor], list[Predictor]] = ([], [])  # for few columns, and for more
+        self._gradients: dict[tuple[int, bool, bool], list[GradientOf]] = {}
         self._spare_models: dict[tuple[bool, bool], list[Placed]] = defaultdict(list)
         self._layouts: dict[tuple[int, int, bool], Layout] = {}
 
@@ -154,7 +159,7 @@ class Engine(Fixed):
     def set_scaling(self, scaling: Scaling | str | None) -> None:
         """Set how inputs are scaled; "standardize" stands for a scaling that is not learnt yet."""
         self._scaling = scaling
-        self._few = []  # a new list: another thread may still use the old one
+        self._predictors = ([], [])  # new ones: another thread may still use the old ones
 
     def examples(
         self,
@@ -213,21 +218,37 @@ class Engine(Fixed):
 
         return out if all(self._in_chunks(len(inputs), run)) else None
 
-    def predict_few(self, X: Array) -> Array | None:
-        """Return the outputs (n_L, m) for at most FEW columns (n_in, m).
+    def predict_columns(self, X: Array) -> Array | None:
+        """Return the outputs (n_L, m) for columns (n_in, m), or None if a scaled input is NaN or inf.
 
-        They are of the network's dtype, or converted to it if inputs are not scaled. Return None if an input is NaN or
-        inf. The preparations of `predict` are done once and kept: for a small network
-        they take ten times as long as the network itself.
+        The columns are of the network's dtype, or converted to it if inputs are not scaled.
         """
-        spare = self._few
-        try:
-            few = spare.pop()
-        except IndexError:  # threads that call this at the same time must not share one
-            few = _FewColumns(self)
-        outputs = few(X)
-        spare.append(few)
-        return outputs
+        m = X.shape[1]
+        spare = self._predictors[m > FEW]
+        if X.size <= SMALL and (m <= FEW or len(self._stretches(m)) == 1):
+            predictor = self._predictor(spare, m)
+            outputs = predictor.of_few(X)
+            spare.append(predictor)
+            return outputs
+        out = np.empty((m, self.sizes[-1]), self.dtype)
+
+        def write(start: int, stop: int) -> bool:
+            predictor = self._predictor(spare, m)
+            is_finite = predictor.write(X[:, start:stop], out[start:stop])
+            spare.append(predictor)
+            return is_finite
+
+        parts = run_together([functools.partial(write, start, stop) for start, stop in self._stretches(m)])
+        return out.T if all(parts) else None
+
+    def _predictor(self, spare: list[Predictor], m: int) -> Predictor:
+        """Return a predictor of m columns for one thread alone: a spare one if there is one."""
+        try:  # not "if there is one": another thread could take it in between
+            return spare.pop()
+        except IndexError:
+            n_in, n_out, chunk = self.sizes[0], self.sizes[-1], FEW if m <= FEW else CHUNK
+            block = FEW if m <= FEW else CHUNK * max(1, BLOCK // (CHUNK * n_in))
+            return Predictor(self.model(self.layout(chunk)), n_in, n_out, self.scaling, chunk, block)
 
     def activations_of(self, inputs: Array) -> list[Array]:
         """Return the activations (n_l, m) of every computing layer for finite inputs (m, n_in)."""
@@ -272,26 +293,54 @@ class Engine(Fixed):
 
     def gradient(self, examples: Examples, *, wants_inputs: bool = False) -> MiniBatchGradient:
         """Return the gradient of the mean cost of a mini-batch, by one forward and one backward pass."""
-        m = examples.n
-        layout = self.layout(m, backward=True)
-        model = self.model(layout, with_cost=True, backward=True, is_weighted=examples.weights.size > 0)
-        theta = np.empty_like(self._theta)
-        inputs = np.empty((m if wants_inputs else 0, self.sizes[0]), self.dtype)
-        call = evaluation.GradientCall(
-            model=model,
-            source=self.source(examples),
-            order=np.arange(m),
-            m=m,
-            target=theta,
-            inputs=inputs.reshape(-1),
-            wants_inputs=int(wants_inputs),
-            team=make_team(1)[0],
-        )
-        cost = evaluation.gradient.run(call, self.dtype)
-        if wants_inputs and examples.scaling is not None:
+        source = self.source(examples)
+        inputs = np.empty((examples.n, self.sizes[0]), self.dtype) if wants_inputs else None
+        call = self._take_gradient(examples.n, are_labels=False, is_weighted=examples.weights.size > 0)
+        cost, theta, work = call.of_source(source, inputs)
+        self._keep_gradient(call)
+        if inputs is not None and examples.scaling is not None:
             inputs *= examples.scaling.factor.astype(self.dtype)
-        blocks = [layout.block(model.record.work, index) for index in range(len(self.activations))]
-        return MiniBatchGradient(float(cost), theta, inputs, blocks)
+        return MiniBatchGradient(cost, theta, work, call.layout, inputs)
+
+    def quick_gradient(self, X: Any, Y: Any) -> MiniBatchGradient | None:
+        """Return the gradient for arrays (n_in, m), and (n_L, m) or (m,), that need no conversion and no scaling.
+
+        Return None for others, and if anything is wrong with them: then `examples` says what.
+        """
+        if self._scaling is not None or type(Y) is not np.ndarray or not is_plain(X, self.sizes[0], self.dtype):
+            return None
+        m, are_labels = X.shape[1], Y.ndim == 1
+        if are_labels:
+            fits = Y.shape == (m,) and Y.dtype.kind in "iu" and not self.is_regression
+        else:
+            fits = Y.shape == (self.sizes[-1], m) and Y.dtype == self.dtype
+        if not fits:
+            return None
+        call = self._take_gradient(m, are_labels=are_labels)
+        found = call.of_arrays(X, Y)
+        self._keep_gradient(call)
+        if found is None:
+            return None
+        if not are_labels:
+            self.cost.check_targets("Y", Y)
+        return MiniBatchGradient(*found, call.layout)
+
+    def _take_gradient(self, m: int, *, are_labels: bool, is_weighted: bool = False) -> GradientOf:
+        """Return what computes gradients of m examples, for one thread alone."""
+        key = (m, are_labels, is_weighted)
+        try:
+            return self._gradients[key].pop()
+        except (KeyError, IndexError):  # none is there, or another thread has it
+            layout, nowhere = self.layout(m, backward=True), np.empty(0, self.dtype)
+            model = self.model(layout, with_cost=True, backward=True, is_weighted=is_weighted, work=nowhere)
+            return GradientOf(key, model, layout, self.sizes[-1], are_labels=are_labels)
+
+    def _keep_gradient(self, call: GradientOf) -> None:
+        """Keep it for later; those of the last few sizes are kept."""
+        kept = self._gradients
+        if call.key not in kept and len(kept) >= GRADIENTS_KEPT:
+            self._gradients = kept = {}  # a new one: another thread may be reading the old one
+        kept.setdefault(call.key, []).append(call)
 
     def source(self, examples: Examples) -> Placed:
         """Return examples as the kernels take them.
@@ -320,14 +369,15 @@ class Engine(Fixed):
         with_cost: bool = False,
         backward: bool = False,
         is_weighted: bool = False,
+        work: Array | None = None,
     ) -> Placed:
-        """Return the network with a new workspace. Only the kernels that are needed are compiled."""
+        """Return the network with a workspace, a new one by default. Only the kernels that are needed are compiled."""
         dtype = self.dtype
         model = propagation.Model(
             theta=self._theta,
             layers=layout.table,
             n_layers=len(layout.table),
-            work=np.empty(layout.work_size, dtype),
+            work=np.empty(layout.work_size, dtype) if work is None else work,
             targets=layout.targets,
             weights=layout.weights,
             spare=layout.spare,
@@ -363,9 +413,6 @@ class Engine(Fixed):
         self, m: int, run: Callable[[Placed, int, int], Any], *, with_cost: bool = False, is_weighted: bool = False
     ) -> list[Any]:
         """Run over m examples, in stretches of whole chunks, one for each thread; return what each returns."""
-        n_chunks = math.ceil(m / CHUNK)
-        threads = min(worthwhile_threads(2.0 * m * self._theta.size), n_chunks)
-        bounds = [min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)]
         layout, spare = self.layout(CHUNK), self._spare_models[with_cost, is_weighted]
 
         def stretch(start: int, stop: int) -> Any:
@@ -378,36 +425,16 @@ class Engine(Fixed):
             finally:
                 spare.append(model)
 
-        return run_together([functools.partial(stretch, start, stop) for start, stop in pairwise(bounds)])
+        return run_together([functools.partial(stretch, start, stop) for start, stop in self._stretches(m)])
 
+    def _stretches(self, m: int) -> list[tuple[int, int]]:
+        """Return the stretch of each thread among m examples, in whole chunks: its first one, and one after its last.
 
-class _FewColumns:
-    """A prediction for at most FEW columns. It keeps its memory from call to call."""
-
-    def __init__(self, engine: Engine) -> None:
-        n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
-        rows, out = np.empty((FEW, n_in), dtype), np.empty((FEW, n_out), dtype)
-        call = evaluation.Prediction(
-            model=engine.model(engine.layout(FEW)),
-            inputs=inputs_of(rows, engine.scaling, dtype, in_place=True),
-            order=np.arange(FEW),
-            start=0,
-            stop=0,
-            chunk=FEW,
-            out=out.reshape(-1),
-        )
-        self._rows, self._out, self._m = rows, out, 0
-        self._predict = evaluation.predict.bind(call, dtype)
-
-    def __call__(self, X: Array) -> Array | None:
-        m = X.shape[1]
-        if m != self._m:
-            self._m = m
-            self._columns, self._outputs = self._rows[:m].T, self._out[:m].T
-            self._predict.set(stop=m)
-        if X.dtype == self._rows.dtype:
-            self._columns[...] = X  # this takes a third of the time of np.copyto
-        else:
-            with np.errstate(over="ignore"):
-                self._columns[...] = X
-        return self._outputs.copy("F") if self._predict.run() else None
+        The bounds of the chunks do not depend on the number of threads, so the results do not either.
+        """
+        threads = worthwhile_threads(2.0 * m * self._theta.size)
+        if threads == 1:
+            return [(0, m)]
+        n_chunks = math.ceil(m / CHUNK)
+        threads = min(threads, n_chunks)
+        return list(pairwise(min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)))

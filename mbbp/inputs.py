@@ -3,7 +3,7 @@
 Inputs stay where they are and as they are: each mini-batch is converted and scaled when it is gathered.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,20 @@ from mbbp.scaling import Scaling
 
 CHUNK = 128  # the inputs that are inspected together
 LARGEST_COPY = 1 << 28  # bytes: inputs that would need more are read where they are
+
+
+def is_plain(X: Any, n_in: int, dtype: np.dtype[Any], *, converts: bool = False) -> TypeGuard[Array]:
+    """Return whether X is an array (n_in, m) with at least one column, which no check but that of its numbers refuses.
+
+    It must have the network's dtype or, if `converts` is true, another one of real numbers.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.shape[0] == n_in
+        and X.shape[1] > 0
+        and (X.dtype == dtype or (converts and X.dtype.kind in "fiu"))
+    )
 
 
 def as_inputs(

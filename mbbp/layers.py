@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import Activation
 from mbbp.arrays import copy_into
 from mbbp.fixed import Fixed
+from mbbp.kernels.layout import Layout
 from mbbp.parameters import Array
 
 
@@ -32,26 +33,33 @@ class Layer(Fixed):
         self.activation = activation
         self.n_out, self.n_in = W.shape
         self._W, self._b = W, b
-        self._passed: tuple[Array, Array, Array] | None = None
+        self._passed: list[tuple[Layout, Array, int] | None] = [None]
 
-    def keep(self, z: Array, a: Array, delta: Array) -> None:
-        """Keep the arrays of a backward pass."""
-        self._passed = z, a, delta
+    def keep(self, layout: Layout, work: Array, index: int) -> None:
+        """Keep the workspace of a backward pass, in which this is the computing layer number `index`, from 0."""
+        self._passed[0] = layout, work, index
+
+    def _kept(self, number: int) -> Array | None:
+        passed = self._passed[0]
+        if passed is None:
+            return None
+        layout, work, index = passed
+        return layout.block(work, index)[number]
 
     @property
     def z(self) -> Array | None:
         """The weighted inputs (n_out, m) of the last backward pass."""
-        return self._passed[0] if self._passed else None
+        return self._kept(0)
 
     @property
     def a(self) -> Array | None:
         """The activations (n_out, m) of the last backward pass."""
-        return self._passed[1] if self._passed else None
+        return self._kept(1)
 
     @property
     def delta(self) -> Array | None:
         """The errors dC_x/dz (n_out, m) of the last backward pass."""
-        return self._passed[2] if self._passed else None
+        return self._kept(2)
 
     @property
     def W(self) -> Array:  # noqa: N802

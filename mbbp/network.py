@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike
 from mbbp import training
 from mbbp.activations import Activation
 from mbbp.costs import Cost
-from mbbp.engine import FEW
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
-from mbbp.inputs import as_inputs, scaled
+from mbbp.inputs import as_inputs, is_plain, scaled
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array, Gradient, parameter_views
 from mbbp.scaling import AnyScaling, Scaling
@@ -139,8 +138,8 @@ class Network(Structure):
         engine, n_in = self._engine, self.sizes[0]
         if engine.writer.fitting_thread is not None:  # asked here, since a call takes a part of a small network's time
             engine.writer.check_readable("feedforward")
-        if _is_quick(X, n_in, self.dtype, converts=engine.is_unscaled):
-            outputs = engine.predict_few(X)  # type: ignore[arg-type]
+        if is_plain(X, n_in, self.dtype, converts=engine.is_unscaled):
+            outputs = engine.predict_columns(X)
             if outputs is not None:
                 return outputs
         rows = engine.predict(as_inputs("X", X, n_in, self.dtype, check_finite=False))
@@ -284,14 +283,17 @@ class Network(Structure):
         delta^L = grad_a C * sigma'(Z^L), delta^l = (W^{l+1})^T delta^{l+1} * sigma'(Z^l), dC/db = 1/m delta 1,
         dC/dW = 1/m delta A^T.
         """
-        self._engine.writer.check_readable("gradient")
-        wants_inputs = as_flag("with_respect_to_input", with_respect_to_input)
-        examples = self._engine.examples(X, Y, "X", "Y", example_weights)
-        found = self._engine.gradient(examples, wants_inputs=wants_inputs)
-        for layer, (z, a, delta) in zip(self.layers, found.blocks, strict=True):
-            layer.keep(z, a, delta)
+        engine, found = self._engine, None
+        engine.writer.check_readable("gradient")
+        if example_weights is None and with_respect_to_input is False:
+            found = engine.quick_gradient(X, Y)
+        if found is None:
+            wants_inputs = as_flag("with_respect_to_input", with_respect_to_input)
+            found = engine.gradient(engine.examples(X, Y, "X", "Y", example_weights), wants_inputs=wants_inputs)
+        for index, layer in enumerate(self.layers):
+            layer.keep(found.layout, found.work, index)
         weights, biases = parameter_views(found.theta, self.sizes)
-        return Gradient(found.cost, weights, biases, found.theta, found.inputs.T if wants_inputs else None)
+        return Gradient(found.cost, weights, biases, found.theta, None if found.inputs is None else found.inputs.T)
 
     def fit(
         self,
@@ -463,17 +465,3 @@ class Network(Structure):
         True
         """
         return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm)
-
-
-def _is_quick(X: ArrayLike, n_in: int, dtype: np.dtype[Any], *, converts: bool) -> bool:
-    """Return whether X is an array (n_in, m) with at most FEW columns.
-
-    It must have the network's dtype or, if `converts` is true, another one of real numbers.
-    """
-    return (
-        type(X) is np.ndarray
-        and X.ndim == 2
-        and X.shape[0] == n_in
-        and 0 < X.shape[1] <= FEW
-        and (X.dtype == dtype or (converts and X.dtype.kind in "fiu"))
-    )

@@ -105,7 +105,11 @@ def parameter_views(theta: Array, sizes: Sequence[int]) -> tuple[list[Array], li
         Shapes (n_out, 1).
     """
     weights, biases = [], []
-    for (W, b), n_in, n_out in zip(parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
+    W = 0
+    for n_in, n_out in pairwise(sizes):
+        b = W + n_out * n_in
+        end = b + n_out
         weights.append(theta[W:b].reshape(n_in, n_out).T)
-        biases.append(theta[b : b + n_out].reshape(n_out, 1))
+        biases.append(theta[b:end].reshape(n_out, 1))
+        W = end
     return weights, biases

@@ -1,9 +1,11 @@
 """How many threads the engine may use, running functions in several threads, and who may change a network."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock, Thread, get_ident
+from queue import SimpleQueue
+from threading import Lock, RLock, Thread, get_ident
 from typing import Any
 
 from mbbp.validation import as_count
@@ -49,11 +51,16 @@ LEAST_OPERATIONS = 20e6
 
 def worthwhile_threads(operations: float) -> int:
     """Return how many threads to use for so many floating-point operations, at most `get_threads()`."""
-    return max(1, min(get_threads(), int(operations / LEAST_OPERATIONS)))
+    most = int(operations / LEAST_OPERATIONS)
+    return 1 if most < 2 else min(get_threads(), most)  # for little work, the system is not asked for its cores
 
 
 def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None] = lambda: None) -> list[Any]:
     """Run functions in parallel, the first one in this thread, and return what each returns.
+
+    Each of the others has a thread to itself, so they may wait for each other. The threads stay for the next call: a
+    new one would take longer to start, and its core would have to be found again. Calls from several threads do not
+    wait for each other.
 
     Parameters
     ----------
@@ -65,47 +72,116 @@ def run_together(calls: Sequence[Callable[[], Any]], give_up: Callable[[], None]
     Raises
     ------
     BaseException
-        The first error that a function raised, after all threads have ended.
+        The error of the first of the functions that failed, after all functions have ended.
     """
     if len(calls) == 1:
         return [calls[0]()]
-    results: list[Any] = [None] * len(calls)
-    errors: list[BaseException] = []
-
-    def run(index: int) -> None:
-        try:
-            results[index] = calls[index]()
-        except BaseException as error:
-            give_up()
-            errors.append(error)
-
-    others = [Thread(target=run, args=(index,)) for index in range(1, len(calls))]
+    jobs, workers, all_begun = [_Job(call, give_up) for call in calls[1:]], [], False
     try:
-        for thread in others:
-            thread.start()
-        run(0)
+        for job in jobs:
+            workers.append(_take_worker())
+            workers[-1].jobs.put(job)
+        results = [calls[0]()]
+        all_begun = True
     except BaseException:
         give_up()
         raise
     finally:
-        _join([thread for thread in others if thread.ident is not None], give_up)
-    if errors:
-        raise errors[0]
+        interrupt = _wait_for(jobs, give_up, withdraws=not all_begun)
+        _idle.extend(workers[: max(0, available_cores() - len(_idle))])
+        workers.clear()  # an error would keep them with this frame
+    if interrupt is not None:
+        raise interrupt
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
+        results.append(job.result)
     return results
 
 
-def _join(threads: Sequence[Thread], give_up: Callable[[], None]) -> None:
-    """Wait until all threads have ended, also after Ctrl-C: until then they write to the memory of the network."""
+class _Job:
+    """A function that another thread is to run, once."""
+
+    def __init__(self, call: Callable[[], Any], give_up: Callable[[], None]) -> None:
+        self._call, self._give_up = call, give_up
+        self._claim = RLock()  # of the thread that decides about it; that thread may ask again after Ctrl-C
+        self._end = Lock()
+        self._end.acquire()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def is_mine(self) -> bool:
+        """Return whether no other thread has begun it; no other thread will then."""
+        return self._claim.acquire(blocking=False)
+
+    def run(self) -> None:
+        """Run the function, unless it was withdrawn."""
+        if not self.is_mine():
+            return
+        try:
+            self.result = self._call()
+        except BaseException as error:
+            self._give_up()
+            self.error = error
+        finally:
+            self._end.release()
+
+    def wait(self) -> None:
+        """Wait until the function has ended."""
+        with self._end:
+            pass
+
+
+def _wait_for(jobs: Sequence[_Job], give_up: Callable[[], None], *, withdraws: bool) -> BaseException | None:
+    """Wait until all functions have ended, and return an interrupt that came meanwhile.
+
+    Until they have ended they write to the memory of the network. With `withdraws`, those that have not begun are
+    withdrawn.
+    """
     interrupt: BaseException | None = None
-    for thread in threads:
-        while thread.is_alive():
+    for job in jobs:
+        while True:
             try:
-                thread.join()
+                if not (withdraws and job.is_mine()):
+                    job.wait()
+                break
             except BaseException as error:
                 give_up()
                 interrupt = error
-    if interrupt is not None:
-        raise interrupt
+    return interrupt
+
+
+class _Worker:
+    """A thread that runs one function after the other, and blocks in between. It ends with this object."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        # a daemon does not keep the program from ending
+        Thread(target=_serve, args=(self.jobs,), name="mbbp", daemon=True).start()
+
+    def __del__(self) -> None:
+        self.jobs.put(None)
+
+
+def _serve(jobs: "SimpleQueue[_Job | None]") -> None:
+    while (job := jobs.get()) is not None:
+        job.run()
+        del job  # while this thread waits, it keeps no memory alive
+
+
+_idle: list[_Worker] = []
+
+
+def _take_worker() -> _Worker:
+    try:  # not "if there is one": another thread could take it in between
+        return _idle.pop()
+    except IndexError:
+        return _Worker()
+
+
+atexit.register(_idle.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # a child process has only the thread that forked it
 
 
 class OneWriter:

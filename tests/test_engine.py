@@ -50,7 +50,7 @@ def test_a_prediction_is_the_textbooks(sizes, activation, cost, m):
     assert rows.shape == (m, sizes[-1])
     np.testing.assert_allclose(rows.T, activations[-1], rtol=0, atol=1e-13)
     if m <= FEW:
-        np.testing.assert_array_equal(net.engine.predict_few(X), rows.T)
+        np.testing.assert_array_equal(net.engine.predict_columns(X), rows.T)
     for found, expected in zip(net.engine.activations_of(X.T.copy()), activations[1:], strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
 
@@ -61,7 +61,7 @@ def test_predictions_for_few_columns_are_arrays_of_their_own(order):
     kept = []
     for m in (1, FEW, 3, FEW, 1):
         X = np.asarray(columns(m, seed=len(kept)), order=order)
-        kept.append((net.engine.predict_few(X), mbbp.reference.feedforward(net, X)[1][-1]))
+        kept.append((net.engine.predict_columns(X), mbbp.reference.feedforward(net, X)[1][-1]))
     for found, expected in kept:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
 
@@ -70,7 +70,7 @@ def test_many_threads_may_ask_for_few_columns_at_once():
     net = build([5, 30, 3])
     questions = [columns(1 + i % FEW, seed=i) for i in range(200 if JIT else 20)]
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(net.engine.predict_few, questions))
+        answers = list(pool.map(net.engine.predict_columns, questions))
     for X, found in zip(questions, answers, strict=True):
         np.testing.assert_allclose(found, mbbp.reference.feedforward(net, X)[1][-1], rtol=0, atol=1e-14)
 
@@ -87,10 +87,10 @@ def test_an_input_that_is_not_finite_is_told_by_none(bad, dtype):
     net = build([5, 4, 3], "relu", dtype=dtype)
     for m, column in ((1, 0), (FEW, 2), (FEW, FEW - 1)):
         X = columns(m).astype(dtype)
-        expected = net.engine.predict_few(X)
+        expected = net.engine.predict_columns(X)
         X[4, column] = bad
-        assert net.engine.predict_few(X) is None
-        np.testing.assert_array_equal(net.engine.predict_few(columns(m).astype(dtype)), expected)
+        assert net.engine.predict_columns(X) is None
+        np.testing.assert_array_equal(net.engine.predict_columns(columns(m).astype(dtype)), expected)
     for m, column in ((1, 0), (CHUNK + 1, CHUNK), (3 * CHUNK, CHUNK), (3 * CHUNK, 3 * CHUNK - 1)):
         X = columns(m).astype(dtype)
         assert net.engine.predict(X.T.copy()) is not None

@@ -1,6 +1,13 @@
 """Several threads give the same numbers as one thread, to the bit."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -135,13 +142,33 @@ def test_nobody_passes_a_barrier_before_all_have_come():
     assert came.tolist() == [rounds] * size
 
 
+# ---------------------------------------------------------------------------------------------------- threads that stay
+
+
+def ended(count):
+    """Wait until so many threads are left, and return whether it happened."""
+    for _ in range(500):
+        if threading.active_count() == count:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.fixture
+def alone():
+    """Let the threads that stay end, so that only those of the test itself are there."""
+    mbbp.threads._idle.clear()
+    assert ended(sum(thread.name != "mbbp" for thread in threading.enumerate()))
+    yield threading.active_count()
+    mbbp.threads._idle.clear()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
-def test_threads_that_wait_for_one_that_cannot_come_are_let_go(error, threads, monkeypatch):
+def test_threads_that_wait_for_one_that_cannot_come_are_let_go(error, threads, alone, monkeypatch):
     threads(3)
     net = mbbp.Network([4, 3, 2], rng=0)
     X, y = np.zeros((4, 64)), np.zeros(64, int)
-    net.fit(X, y, epochs=1, batch_size=32, progress=False)
-    before, start, count = threading.active_count(), threading.Thread.start, []
+    start, count = threading.Thread.start, []
 
     def fail_at_the_second(thread):
         count.append(thread)
@@ -153,10 +180,9 @@ def test_threads_that_wait_for_one_that_cannot_come_are_let_go(error, threads, m
     theta = net.theta.copy()
     with pytest.raises(type(error)):
         net.fit(X, y, epochs=1, batch_size=32, progress=False)
-    assert threading.active_count() == before
+    assert threading.active_count() == alone + 1  # the one that could start stays
     assert net.theta.tobytes() == theta.tobytes()
     monkeypatch.undo()
-    threads(1)
     net.fit(X, y, epochs=1, batch_size=32, progress=False)
 
 
@@ -171,19 +197,112 @@ def test_what_goes_wrong_in_another_thread_is_raised():
     assert given_up
 
 
-def test_all_threads_have_ended_after_an_interrupt_of_the_wait(monkeypatch):
-    ended, released = [], threading.Event()
-    join = threading.Thread.join
-
-    def interrupted(thread):
-        monkeypatch.setattr(threading.Thread, "join", join)
-        raise KeyboardInterrupt
+def test_what_goes_wrong_in_this_thread_is_raised_when_the_others_have_ended():
+    released, done = threading.Event(), []
 
     def slow():
         released.wait()
-        ended.append(True)
+        done.append(True)
 
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    def fail():
+        raise MemoryError("no more")
+
+    for _ in range(100):
+        released.clear()
+        with pytest.raises(MemoryError, match="no more"):
+            mbbp.threads.run_together([fail, slow, slow], released.set)
+        count = len(done)
+        assert mbbp.threads.run_together([lambda: 1, lambda: 2, lambda: 3]) == [1, 2, 3]
+        assert len(done) == count  # what had not begun was withdrawn
+
+
+@pytest.mark.parametrize("interrupts", [1, 3])
+def test_all_threads_have_ended_after_an_interrupt_of_the_wait(interrupts, monkeypatch):
+    done, released, left = [], threading.Event(), [KeyboardInterrupt] * interrupts
+    wait = mbbp.threads._Job.wait
+
+    def interrupted(job):
+        if left:
+            raise left.pop()
+        wait(job)
+
+    def slow():
+        released.wait()
+        done.append(True)
+
+    monkeypatch.setattr(mbbp.threads._Job, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mbbp.threads.run_together([lambda: None, slow], released.set)
-    assert ended
+    assert done
+
+
+def test_an_interrupt_while_the_functions_run_reaches_the_caller_when_all_have_ended():
+    begun, released, done = threading.Event(), threading.Event(), []
+
+    def interrupted():
+        begun.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    def slow():
+        begun.set()
+        released.wait()
+        done.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        mbbp.threads.run_together([interrupted, slow], released.set)
+    assert done
+
+
+def test_threads_stay_for_the_next_call(alone):
+    names = [mbbp.threads.run_together([threading.get_ident] * 2) for _ in range(20)]
+    assert names == [names[0]] * 20
+    assert names[0][0] == threading.get_ident() != names[0][1]
+    assert threading.active_count() == alone + 1
+
+
+def test_calls_from_several_threads_do_not_wait_for_each_other(alone):
+    n = mbbp.threads.available_cores() + 3
+    barrier = threading.Barrier(2 * n)
+
+    def together():
+        return mbbp.threads.run_together([lambda: barrier.wait(60)] * 2)
+
+    with ThreadPoolExecutor(n) as pool:
+        places = [place for future in [pool.submit(together) for _ in range(n)] for place in future.result()]
+    assert sorted(places) == list(range(2 * n))
+    assert ended(alone + mbbp.threads.available_cores())  # those that stay; the others end
+
+
+def test_a_thread_that_waits_keeps_no_memory_alive(alone):
+    array = np.zeros(3)
+    there = weakref.ref(array)
+    mbbp.threads.run_together([lambda: None, lambda array=array: None])
+    del array
+    for _ in range(500):
+        if there() is None:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the thread still has the array")
+
+
+FORKING = """
+import os, sys, threading
+from mbbp.threads import run_together
+assert run_together([lambda: 1, lambda: 2]) == [1, 2]
+child = os.fork() if sys.argv[1] == "fork" else 0
+assert run_together([lambda: 1, lambda: 2]) == [1, 2]
+assert threading.active_count() == 2
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+print("done")
+"""
+
+
+@pytest.mark.parametrize("how", ["fork", "exit"])
+def test_a_child_process_and_the_end_of_the_program_do_not_wait_for_them(how):
+    if how == "fork" and not hasattr(os, "fork"):
+        pytest.skip("the system has no fork")
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, how]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.count("done") == (2 if how == "fork" else 1)

@@ -128,6 +128,8 @@ class Format:
         The ctypes structure.
     converters : dict of str to callable
         By field: what turns the value that Python gives into the one in the structure.
+    nested : dict of str to Format
+        The formats of the fields that are records.
     """
 
     def __init__(self, record_class: Any, dtype: np.dtype[Any]) -> None:
@@ -136,6 +138,7 @@ class Format:
         dtypes: dict[Any, Any] = {"numbers": dtype, "reals": np.dtype(np.float64), "integers": np.dtype(np.int64)}
         fields: list[tuple[str, Any]] = []
         self.converters: dict[str, Callable[[Any], Any]] = {}
+        self.nested: dict[str, Format] = {}
         for name, kind in _kinds(record_class).items():
             c_type: Any = ctypes.c_void_p
             converter: Any
@@ -144,7 +147,7 @@ class Format:
             elif _is_array(kind):
                 converter = _array_converter(name, dtypes.get(kind))
             elif _is_record(kind):
-                nested = format_of(kind, dtype)
+                nested = self.nested[name] = format_of(kind, dtype)
                 c_type, converter = nested.structure, functools.partial(nested.fill, name=name)
             else:
                 c_type, converter = words[kind]
@@ -170,15 +173,17 @@ def format_of(record_class: Any, dtype: np.dtype[Any]) -> Format:
 
 def _array_converter(name: str, expected: np.dtype[Any] | None) -> Callable[[Any], int]:
     """Return what gives the address of an array of a dtype, or for None of any dtype."""
+    find: Callable[[Any], int] = _data_address if _HAS_USUAL_OBJECTS else lambda array: int(array.ctypes.data)
 
     def address_of(array: Any) -> int:
         if (expected is not None and array.dtype != expected) or not array.flags.forc:
             raise TypeError(f"{name}: expected a contiguous array of {expected}, got {array.dtype}, {array.flags}")
-        if not array.size:
-            return 0
-        return _data_address(array) if _HAS_USUAL_OBJECTS else int(array.ctypes.data)
+        return find(array) if array.size else 0
 
     return address_of
+
+
+_WORD_AT, _HEAD = ctypes.c_size_t.from_address, object.__basicsize__
 
 
 def _data_address(array: Any) -> int:
@@ -187,7 +192,8 @@ def _data_address(array: Any) -> int:
     `array.ctypes.data` makes an object for that, and takes ten times as long. The address is the first field of NumPy's
     C structure of an array, after what every Python object begins with; its place is part of NumPy's binary interface.
     """
-    return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value or 0
+    address: int = _WORD_AT(id(array) + _HEAD).value
+    return address
 
 
 _HAS_USUAL_OBJECTS = all(_data_address(one) == one.ctypes.data for one in (np.zeros(3), np.ones((2, 2))))
@@ -220,7 +226,34 @@ def _dtype_of(record_class: Any) -> np.dtype[Any]:
     return np.dtype(format_of(record_class, np.dtype(np.float64)).structure)
 
 
-class Placed:
+class Settable:
+    """A record whose fields can be changed where it stands in memory."""
+
+    record: Any
+    _structure: Any
+    _format: Format
+
+    def setter(self, path: str) -> Callable[[Any], None]:
+        """Return what sets a field, or one of a nested record ("inputs.values"). It does not keep an array alive."""
+        *outer, name = path.split(".")
+        if DISABLED:
+            return functools.partial(self._replace, [*outer, name])
+        structure, form = self._structure, self._format
+        for one in outer:
+            structure, form = getattr(structure, one), form.nested[one]
+        convert = form.converters[name]
+        return lambda value: setattr(structure, name, convert(value))
+
+    def _replace(self, path: Sequence[str], value: Any) -> None:
+        records = [self.record]
+        for name in path[:-1]:
+            records.append(getattr(records[-1], name))
+        for record, name in zip(reversed(records), reversed(path), strict=True):
+            value = record._replace(**{name: value})
+        self.record = value
+
+
+class Placed(Settable):
     """A record that stands in memory, so that other records can point to it.
 
     Parameters
@@ -235,7 +268,8 @@ class Placed:
         self.record, self.dtype = record, dtype  # the record keeps the arrays alive
         if not DISABLED:
             record_class: Any = type(record)
-            self._structure = format_of(record_class, dtype).fill(record)
+            self._format = format_of(record_class, dtype)
+            self._structure = self._format.fill(record)
             self.address = ctypes.addressof(self._structure)
 
     def __getitem__(self, index: int) -> Any:
@@ -321,10 +355,10 @@ class _Place(ctypes.c_void_p):
     owner: Any
 
 
-class Bound:
+class Bound(Settable):
     """A kernel with its record, to be called from Python again and again.
 
-    It keeps the arrays of its record alive. Calling it releases Python's lock while the kernel runs.
+    It keeps the arrays of its first record alive. Calling it releases Python's lock while the kernel runs.
 
     Attributes
     ----------
@@ -334,14 +368,14 @@ class Bound:
 
     def __init__(self, called: Kernel, arguments: Any, dtype: np.dtype[Any]) -> None:
         called._check(arguments)
-        self.record: Any = arguments
+        self.record = arguments
         self._kept: dict[str, Any] = {}
         if DISABLED:
             address = called.address(dtype)
             self.run: Callable[[], Any] = lambda: _FUNCTIONS[address]((self.record,))
             return
-        form = format_of(called.record_class, dtype)
-        self._structure, self._converters = form.fill(arguments), form.converters
+        self._format = format_of(called.record_class, dtype)
+        self._structure = self._format.fill(arguments)
         place = _Place(ctypes.addressof(self._structure))
         place.owner = (self._structure, arguments, self._kept)  # `run` alone must keep the memory alive
         self.run = functools.partial(called.callable_for(dtype), place)
@@ -351,12 +385,9 @@ class Bound:
         return self.run()
 
     def set(self, **fields: Any) -> None:
-        """Change fields of the record."""
-        if DISABLED:
-            self.record = self.record._replace(**fields)
-            return
+        """Change fields of the record, and keep the arrays alive."""
         for name, value in fields.items():
-            setattr(self._structure, name, self._converters[name](value))
+            self.setter(name)(value)
             self._kept[name] = value
 
 

@@ -222,6 +222,30 @@ def test_set_keeps_new_arrays(dtype):
     del kept
 
 
+@dtypes
+def test_a_setter_changes_one_field_of_a_bound_record_a_placed_one_or_a_nested_one(dtype):
+    bound = total.bind(everything(dtype), dtype)
+    bound.setter("n")(0)
+    assert bound() == TOTAL - 8e4
+    bound.setter("point.n")(0)
+    assert bound() == TOTAL - 8e4 - 300
+    bound.setter("start")(new := np.full(1000, 2, dtype))
+    assert bound() == TOTAL - 8e4 - 300 + 1
+    placed = Placed(Point(x=1.0, n=7), dtype)
+    read = read_pointed.bind(Pointing(placed, np.zeros(1, dtype)), dtype)
+    placed.setter("n")(9)
+    assert read() == 9
+    del new
+
+
+@compiles
+def test_a_setter_refuses_an_array_that_is_not_as_declared():
+    bound = total.bind(everything(np.dtype(np.float64)), np.dtype(np.float64))
+    with pytest.raises(TypeError, match="values: expected a contiguous array"):
+        bound.setter("values")(np.zeros(4)[::2])
+    assert bound() == TOTAL
+
+
 # --------------------------------------------------------------------------------------------- called by compiled code
 
 
