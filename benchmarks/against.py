@@ -114,7 +114,9 @@ def start(trees: Sequence[Path], caches: Sequence[Path], shapes: Sequence, slowe
     return workers
 
 
-def measure(trees: Sequence[Path], folder: Path, shapes: Sequence, seconds: float, slower_by: float = 0.0) -> list[dict]:
+def measure(
+    trees: Sequence[Path], folder: Path, shapes: Sequence, seconds: float, slower_by: float = 0.0
+) -> list[dict]:
     """Return for each shape the times of both trees, and whether the second one has lost."""
     caches = [folder / "old", folder / "new"]
     rows: dict[int, dict] = {}
