@@ -5,11 +5,11 @@ into groups of columns as wide as a tile, and then tile by tile down the rows. A
 this one kernel.
 
 A tile reads a few neighbouring numbers of each row of B. If the rows are long, these lie far apart: each in a page of
-its own, and if the distance is a power of two, all in one set of the nearest cache, where they push each other out. So if
-enough rows of A will use it, the block of B is first copied into slivers: the numbers that the tiles of one group of
-columns read, one after the other (Goto and van de Geijn 2008). A is copied too where its columns are contiguous and so
-its rows are not: some rows at a time. With 1024 x 1024 weights and 256 examples this made the forward product 1.8 times
-as fast, and the weight gradient, with the tile of C asked for ahead, 1.8 times (AMD Zen 3, float32).
+its own, and if the distance is a power of two, all in one set of the nearest cache, where they push each other out. So,
+if enough rows of A will use it, the block of B is first copied into slivers: the numbers that the tiles of one group of
+columns read, one after the other (Goto and van de Geijn 2008). A is copied too if its columns are contiguous, not its
+rows: some rows at a time. With 1024 x 1024 weights and 256 examples this made the forward product 1.8 times as fast,
+and the weight gradient, with the tile of C asked for ahead, 1.8 times (AMD Zen 3, float32).
 """
 
 from typing import NamedTuple
