@@ -1,6 +1,6 @@
 """The regression gate that holds on any machine: this tree against the commit that it stems from.
 
-    python benchmarks/against.py [REV] [--seconds 100] [--accept]
+    python benchmarks/against.py [REV] [--seconds 100] [--quick] [--accept]
 
 Both run on the same core at the same time, so neither the processor nor its mood is in the result. Each tree has a
 process and a cache of compiled kernels of its own. They take turns: one trains for some milliseconds, then the other,
@@ -43,6 +43,7 @@ SHAPES = [
     ((784, 800, 10), 128),
     ((784, 1024, 1024, 10), 256),
 ]
+QUICK = [SHAPES[0], SHAPES[2], SHAPES[4]]
 
 
 class Worker:
@@ -69,6 +70,11 @@ class Worker:
             cwd=tree,
             env=environment,
         )
+
+    def pin(self) -> None:
+        """Let the process run on the last of its cores only."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
 
     def ask(self, *question: object) -> None:
         """Give the worker something to do."""
@@ -104,21 +110,22 @@ def compare(workers: Sequence[Worker], shape: tuple[tuple[int, ...], int], secon
 
 
 def start(trees: Sequence[Path], caches: Sequence[Path], shapes: Sequence, slower_by: float) -> list[Worker]:
-    """Start a worker for each tree, and let both compile at the same time."""
+    """Start a worker for each tree, let both compile at the same time, and then share one core."""
     workers = [Worker(trees[0], caches[0]), Worker(trees[1], caches[1], slower_by)]
     for shape in shapes:
         for worker in workers:
             worker.ask(*shape, 0)
         for worker in workers:
             worker.answer()
+    for worker in workers:
+        worker.pin()
     return workers
 
 
 def measure(
-    trees: Sequence[Path], folder: Path, shapes: Sequence, seconds: float, slower_by: float = 0.0
+    trees: Sequence[Path], caches: Sequence[Path], shapes: Sequence, seconds: float, slower_by: float = 0.0
 ) -> list[dict]:
     """Return for each shape the times of both trees, and whether the second one has lost."""
-    caches = [folder / "old", folder / "new"]
     rows: dict[int, dict] = {}
     left = list(range(len(shapes)))
     for trial in range(TRIALS):
@@ -170,11 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("revision", nargs="?", metavar="REV")
     parser.add_argument("--seconds", type=float, default=100.0, help="for all shapes together, beside compiling")
+    parser.add_argument("--quick", action="store_true", help="three shapes, a fifth of the time")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--accept", action="store_true", help="exit with 0 in spite of a loss")
     options = parser.parse_args(arguments)
-    if hasattr(os, "sched_setaffinity"):  # this process and both workers: one core, in turns
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commit = old_tree(options.revision, folder / "tree")
@@ -184,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = [sys.executable, "-m", "pytest", "-q", "benchmarks/test_regression.py", "-k", "keeps_its_floor"]
             return subprocess.run(command, cwd=ROOT, check=False).returncode
         print(f"this tree against {commit[:10]}, the fastest of turns of {TURN * 1e3:.0f} ms", flush=True)
-        rows = measure([folder / "tree", ROOT], folder, SHAPES, options.seconds)
+        own_cache = Path(os.environ.get("NUMBA_CACHE_DIR", folder / "new"))
+        shapes, seconds = (QUICK, options.seconds / 5) if options.quick else (SHAPES, options.seconds)
+        rows = measure([folder / "tree", ROOT], [folder / "old", own_cache], shapes, seconds)
     print(report(rows))
     if options.json:
         options.json.write_text(json.dumps({"commit": commit, "shapes": rows}, indent=2), encoding="utf-8")

@@ -14,7 +14,7 @@ FLOORS = {
     0: "reference reference_arguments parameters files npz fixed extras tables kernels",
     1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules"
     " initializers summary pictures figure",
-    2: "engine loop layers",
+    2: "prepared engine loop layers",
     3: "history stopping interrupts progress training trainer",
     4: "structure network",
     5: "__init__ presets check saving chapter2 nielsen datasets bench help_formatter",

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import time
 
 import numpy as np
 import pandas
@@ -11,6 +12,7 @@ import pytest
 import mbbp
 import mbbp.threads
 from mbbp import loop
+from mbbp.kernels.team import SLOT
 from mbbp.optimizers import OPTIMIZERS
 from mbbp.trainer import SIZES_KEPT
 from tests.conftest import JIT
@@ -344,16 +346,21 @@ def test_an_interrupt_leaves_a_usable_trainer(monkeypatch):
         trainer = net.trainer()
         X, y = np.random.default_rng(0).random((4, 64), np.float32), np.arange(64) % 3
         trainer.step(X, y)
-        start, team = threading.Thread.start, trainer._batch._loop._team
+        team = trainer._batch._loop._team
 
-        def interrupted(thread):
-            start(thread)
+        def interrupted(calls, give_up):
+            other = threading.Thread(target=calls[1])
+            other.start()
+            while not team[1].arrivals[SLOT]:  # until it waits for this thread
+                time.sleep(0.001)
+            give_up()
+            other.join()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(threading.Thread, "start", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            trainer.step(X, y)
-        monkeypatch.setattr(threading.Thread, "start", start)
+        with monkeypatch.context() as while_interrupted:
+            while_interrupted.setattr(loop, "run_together", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                trainer.step(X, y)
         assert team[0].arrivals.any()
         other = copy.deepcopy(net)
         assert trainer.step(X, y) == pytest.approx(other.cost(X, y), rel=1e-6)

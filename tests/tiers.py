@@ -63,6 +63,8 @@ SLOW = {
 }
 
 NIGHTLY = {
+    "test_a_slow_down_of_15_percent_is_found",  # these two compare times, again and again
+    "test_no_false_alarm_on_a_loaded_machine",
     "test_every_bad_value_is_refused_by_the_name_of_the_argument",
     "test_they_are_at_least_as_good_as_scikit_learns_defaults",  # on ten data sets, fifteen trainings each
     "test_many_mutated_files_are_read_or_refused",  # 100,000 CSV files
@@ -70,6 +72,8 @@ NIGHTLY = {
 }
 
 ALONE = {
+    "test_a_slow_down_of_15_percent_is_found",
+    "test_no_false_alarm_on_a_loaded_machine",
     # these compare times: anything that runs beside them would disturb them
     "test_an_epoch_is_far_faster_than_the_books_loop",
     "test_importing_takes_less_than_twice_what_numba_takes",

@@ -146,7 +146,7 @@ def _copy_rows(a, a_at, cs_a, terms, rows, width, panel, n_columns):
     return begin
 
 
-@kernel(Product)
+@kernel(Product, fastmath={"contract"})  # so that a small product has the bits of a tile
 def multiply_add(at):
     """C = beta Start + A B."""
     product = at[0]
