@@ -68,7 +68,8 @@ def table(record: dict) -> str:
         cells = [name, f"{ours['us_median']:.1f}"]
         cells.append(f"{ours['share_of_roof']:.0%}")
         for name in OTHERS:
-            cells.append(f"{measured[name]['us_median'] / ours['us_median']:.3g}x" if name in measured else "-")
+            ratio = measured[name]["us_median"] / ours["us_median"] if name in measured else None
+            cells.append("-" if ratio is None else f"{ratio:.0f}x" if ratio >= 1000 else f"{ratio:.3g}x")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
