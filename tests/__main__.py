@@ -47,7 +47,6 @@ STYLE = [
 EXACT = Step("exact gates", [*PYTEST, "benchmarks/test_exact.py"])
 
 
-QUICK_COMPARISON = {"default": ["--quick"], "nightly": []}
 LEFT_OUT = {"quick": ["slow", "nightly"], "default": ["nightly"], "nightly": []}
 
 
@@ -71,9 +70,9 @@ def steps(tier: str) -> tuple[list[Step], list[Step]]:
         compiled(tier, *measured, *(["--cov-append"] if measured else [])),
         Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), "tests"]),
         Step("timed gates", [*PYTEST, *selection(tier), "benchmarks/test_regression.py"]),
-        Step("against the commit before", [sys.executable, "benchmarks/against.py", *QUICK_COMPARISON[tier]]),
     ]
-    if measured:
+    if tier == "nightly":
+        rest.append(Step("against the commit before", [sys.executable, "benchmarks/against.py"]))
         rest.append(Step("coverage", [*PYTHON, "coverage", "report"]))
     return first, rest
 

@@ -64,13 +64,13 @@ def test_products_are_numpys(check, n_out, n_in, m, dtype, seed, inner, outer):
 @checks
 @pytest.mark.parametrize("inner", ORDERS)
 @pytest.mark.parametrize("outer", ORDERS)
-def test_every_width_and_batch_up_to_nine(check, inner, outer):
-    for n_in, n_out, m in itertools.product(range(1, 10), repeat=3):
+def test_every_width_up_to_nine_in_all_orders(check, inner, outer):
+    for n_in, n_out, m in itertools.product(range(1, 10), range(1, 10), (1, 4, 8, 9)):
         check(n_out, n_in, m, np.float32, n_in * m, inner, outer)
 
 
 @checks
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ["columns", "rows of a share"])
 def test_every_width_and_batch_up_to_forty(check, order):
     for n_out, m in itertools.product(range(1, WIDEST + 1), repeat=2):
         check(n_out, 1 + (3 * n_out + m) % WIDEST, m, np.float32, m, order, order)
