@@ -19,6 +19,7 @@ from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.bench.cases import TABLE
 from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
 from mbbp.kernels.activations import Block
+from mbbp.kernels.layout import SPARE_ROWS
 from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 
 ARE_SHARP = VECTOR_BYTES == 64
@@ -130,7 +131,8 @@ def swish_prime(z):
 def test_a_custom_activation_takes_as_long_as_a_built_in_one_with_the_same_arithmetic(dtype):
     n, m = 64, 128
     z, a, delta = np.random.default_rng(0).standard_normal((3, n * m)).astype(dtype)
-    block, kind = Block(z=z, a=a, delta=delta, n=n, m=m), np.dtype(dtype)
+    spare = np.empty(SPARE_ROWS * m, dtype)
+    block, kind = Block(z=z, a=a, delta=delta, n=n, m=m, rs=1, cs=n, spare=spare), np.dtype(dtype)
     custom = Activation("swish", swish, swish_prime).kernels.activate.bind(block, kind).run
     built_in = ACTIVATIONS["sigmoid"].kernels.activate.bind(block, kind).run
     best = {custom: math.inf, built_in: math.inf}

@@ -20,7 +20,12 @@ ROOT = Path(__file__).parent.parent
 
 # The first example of a test compiles kernels, which takes seconds: it would miss any deadline.
 settings.register_profile(
-    "mbbp", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "mbbp",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 # For the tiers of `python -m tests`. The nightly run draws other examples each time.
 settings.register_profile("quick", settings.get_profile("mbbp"), max_examples=25)
