@@ -3,6 +3,10 @@
     python -m tests --quick      at every save: no slow tests, no gates
     python -m tests              before a commit
     python -m tests --nightly    everything, and coverage
+    python -m tests --level v2   with kernels for another level of processor (v2, v3, v4, or host)
+
+The kernels are compiled for x86-64-v3, which most processors have, where the host has it. The nightly run repeats the
+tests at the other levels that the host has.
 
 `tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
 gates fill it with compiled kernels while style and types are checked. Some tests run twice: compiled, and with the
@@ -21,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mbbp.kernels.lowlevel import processor
 from tests.tiers import AS_PLAIN_PYTHON
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +52,19 @@ STYLE = [
 EXACT = Step("exact gates", [*PYTEST, "benchmarks/test_exact.py"])
 
 
+def environment_of(level: str) -> dict[str, str]:
+    """Return the environment variables for v2, v3 or v4, or none for the host."""
+    return {} if level == "host" else processor.settings(f"x86-64-{level}")
+
+
+def levels_here() -> list[str]:
+    """Return the levels that this machine has, the lowest first; none on processors of another kind."""
+    highest = processor.host_level()
+    names = processor.LEVELS[: processor.LEVELS.index(highest) + 1] if highest else ()
+    return [name.removeprefix("x86-64-") for name in names]
+
+
+COMPILED = "tests, compiled"
 LEFT_OUT = {"quick": ["slow", "nightly"], "default": ["nightly"], "nightly": []}
 
 
@@ -55,13 +73,19 @@ def selection(tier: str, *others: str) -> list[str]:
     return ["-m", " and ".join([*others, *(f"not {marker}" for marker in LEFT_OUT[tier])])]
 
 
-def compiled(tier: str, *options: str) -> Step:
+def compiled(tier: str, *options: str, level: str | None = None) -> Step:
     profile = {"default": "mbbp"}.get(tier, tier)
     chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={profile}"]
-    return Step("tests, compiled", [*PYTEST, *TWO_AT_ONCE, *chosen, *options])
+    command = [*PYTEST, *TWO_AT_ONCE, *chosen, *options]
+    return Step(f"tests, compiled for {level}", command, environment_of(level)) if level else Step(COMPILED, command)
 
 
-def steps(tier: str) -> tuple[list[Step], list[Step]]:
+def gates(tier: str, level: str | None = None) -> Step:
+    command = [*PYTEST, *selection(tier), "benchmarks/test_regression.py"]
+    return Step(f"timed gates for {level}", command, environment_of(level)) if level else Step("timed gates", command)
+
+
+def steps(tier: str, level: str) -> tuple[list[Step], list[Step]]:
     """Return the steps that run at the same time as the exact gates, and the steps after both."""
     measured = COVERAGE if tier == "nightly" else []  # it makes compiling take twice as long
     plain = [*PYTEST, *TWO_AT_ONCE, *measured, *selection("default", "not alone"), *AS_PLAIN_PYTHON]
@@ -69,9 +93,12 @@ def steps(tier: str) -> tuple[list[Step], list[Step]]:
     rest = [
         compiled(tier, *measured, *(["--cov-append"] if measured else [])),
         Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), "tests"]),
-        Step("timed gates", [*PYTEST, *selection(tier), "benchmarks/test_regression.py"]),
+        gates(tier),
     ]
     if tier == "nightly":
+        others = [other for other in levels_here() if other != level]
+        rest.extend(compiled("default", level=other) for other in others)
+        rest.extend(gates("nightly", level=other) for other in others)
         rest.append(Step("against the commit before", [sys.executable, "benchmarks/against.py"]))
         rest.append(Step("coverage", [*PYTHON, "coverage", "report"]))
     return first, rest
@@ -88,11 +115,14 @@ class Run:
     ----------
     folder : Path
         An empty folder, for compiled code and for the output of the step that runs beside others.
+    environment : dict
+        Environment variables of all steps.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.seconds: dict[str, float] = {}
         self._folder = folder
+        self._shared = environment
 
     def do(self, step: Step) -> None:
         """Run a step."""
@@ -121,7 +151,8 @@ class Run:
         self._record(step, code, began)
 
     def _environment(self, step: Step) -> dict[str, str]:
-        return os.environ | {"NUMBA_CACHE_DIR": str(self._folder / "compiled")} | step.environment
+        cache = {"NUMBA_CACHE_DIR": str(self._folder / "compiled")}
+        return os.environ | cache | self._shared | step.environment
 
     def _record(self, step: Step, code: int, began: float) -> None:
         self.seconds[step.title] = time.perf_counter() - began
@@ -129,12 +160,12 @@ class Run:
             raise StepError(step.title)
 
 
-def do_all(tier: str, run: Run) -> None:
+def do_all(tier: str, level: str, run: Run) -> None:
     if tier == "quick":
         for step in [*STYLE, compiled(tier)]:
             run.do(step)
         return
-    first, rest = steps(tier)
+    first, rest = steps(tier, level)
     with run.beside(EXACT):
         for step in first:
             run.do(step)
@@ -147,19 +178,25 @@ def main(words: Sequence[str] | None = None) -> int:
     tiers = parser.add_mutually_exclusive_group()
     for tier, text in (("quick", "no slow tests, no gates"), ("nightly", "everything, and coverage")):
         tiers.add_argument(f"--{tier}", action="store_const", const=tier, default="default", dest="tier", help=text)
-    tier = parser.parse_args(words).tier
+    here = levels_here()
+    usual = "v3" if "v3" in here else "host"
+    parser.add_argument(
+        "--level", choices=[*here, "host"], default=usual, help=f"of the processor; {usual} if not said"
+    )
+    options = parser.parse_args(words)
+    tier, level = options.tier, options.level
     began = time.perf_counter()
     verdict = "all is well"
     with tempfile.TemporaryDirectory(prefix="mbbp-tests-") as folder:
-        run = Run(Path(folder))
+        run = Run(Path(folder), environment_of(level))
         try:
-            do_all(tier, run)
+            do_all(tier, level, run)
         except StepError as error:
             verdict = f"failed: {error}"
     print()
     for title, seconds in run.seconds.items():
         print(f"{seconds:7.1f} s  {title}")
-    print(f"{time.perf_counter() - began:7.1f} s  in all ({tier} tier)")
+    print(f"{time.perf_counter() - began:7.1f} s  in all ({tier} tier, kernels for {level})")
     print(f"=== {verdict}")
     return int(verdict != "all is well")
 

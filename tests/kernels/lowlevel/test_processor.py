@@ -9,6 +9,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from mbbp.kernels.gemm.tile import HALF_VECTOR_BYTES, MASKS_ARE_CHEAP, MR, NR_VECTORS, VECTOR_BYTES
+from mbbp.kernels.lowlevel import processor
 
 SHAPE = (VECTOR_BYTES, HALF_VECTOR_BYTES, MR, NR_VECTORS, MASKS_ARE_CHEAP)
 WIDE, MIDDLE, NARROW = (64, 32, 8, 3, True), (32, 16, 6, 2, True), (16, 16, 6, 2, False)
@@ -37,3 +38,25 @@ def test_vectors_and_tiles_are_the_processors(name, features, expected):
     environment |= {key: value for key, value in settings.items() if value is not None}
     found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=environment, timeout=100)
     assert found.stdout.strip() == str(expected), found.stderr
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86")
+def test_the_hosts_level_is_what_llvm_says():
+    expected = "x86-64-v4" if HAS.get("avx512vl") else "x86-64-v3" if HAS.get("avx2") else "x86-64-v2"
+    assert processor.host_level() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "expected"),
+    [
+        ("x86-64-v3", "", "x86-64-v3"),
+        ("x86-64-v3", "+avx512f", None),
+        ("x86-64-v3", None, None),  # Numba then takes the host's features
+        ("znver4", "", None),
+        (None, None, "the host's"),
+    ],
+)
+def test_the_level_is_that_of_numbas_settings(name, features, expected, monkeypatch):
+    for key, value in {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}.items():
+        monkeypatch.setenv(key, value or "") if value is not None else monkeypatch.delenv(key, raising=False)
+    assert processor.level() == (processor.host_level() if expected == "the host's" else expected)
