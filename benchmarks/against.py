@@ -91,9 +91,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def compare(workers: Sequence[Worker], shape: tuple[tuple[int, ...], int], seconds: float) -> tuple[float, float]:
