@@ -27,7 +27,13 @@ def ratios(monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "is_lost"),
-    [([1.05], False), ([1.3, 1.02], False), ([1.2, 1.2, 1.2, 1.01], False), ([1.2, 1.15, 1.11, 1.2], True)],
+    [
+        ([1.04], False),
+        ([1.3, 1.02], False),
+        ([1.2, 1.2, 1.2, 1.01], False),
+        ([1.2, 1.15, 1.11, 1.2], True),
+        ([1.08, 1.07, 1.07, 1.07], False),
+    ],
 )
 def test_a_loss_counts_if_every_trial_finds_it(given, is_lost, ratios):
     ratios += given
@@ -37,8 +43,15 @@ def test_a_loss_counts_if_every_trial_finds_it(given, is_lost, ratios):
     assert ratios == []
 
 
+def test_each_tree_has_the_fastest_turn_of_all_trials(monkeypatch, ratios):
+    times = [(1.2, 1.3), (1.0, 1.4), (1.1, 1.15), (1.1, 1.16)]
+    monkeypatch.setattr(against, "compare", lambda *_: times.pop(0))
+    (row,) = against.measure([], [], [((2, 3, 1), 4)], 1.0)
+    assert (row["old"], row["new"], row["is_lost"]) == (1.0, 1.15, True)
+
+
 def test_only_shapes_that_seem_to_have_lost_are_measured_again(ratios):
-    ratios += [1.0, 1.2, 1.05]
+    ratios += [1.0, 1.2, 1.04]
     rows = against.measure([], [], [((2, 3, 1), 4), ((4, 3, 1), 4)], 1.0)
     assert [row["is_lost"] for row in rows] == [False, False]
     assert ratios == []
@@ -66,7 +79,7 @@ def test_the_shapes_are_those_of_the_table():
 
 @pytest.mark.parametrize("shape", against.SHAPES[:-1], ids=str)
 def test_a_slow_down_of_15_percent_is_found(shape, tmp_path):
-    rows = against.measure([ROOT, ROOT], [tmp_path] * 2, [shape], 2.0, slower_by=0.15)
+    rows = against.measure([ROOT, ROOT], [tmp_path] * 2, [shape], 8.0, slower_by=0.15)  # nearly as long as in a run
     assert rows[0]["is_lost"], rows
 
 
