@@ -23,17 +23,16 @@ from mbbp.kernels.gemm.tile import (
     tiles,
 )
 from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined, shared
-from mbbp.kernels.lowlevel.records import Int, Number, Numbers, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Number, Numbers, record
 from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES, copy_vector, transpose
 from mbbp.kernels.lowlevel.views import BOUNDLESS, part
 
-KC = 256  # terms of the sum in a block: with fewer, C is read and written more often; 128 to 256 do equally well
+KC = 256  # at most so many terms of the sum in a block: with fewer, C is read and written more often
 PANEL = KC * NR_VECTORS * VECTOR_BYTES // 4  # numbers in a packed block of B, for one group of columns
 SLIVERS = 32  # of a block of B that are made at a time: more would not stay in the second cache
-LEAST_ROWS, LEAST_COLUMNS = (
-    32,
-    96,
-)  # of a product for which slivers are made: in smaller ones they take more than they save
+# of a product for which slivers are made: in smaller ones they take more than they save
+LEAST_ROWS, LEAST_COLUMNS = 32, 96
 ROWS = 96  # of A that are copied at a time
 ROWS_AT_ONCE = 8  # of B that are cut into slivers together: the processor reads ahead in so many at a time
 SMALL = 12  # multiply-adds a row: below it, preparing a tile takes longer than the tile saves
@@ -165,12 +164,14 @@ def multiply_add(at):
     most = SLIVERS * NR_VECTORS * width
     copies_a = has_slivers and rs_a == 1 and n_rows >= width
     rows_at_once = ROWS if copies_a else max(n_rows, 1)  # a thread may have no rows
+    blocks = (depth + KC - 1) // KC
+    block = (depth + blocks - 1) // max(blocks, 1)  # a last one of a few terms would take nearly as long as a whole one
     first = ZERO
     while first < n_columns:
         # all that is left, if it is little more: no group of columns must be narrower than a vector
         end = n_columns if not has_slivers or n_columns - first < most + width else first + most
-        for k in range(0, depth, KC):
-            terms = min(KC, depth - k)
+        for k in range(0, depth, block):
+            terms = min(block, depth - k)
             if has_slivers:
                 _cut_into_slivers(b, k * rs_b + first, rs_b, terms, end - first, width, panel)
             for row in range(0, n_rows, rows_at_once):
