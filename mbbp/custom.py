@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mbbp.kernels.lowlevel.failures import CanFailError
-from mbbp.kernels.lowlevel.records import Kernel
+from mbbp.kernels.lowlevel.kernel import Kernel
 from mbbp.parameters import Array
 
 Scalars = tuple[Callable[..., float], Callable[..., float]]

@@ -391,6 +391,7 @@ class Engine(Fixed):
             forward=propagation.forward.address(dtype),
             backward=propagation.backward.address(dtype) if backward else 0,
             cost=self.cost.address(dtype) if with_cost else 0,
+            count_correct=evaluation.count_correct.address(dtype) if with_cost else 0,
             output_error=self.cost.error_address(dtype) if backward else 0,
             is_fused=int(self.cost.is_fused),
         )

@@ -10,7 +10,8 @@ from mbbp.engine import Engine
 from mbbp.fixed import Fixed
 from mbbp.kernels import epoch, updates
 from mbbp.kernels.examples import Examples
-from mbbp.kernels.lowlevel.records import Bound, array_of
+from mbbp.kernels.lowlevel.kernel import Bound
+from mbbp.kernels.lowlevel.records import array_of
 from mbbp.kernels.team import give_up, make_team
 from mbbp.parameters import Array, backprop_flops
 from mbbp.threads import run_together, worthwhile_threads

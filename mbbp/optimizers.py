@@ -16,7 +16,7 @@ import numpy as np
 
 from mbbp.custom import compile_all
 from mbbp.kernels import updates
-from mbbp.kernels.lowlevel.records import Kernel
+from mbbp.kernels.lowlevel.kernel import Kernel
 from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.parameters import Array
 from mbbp.validation import as_number, refuse_unknown

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mbbp.kernels.lowlevel import compiling
 from tests.tiers import MARKERS, UNTRACED
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,9 @@ settings.load_profile("mbbp")
 
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 """Whether the kernels are compiled in this run. As plain Python they are a hundred times slower."""
+
+if JIT:
+    compiling.jit()  # tests call compiled functions by name, and compile some of their own
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp import reference
+from mbbp.kernels.lowlevel.processor import HAS_AVX, LEVELS, level
 from mbbp.parameters import parameter_views
 
 HIDDEN = ["sigmoid", "tanh", "relu", "leaky_relu", "identity"]
@@ -108,7 +109,8 @@ def test_the_float32_gradient_is_the_textbooks_to_rounding(activation, cost):
     X, Y = (array.astype(np.float32) for array in examples(net, 10))
     exact, found = reference.gradient(net, X, Y), net.gradient(X, Y)
     assert found.theta.dtype == np.float32
-    assert_close(found.theta, exact.theta, 1e-5)
+    has_multiply_adds = HAS_AVX or level() not in LEVELS  # otherwise each product is rounded, too
+    assert_close(found.theta, exact.theta, 1e-5 if has_multiply_adds else 2e-5)
     assert found.cost == pytest.approx(exact.cost, rel=1e-5)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import mbbp
 from mbbp.interrupts import Interrupts
-from mbbp.kernels.lowlevel.compiling import _uninterrupted
+from mbbp.kernels.lowlevel.jit import _uninterrupted
 from mbbp.progress import Progress
 from tests.problems import N, figures, labelled, network
 

@@ -17,7 +17,8 @@ import mbbp
 import mbbp.threads
 from mbbp import loop
 from mbbp.kernels.gemm.tile import MR
-from mbbp.kernels.lowlevel.records import Int, Integers, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Integers, record
 from mbbp.kernels.team import Team, make_team, share, wait
 from tests.conftest import JIT
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from mbbp.kernels.exponential import exp_nonpositive, tanh
 from mbbp.kernels.gemm.matrix import stretches
-from mbbp.kernels.lowlevel.compiling import CONTRACTING, FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.compiling import CONTRACTING, FAST, ZERO, inlined, scalars
 from mbbp.kernels.lowlevel.freezing import compiled_once
-from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, kernel, record
-from mbbp.kernels.lowlevel.scalars import compiled_scalar
+from mbbp.kernels.lowlevel.kernel import Kernel, kernel
+from mbbp.kernels.lowlevel.records import Int, Numbers, record
 from mbbp.kernels.lowlevel.views import matrix, part
 
 LEAK = 0.01
@@ -264,6 +264,7 @@ BUILT_IN = {
 @compiled_once
 def custom(function: Callable[[float], float], derivative: Callable[[float], float]) -> ActivationKernels:
     """Return the kernels of a custom activation, from the scalar functions sigma(z) and sigma'(z)."""
+    compiled_scalar = scalars().compiled_scalar
     sigma, sigma_prime = compiled_scalar(function), compiled_scalar(derivative)
 
     def activate(at: Any) -> Any:

@@ -15,10 +15,10 @@ import numpy as np
 
 from mbbp.kernels.exponential import exp_nonpositive
 from mbbp.kernels.gemm.matrix import stretches
-from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined, scalars
 from mbbp.kernels.lowlevel.freezing import compiled_once
-from mbbp.kernels.lowlevel.records import Int, Kernel, Numbers, Real, kernel, record
-from mbbp.kernels.lowlevel.scalars import compiled_scalar
+from mbbp.kernels.lowlevel.kernel import Kernel, kernel
+from mbbp.kernels.lowlevel.records import Int, Numbers, Real, record
 from mbbp.kernels.lowlevel.views import matrix, part
 
 SMALLEST = 1e-30  # outputs under it have lost digits, in float32
@@ -246,6 +246,7 @@ BUILT_IN = {
 @compiled_once
 def custom(function: Callable[[float, float], float], gradient: Callable[[float, float], float]) -> CostKernels:
     """Return the kernels of a custom cost, from the scalar functions c(a, y) and dc/da."""
+    compiled_scalar = scalars().compiled_scalar
     value, slope = compiled_scalar(function), compiled_scalar(gradient)
 
     def total(at: Any) -> Any:

@@ -1,36 +1,64 @@
 """The public kernels: sigmoid, sigmoid' and the Hadamard product, for arrays of any shape.
 
-They can be called from Python and from jitted code. In Python each is a function that checks NumPy arrays and calls a
-kernel for vectors, so that it is compiled once for each dtype. In jitted code, Numba takes its overload instead.
+They can be called from Python and from a user's jitted code. In Python each is a function that checks NumPy arrays and
+calls a kernel for vectors. In jitted code, Numba takes its overload instead, at the end of this file.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import TypingError, types
-from numba.extending import overload
 
 from mbbp.kernels.activations import sigmoid_of, sigmoid_prime_of
-from mbbp.kernels.lowlevel.compiling import compiled_contracting
+from mbbp.kernels.lowlevel.compiling import CONTRACTING, ZERO, compiled_contracting, overload_of
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.known import known_to_numba
+from mbbp.kernels.lowlevel.later import errors, types
+from mbbp.kernels.lowlevel.records import Int, Numbers, record
+from mbbp.kernels.lowlevel.views import part
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 EXPECTED = "expected an array of float32 or float64"
 ONE_DTYPE = "convert one of them, for example with .astype(np.{0})"
 
 
-@compiled_contracting
-def _sigmoid(z, a):
-    for i in range(z.size):
-        a[i] = sigmoid_of(z[i])
+@record
+class InPlace(NamedTuple):
+    """A vector whose numbers are replaced."""
+
+    x: Numbers
+    n: Int
 
 
 @compiled_contracting
-def _sigmoid_prime(z, a):
-    for i in range(z.size):
-        a[i] = sigmoid_prime_of(z[i])
+def _sigmoid(x):
+    for i in range(x.size):
+        x[i] = sigmoid_of(x[i])
+
+
+@compiled_contracting
+def _sigmoid_prime(x):
+    for i in range(x.size):
+        x[i] = sigmoid_prime_of(x[i])
+
+
+@kernel(InPlace, fastmath=CONTRACTING)
+def sigmoid_in_place(at):
+    """X = sigma(x)."""
+    _sigmoid(part(at[0].x, ZERO, at[0].n))
+    return ZERO
+
+
+@kernel(InPlace, fastmath=CONTRACTING)
+def sigmoid_prime_in_place(at):
+    """X = sigma'(x)."""
+    _sigmoid_prime(part(at[0].x, ZERO, at[0].n))
+    return ZERO
 
 
 # --------------------------------------------------------------------------------------------------------- from Python
 
 
+@known_to_numba
 def sigmoid(z, out=None):
     """Return sigma(z) = 1 / (1 + exp(-z)), elementwise.
 
@@ -59,9 +87,10 @@ def sigmoid(z, out=None):
     >>> mbbp.kernels.sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    return _of_vector(_sigmoid, z, out)
+    return _of_vector(sigmoid_in_place, z, out)
 
 
+@known_to_numba
 def sigmoid_prime(z, out=None):
     """Return sigma'(z) = sigma(z) (1 - sigma(z)), elementwise.
 
@@ -90,9 +119,10 @@ def sigmoid_prime(z, out=None):
     >>> mbbp.kernels.sigmoid_prime(np.array([0.0]))
     array([0.25])
     """
-    return _of_vector(_sigmoid_prime, z, out)
+    return _of_vector(sigmoid_prime_in_place, z, out)
 
 
+@known_to_numba
 def hadamard(s, t, out=None):
     """Return the Hadamard product of `s` and `t`: (s * t)_j = s_j t_j.
 
@@ -154,7 +184,7 @@ def _as_plain(argument, array):
     return array.view(np.ndarray)
 
 
-def _of_vector(kernel, z, out):
+def _of_vector(called, z, out):
     """Return the result of a kernel for vectors on an array of any shape and layout."""
     z = _checked("z", z)
     if out is None:
@@ -165,7 +195,7 @@ def _of_vector(kernel, z, out):
     flags = result.flags
     is_vector = flags.forc and flags.aligned
     vector = result.ravel("K") if is_vector else result.flatten()
-    kernel(vector, vector)
+    called.run(InPlace(vector, vector.size), vector.dtype)
     if not is_vector:
         result[...] = vector.reshape(result.shape)
     return result if out is None else out
@@ -174,35 +204,35 @@ def _of_vector(kernel, z, out):
 # ---------------------------------------------------------------------------------------------------- from jitted code
 
 
-@overload(sigmoid)
+@overload_of(sigmoid)
 def _compiled_sigmoid(z, out=None):
     _check_types(z=z, out=out)
 
     def apply(z, out=None):
         result = _result(z, out)
         vector = _vector(result)
-        _sigmoid(vector, vector)
+        _sigmoid(vector)
         _put_back(vector, result)
         return result
 
     return apply
 
 
-@overload(sigmoid_prime)
+@overload_of(sigmoid_prime)
 def _compiled_sigmoid_prime(z, out=None):
     _check_types(z=z, out=out)
 
     def apply(z, out=None):
         result = _result(z, out)
         vector = _vector(result)
-        _sigmoid_prime(vector, vector)
+        _sigmoid_prime(vector)
         _put_back(vector, result)
         return result
 
     return apply
 
 
-@overload(hadamard)
+@overload_of(hadamard)
 def _compiled_hadamard(s, t, out=None):
     _check_types(s=s, t=t, out=out)
     if _is_none(out):
@@ -240,21 +270,25 @@ def _check_types(**kinds):
         if argument == "out" and _is_none(kind):
             continue
         if not isinstance(kind, types.Array) or kind.dtype not in (types.float32, types.float64):
-            raise TypingError(f"{argument}: {EXPECTED}, got {kind}")
+            raise errors.TypingError(f"{argument}: {EXPECTED}, got {kind}")
         if kind.dtype != first.dtype:
             hint = ONE_DTYPE.format(first.dtype)
-            raise TypingError(f"{argument}: expected {first.dtype}, the dtype of {name}, got {kind.dtype}; {hint}")
+            raise errors.TypingError(
+                f"{argument}: expected {first.dtype}, the dtype of {name}, got {kind.dtype}; {hint}"
+            )
         if kind.ndim != first.ndim:
-            raise TypingError(f"{argument}: expected the shape of {name}, got {kind.ndim} dimensions for {first.ndim}")
+            raise errors.TypingError(
+                f"{argument}: expected the shape of {name}, got {kind.ndim} dimensions for {first.ndim}"
+            )
     if not _is_none(kinds["out"]) and not kinds["out"].mutable:
-        raise TypingError("out: expected an array that can be written to, got a read-only one")
+        raise errors.TypingError("out: expected an array that can be written to, got a read-only one")
 
 
 def _result(z, out):
     """Return the array for the result, holding a copy of z to work on; it is compiled."""
 
 
-@overload(_result)
+@overload_of(_result)
 def _compiled_result(z, out):
     if _is_none(out):
         return lambda z, out: z.copy()
@@ -272,7 +306,7 @@ def _vector(array):
     """Return the elements in memory's order as a contiguous vector: a view where that can be; it is compiled."""
 
 
-@overload(_vector)
+@overload_of(_vector)
 def _compiled_vector(array):
     if array.layout == "F":
         return lambda array: array.T.reshape(array.size)
@@ -283,7 +317,7 @@ def _put_back(vector, array):
     """Write the vector that `_vector` made of `array` into it, if it was a copy; it is compiled."""
 
 
-@overload(_put_back)
+@overload_of(_put_back)
 def _compiled_put_back(vector, array):
     if array.layout in "CF":
         return lambda vector, array: None
@@ -298,7 +332,7 @@ def _overlap(one, other):
     """Return whether two arrays may share memory, but not number by number; it is compiled."""
 
 
-@overload(_overlap)
+@overload_of(_overlap)
 def _compiled_overlap(one, other):
     if one.ndim == 0:
         return lambda one, other: False
@@ -317,7 +351,7 @@ def _extent(array):
     """Return the first address of an array's memory and the one after its last; it is compiled."""
 
 
-@overload(_extent)
+@overload_of(_extent)
 def _compiled_extent(array):
     def extent(array):
         first = end = np.int64(array.ctypes.data)

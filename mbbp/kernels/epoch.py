@@ -3,10 +3,12 @@
 import math
 from typing import NamedTuple
 
-from mbbp.kernels.evaluation import count_correct, summed_cost
+from mbbp.kernels.evaluation import correct_outputs, summed_cost
 from mbbp.kernels.examples import Source, gather, prefetch_first_rows
+from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, call, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.propagation import Backward, Model, forward_pass
 from mbbp.kernels.team import Team, share, share_of_rows, wait
@@ -47,7 +49,7 @@ def _add_to_totals(training, m):
     cost = summed_cost(model, m)
     correct = ZERO
     if source.has_labels:
-        correct = count_correct(model, m)
+        correct = correct_outputs(model, m)
     training.totals[0] = Totals(
         cost=totals.cost + cost,
         correct=totals.correct + correct,
@@ -109,7 +111,7 @@ def train(at):
         m = min(t.batch_size, t.n - begin)
         order = rest(t.order, begin)
         start, stop = share_of_rows(team, m)
-        gather(source, order, model, start, stop, m)
+        gather(t.source, order, model, start, stop, m)
         if source.inputs.ahead:
             next_start, next_stop = share_of_rows(team, min(t.batch_size, t.n - begin - m))
             prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)

@@ -2,23 +2,17 @@
 
 from typing import NamedTuple
 
-from mbbp.kernels.examples import Inputs, Source, gather_inputs, gather_targets
+import numpy as np
+
+from mbbp.kernels.costs import Outputs
+from mbbp.kernels.examples import Inputs, Source, copy_targets, gather_inputs
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.matrix import by_columns
 from mbbp.kernels.gemm.products import transposed_product
+from mbbp.kernels.lowlevel.calls import call, typed
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import (
-    Int,
-    Integers,
-    Numbers,
-    PointerTo,
-    Real,
-    Reals,
-    call,
-    kernel,
-    record,
-    typed,
-)
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, PointerTo, Real, Reals, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.propagation import (
     Backward,
@@ -28,7 +22,6 @@ from mbbp.kernels.propagation import (
     multiplier_of,
     output_block_of,
     outputs_of,
-    targets_of,
     weights_of,
 )
 from mbbp.kernels.team import Team
@@ -88,27 +81,34 @@ def summed_cost(model, m):
 
 
 @inlined
-def count_correct(model, m):
-    """Return how many of the examples in the workspace are given the label that their unit vector y, or 0 or 1, names.
+def correct_outputs(model, m):
+    """Return how many of the examples in the workspace are classified rightly."""
+    return np.int64(call(model.count_correct, output_block_of(model, ZERO, m, m)))
+
+
+@kernel(Outputs)
+def count_correct(at):
+    """Return how many examples are given the label that their unit vector y, or 0 or 1, names; `spare` is written.
 
     Of equal outputs the first counts as the largest. An example with NaN among its outputs is never right.
     """
-    A, Y = outputs_of(model, m), targets_of(model, m)
-    if A.n == 1:
-        return _count_of_one_output(part(A.numbers, ZERO, m), part(Y.numbers, ZERO, m))
-    if A.cs == 1:
-        return _count_in_rows(A, Y, part(model.work, model.spare, m), part(model.work, model.spare + m, m))
+    outputs = at[0]
+    n, m, cs = outputs.n, outputs.m, outputs.cs
+    if n == 1:
+        return float(_count_of_one_output(part(outputs.a, ZERO, m), part(outputs.y, ZERO, m)))
+    if cs == 1:
+        return float(_count_in_rows(outputs))
     correct = ZERO
     for i in range(m):
-        a, y = part(A.numbers, i * A.cs, A.n), part(Y.numbers, i * A.cs, A.n)
+        a, y = part(outputs.a, i * cs, n), part(outputs.y, i * cs, n)
         largest, is_right = a[0], y[0] == 1
-        for j in range(A.n):
+        for j in range(n):
             is_larger = a[j] > largest
             largest = a[j] if is_larger else largest
             is_right = y[j] == 1 if is_larger else is_right
             is_right = is_right and a[j] == a[j]
         correct += is_right
-    return correct
+    return float(correct)
 
 
 @inlined
@@ -120,17 +120,20 @@ def _count_of_one_output(a, y):
 
 
 @inlined
-def _count_in_rows(A, Y, largest, right):
+def _count_in_rows(outputs):
     """Go through the outputs of all examples neuron by neuron, so that the examples fill the lanes."""
-    for i in range(A.m):
-        largest[i], right[i] = A.numbers[i], Y.numbers[i] + (A.numbers[i] - A.numbers[i])  # NaN - NaN is NaN
-    for j in range(1, A.n):
-        a, y = part(A.numbers, j * A.rs, A.m), part(Y.numbers, j * A.rs, A.m)
-        for i in range(A.m):
+    m, rs = outputs.m, outputs.rs
+    largest, right = part(outputs.spare, ZERO, m), part(outputs.spare, m, m)
+    for i in range(m):
+        output = outputs.a[i]
+        largest[i], right[i] = output, outputs.y[i] + (output - output)  # NaN - NaN is NaN
+    for j in range(1, outputs.n):
+        a, y = part(outputs.a, j * rs, m), part(outputs.y, j * rs, m)
+        for i in range(m):
             right[i] = (y[i] if a[i] > largest[i] else right[i]) + (a[i] - a[i])
             largest[i] = max(largest[i], a[i])
     correct = ZERO
-    for i in range(A.m):
+    for i in range(m):
         correct += right[i] == 1
     return correct
 
@@ -144,11 +147,11 @@ def evaluate(at):
         m = min(e.chunk, e.stop - begin)
         order = rest(e.order, begin)
         gather_inputs(source.inputs, order, model, ZERO, m)
-        gather_targets(source, order, model, ZERO, m, m)
+        copy_targets(e.source, order, model, ZERO, m, m)
         forward_pass(e.model, model.work, ZERO, m, m, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
         if source.has_labels:
-            e.correct[begin // e.chunk] = count_correct(model, m)
+            e.correct[begin // e.chunk] = correct_outputs(model, m)
     return ZERO
 
 
@@ -185,7 +188,7 @@ def gradient(at):
     g = at[0]
     model, source, m = g.model[0], g.source[0], g.m
     gather_inputs(source.inputs, g.order, model, ZERO, m)
-    gather_targets(source, g.order, model, ZERO, m, m)
+    copy_targets(g.source, g.order, model, ZERO, m, m)
     forward_pass(g.model, model.work, ZERO, m, m, ZERO)
     cost = summed_cost(model, m)
     last = model.layers[model.n_layers - 1]

@@ -1,7 +1,7 @@
 """The examples in memory, and how a mini-batch of them is gathered into the workspace."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,28 +9,17 @@ import numpy as np
 from mbbp.kernels.finite import all_finite
 from mbbp.kernels.gemm.matrix import columns, layer_matrix, stretches
 from mbbp.kernels.labels import label_at
+from mbbp.kernels.lowlevel.calls import call, typed
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
+from mbbp.kernels.lowlevel.kernel import Kernel, kernel
 from mbbp.kernels.lowlevel.prefetch import LINE_SIZE, prefetch
-from mbbp.kernels.lowlevel.records import (
-    Address,
-    Bytes,
-    Int,
-    Integers,
-    Kernel,
-    Numbers,
-    Placed,
-    call,
-    kernel,
-    record,
-    typed,
-)
+from mbbp.kernels.lowlevel.records import Address, Bytes, Int, Integers, Numbers, Placed, PointerTo, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.parameters import Array
 
 # The dtypes that are gathered from where they are. Others are converted before.
-INPUT_DTYPES = frozenset(
-    np.dtype(code).str for code in ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
-)
+INPUT_CODES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+INPUT_DTYPES = frozenset(np.dtype(code).str for code in ("?", *INPUT_CODES))
 
 # How far ahead examples are asked for, measured. A core keeps track of some 20 cache lines at a time, and forgets what
 # it is asked for beyond these. Of a wide row it needs only the beginning: then it goes on by itself.
@@ -89,6 +78,7 @@ class Source(NamedTuple):
     weights: Numbers
     has_labels: Int
     has_small_labels: Int  # whether they are uint8
+    gather_targets: Address  # the kernel
 
 
 @record
@@ -151,8 +141,16 @@ def _standardizing(dtype: Any, wide: Any) -> Callable[[Any], Any]:
 
 
 @functools.cache
-def _gather(make: Callable[[Any, Any], Callable[[Any], Any]], dtype: np.dtype[Any], wide: np.dtype[Any]) -> Kernel:
-    return Kernel(make(dtype.type, wide.type), Rows)
+def _gather(make: Callable[[Any, Any], Callable[[Any], Any]], values: np.dtype[Any], dtype: np.dtype[Any]) -> Kernel:
+    function = make(values.type, np.result_type(values, dtype).type)
+    return Kernel(function, Rows, name=f"{function.__name__}_{values.name}")
+
+
+def all_gather_kernels(dtype: np.dtype[Any]) -> Iterator[Kernel]:
+    """Yield the gather kernels of networks of a dtype, for all dtypes of inputs."""
+    for make in (_copying, _multiplying, _standardizing):
+        for code in INPUT_CODES:
+            yield _gather(make, np.dtype(code), dtype)
 
 
 def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_place: bool = False) -> Inputs:
@@ -173,7 +171,7 @@ def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_
     else:
         both = (np.zeros(1) if scaling.mean is None else scaling.mean, scaling.factor)
         make, numbers = _standardizing, np.concatenate([np.broadcast_to(one, values.shape[1]) for one in both])
-    address = _gather(make, values.dtype, wide).address(dtype)
+    address = _gather(make, values.dtype, dtype).address(dtype)
     return Inputs(values.reshape(-1), numbers.astype(wide), row_size, ahead, gather=address)
 
 
@@ -186,6 +184,7 @@ def source_of(examples: Examples, dtype: np.dtype[Any]) -> Placed:
         weights=examples.weights,
         has_labels=int(len(examples.labels) > 0),
         has_small_labels=int(examples.labels.itemsize == 1),
+        gather_targets=gather_targets.address(dtype),
     )
     return Placed(source, dtype)
 
@@ -211,11 +210,28 @@ def label_of(source, row):
     return label_at(source.labels, source.has_small_labels, row)
 
 
-@inlined
-def gather_targets(source, order, model, start, stop, m):
-    """Copy targets and weights of the examples from `start` to `stop` of m to their places in the workspace."""
-    n = model.layers[model.n_layers - 1].n_out
-    Y = columns(layer_matrix(model.work, model.targets, n, m, model.lanes), start, stop)
+@record
+class TargetRows(NamedTuple):
+    """Targets and weights of the examples from `start` to `stop` of m, and their places in the workspace."""
+
+    source: PointerTo(Source)  # type: ignore[valid-type]
+    order: Integers  # which examples the m are
+    start: Int
+    stop: Int
+    m: Int
+    n: Int  # of outputs
+    lanes: Int  # of a vector register
+    is_weighted: Int
+    targets: Numbers
+    weights: Numbers
+
+
+@kernel(TargetRows)
+def gather_targets(at):
+    """Copy them."""
+    rows = at[0]
+    source, order, start, stop, n = rows.source[0], rows.order, rows.start, rows.stop, rows.n
+    Y = columns(layer_matrix(rows.targets, ZERO, n, rows.m, rows.lanes), start, stop)
     of_these = rest(order, start)
     if not source.has_labels:
         for i in range(Y.m):
@@ -233,10 +249,31 @@ def gather_targets(source, order, model, start, stop, m):
                 y[i] = 0
         for i in range(Y.m):
             Y.numbers[label_of(source, of_these[i]) * Y.rs + i * Y.cs] = 1
-    if model.is_weighted:
-        weights, of_all = rest(model.work, model.weights), source.weights
+    if rows.is_weighted:
+        weights, of_all = rows.weights, source.weights
         for i in range(start, stop):
             weights[i] = of_all[order[i]]
+    return ZERO
+
+
+@inlined
+def copy_targets(source, order, model, start, stop, m):
+    """Call `gather_targets` for the source that a pointer stands for."""
+    call(
+        source[0].gather_targets,
+        TargetRows(
+            source=source,
+            order=order,
+            start=start,
+            stop=stop,
+            m=m,
+            n=model.layers[model.n_layers - 1].n_out,
+            lanes=model.lanes,
+            is_weighted=model.is_weighted,
+            targets=rest(model.work, model.targets),
+            weights=rest(model.work, model.weights),
+        ),
+    )
 
 
 @inlined
@@ -263,20 +300,20 @@ def prefetch_rows(source, order, model, start, stop):
 
 @inlined
 def gather(source, order, model, start, stop, m):
-    """Copy a mini-batch to the workspace, and ask for each row some rows before its turn.
+    """Copy a mini-batch to the workspace, and ask for each row some rows before its turn; `source` is a pointer.
 
     The examples of a shuffled mini-batch lie anywhere in the data. If these are larger than the caches, each row waits
     for the memory, some 100 to 200 ns. The processor looks ahead, but not as far as that.
     """
-    inputs = source.inputs
+    inputs = source[0].inputs
     if inputs.ahead:
         for first in range(start, stop, AT_ONCE):
             end = min(first + AT_ONCE, stop)
-            prefetch_rows(source, order, model, first + inputs.ahead, min(end + inputs.ahead, stop))
+            prefetch_rows(source[0], order, model, first + inputs.ahead, min(end + inputs.ahead, stop))
             gather_inputs(inputs, order, model, first, end)
     else:
         gather_inputs(inputs, order, model, start, stop)
-    gather_targets(source, order, model, start, stop, m)
+    copy_targets(source, order, model, start, stop, m)
 
 
 @inlined

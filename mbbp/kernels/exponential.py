@@ -17,11 +17,10 @@ Waite 1980). exp(r) - 1 and 2^n are returned separately, so exp(x) - 1 can be co
 """
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from mbbp.kernels.lowlevel.bits import MANTISSA_DOUBLE, MANTISSA_SINGLE, lowest_bits_as_exponent
-from mbbp.kernels.lowlevel.compiling import compiled_contracting
+from mbbp.kernels.lowlevel.compiling import compiled_contracting, overload_of
+from mbbp.kernels.lowlevel.later import types
 
 LOG2_E = 1.4426950408889634
 # 1.5 times the number from which on neighbours are 1 apart, plus the bias of the exponent
@@ -72,7 +71,7 @@ def exp_parts(x):
     return _exp_parts_single(x) if isinstance(x, np.float32) else _exp_parts_double(x)
 
 
-@overload(exp_parts)
+@overload_of(exp_parts)
 def _compiled_exp_parts(x):
     parts = _exp_parts_single if x == types.float32 else _exp_parts_double
     return lambda x: parts(x)
@@ -90,7 +89,7 @@ def _largest(x):
     return np.float32(LARGEST_SINGLE) if isinstance(x, np.float32) else LARGEST_DOUBLE
 
 
-@overload(_largest)
+@overload_of(_largest)
 def _compiled_largest(x):
     if x == types.float32:
         return lambda x: np.float32(LARGEST_SINGLE)

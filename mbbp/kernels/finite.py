@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from mbbp.kernels.lowlevel.compiling import ZERO, compiled_fast
-from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, record
 from mbbp.kernels.lowlevel.views import part
 
 ALL_FINE, NOT_FINITE, OUT_OF_RANGE = range(3)

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mbbp.kernels.lowlevel.calls import typed
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Bytes, Int, Numbers, kernel, record, typed
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Bytes, Int, Numbers, record
 
 
 @inlined

@@ -12,8 +12,10 @@ from mbbp.kernels.gemm.matrix import by_columns, columns, layer_matrix, stretche
 from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.gemm.tile import MR
 from mbbp.kernels.layout import SPARE_ROWS, LayerRow
+from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, call, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.team import Team, share, share_of_rows, wait
 
@@ -39,6 +41,7 @@ class Model(NamedTuple):
     forward: Address
     backward: Address
     cost: Address
+    count_correct: Address
     output_error: Address
     is_fused: Int  # whether the output error needs no sigma'
 
@@ -116,12 +119,6 @@ def outputs_of(model, m):
     """Return the output layer's a of the mini-batch, (n_L, m)."""
     layer = model.layers[model.n_layers - 1]
     return mini_batch(model, layer.a, layer.n_out, m)
-
-
-@inlined
-def targets_of(model, m):
-    """Return the targets y of the mini-batch, (n_L, m), in the order of the outputs."""
-    return mini_batch(model, model.targets, model.layers[model.n_layers - 1].n_out, m)
 
 
 @inlined

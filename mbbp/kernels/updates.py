@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.calls import call
+from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined, scalars
 from mbbp.kernels.lowlevel.freezing import compiled_once
-from mbbp.kernels.lowlevel.records import Address, Int, Integers, Kernel, Numbers, Real, Reals, call, kernel, record
-from mbbp.kernels.lowlevel.scalars import compiled_scalar, numbers_of, reals_of
+from mbbp.kernels.lowlevel.kernel import Kernel, kernel
+from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, Real, Reals, record
+from mbbp.kernels.lowlevel.tuples import numbers_of, reals_of
 from mbbp.kernels.lowlevel.views import part, rest
 
 
@@ -132,6 +134,7 @@ def custom(update: Callable[..., Any], coefficients: Callable[..., Any], n_state
     """
     if n_states not in (0, 1, 2):
         raise ValueError(f"n_states: expected 0, 1 or 2, got {n_states!r}")
+    compiled_scalar = scalars().compiled_scalar
     change, prepare = compiled_scalar(update), compiled_scalar(coefficients)
 
     def without_state(at: Any) -> Any:

@@ -11,7 +11,7 @@ import random
 
 import numpy as np
 
-from mbbp.kernels.shuffling import exchange
+from mbbp.kernels.shuffling import Exchanges, exchange
 from mbbp.parameters import Array
 
 FEW = 1000  # Python shuffles fewer entries in less time than it takes to read the state of its generator
@@ -44,6 +44,7 @@ def shuffle(order: Array) -> None:
     last = order.size - 1
     while last > 0:
         # Each of the remaining entries uses at least one word. So no word is drawn that Python would not draw.
-        last = exchange(order, last, twister.random_raw(last).view(np.int64))
+        drawn = twister.random_raw(last).view(np.int64)
+        last = exchange.run(Exchanges(order, last, drawn, len(drawn)), np.dtype(np.float64))
     state = twister.state["state"]
     generator.setstate((version, (*state["key"].tolist(), state["pos"]), gauss))

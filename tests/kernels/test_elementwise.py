@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mbbp import reference
-from mbbp.kernels import elementwise, hadamard, sigmoid, sigmoid_prime
+from mbbp.kernels import hadamard, sigmoid, sigmoid_prime
 from tests.conftest import JIT
 
 UNARY = {sigmoid: reference.sigmoid, sigmoid_prime: reference.sigmoid_prime}
@@ -264,14 +264,6 @@ def test_jitted_code_refuses_what_python_refuses():
         jitted_hadamard(np.zeros(3), np.zeros(3), np.zeros(4))
     with pytest.raises(ValueError, match="out: expected the shape of z"):
         jitted_sigmoid(np.zeros(3), np.zeros(4))
-
-
-@pytest.mark.skipif(not JIT, reason="compiles")
-def test_a_kernel_is_compiled_once_for_each_dtype():
-    for dtype in DTYPES:
-        for layout in LAYOUTS.values():
-            sigmoid(layout(np.ones((3, 4), dtype)))
-    assert len(elementwise._sigmoid.signatures) == len(DTYPES)
 
 
 @unary

@@ -11,7 +11,8 @@ import mbbp
 from mbbp.inputs import scaled
 from mbbp.kernels.examples import Examples, Source, gather, prefetch_first_rows, source_of
 from mbbp.kernels.layout import Layout
-from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, record
 from mbbp.kernels.propagation import Model
 from tests.kernels.matrices import seeds
 
@@ -50,7 +51,7 @@ def gather_range(at):
     g = at[0]
     model, source = g.model[0], g.source[0]
     prefetch_first_rows(source, g.order, model, g.start, g.stop)
-    gather(source, g.order, model, g.start, g.stop, g.m)
+    gather(g.source, g.order, model, g.start, g.stop, g.m)
     return 0
 
 

@@ -1,11 +1,12 @@
 """The shuffle gives the permutation of `random.shuffle`, and the same state of the generator."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mbbp.kernels.shuffling import exchange
+from mbbp.kernels.shuffling import Exchanges, exchange
 from mbbp.nielsen import shuffling
 from tests.conftest import plain
 
@@ -58,20 +59,25 @@ def test_the_normal_number_that_is_kept_for_later_is_kept():
 def test_short_ones_are_left_to_python(n, monkeypatch):
     monkeypatch.undo()
     calls = []
-    monkeypatch.setattr(shuffling, "exchange", lambda *given: calls.append(given) or exchange(*given))
+    spy = SimpleNamespace(run=lambda *given: calls.append(given) or exchange.run(*given))
+    monkeypatch.setattr(shuffling, "exchange", spy)
     random.seed(7)
     python, ours = both(n, random.getstate())
     assert ours == python
     assert bool(calls) == (n >= shuffling.FEW == 1000)
 
 
+def exchanged(order, last, words):
+    """Return the entry that comes next."""
+    given = Exchanges(order, last, np.array(words, np.int64), len(words))
+    return exchange.run(given, np.dtype(np.float64))
+
+
 def test_no_word_is_drawn_that_python_would_not_draw():
     order = np.arange(8)
-    assert (
-        exchange(order, 7, np.array([7 << 28, 0xFFFFFFFF], np.int64)) == 6
-    )  # 7 is exchanged with itself; then 7 is too large for 6
+    assert exchanged(order, 7, [7 << 28, 0xFFFFFFFF]) == 6  # 7 is exchanged with itself; then 7 is too large for 6
     assert order.tolist() == list(range(8))
-    assert exchange(order, 6, np.array([2 << 29], np.int64)) == 5
+    assert exchanged(order, 6, [2 << 29]) == 5
     assert order.tolist() == [0, 1, 6, 3, 4, 5, 2, 7]
 
 

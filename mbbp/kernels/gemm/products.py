@@ -11,8 +11,9 @@ from typing import NamedTuple
 from mbbp.kernels.gemm.blocking import SMALL, Product
 from mbbp.kernels.gemm.matrix import Matrix, by_rows, columns, transposed
 from mbbp.kernels.gemm.sums import Sums
+from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
-from mbbp.kernels.lowlevel.records import Address, Int, Numbers, call, record
+from mbbp.kernels.lowlevel.records import Address, Int, Numbers, record
 from mbbp.kernels.lowlevel.views import part, rest
 
 

@@ -7,7 +7,8 @@ addition begins at once.
 from typing import NamedTuple
 
 from mbbp.kernels.lowlevel.compiling import FAST, ZERO
-from mbbp.kernels.lowlevel.records import Int, Number, Numbers, kernel, record
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, Number, Numbers, record
 from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES, sum_lanes
 from mbbp.kernels.lowlevel.views import BOUNDLESS, part
 

@@ -28,12 +28,9 @@ With the JIT disabled, the NumPy twin at the end of this file is used instead.
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.compiling import DISABLED, intrinsic
+from mbbp.kernels.lowlevel.later import cgutils, ir, types
 from mbbp.kernels.lowlevel.processor import HAS_32_REGISTERS, HAS_AVX
 from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES, Emitter
 from mbbp.kernels.lowlevel.views import data_pointer

@@ -3,10 +3,8 @@
 import os
 import time
 
-from numba import types
-from numba.extending import intrinsic
-
-from mbbp.kernels.lowlevel.compiling import DISABLED, inlined
+from mbbp.kernels.lowlevel.compiling import DISABLED, external, inlined, intrinsic
+from mbbp.kernels.lowlevel.later import types
 
 if DISABLED:
 
@@ -44,7 +42,16 @@ else:
         return types.int64(types.CPointer(types.int64), types.int64), codegen
 
     if hasattr(os, "sched_yield"):
-        yield_core = types.ExternalFunction("sched_yield", types.int32())
+
+        @external
+        def sched_yield():
+            """Let another thread run."""
+
+        @inlined
+        def yield_core():
+            """Let another thread run."""
+            return sched_yield()
+
     else:
 
         @inlined

@@ -1,11 +1,9 @@
 """Floating-point numbers made of their bits."""
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.compiling import DISABLED, intrinsic
+from mbbp.kernels.lowlevel.later import ir, types
 
 MANTISSA_SINGLE, MANTISSA_DOUBLE = 23, 52  # bits
 

@@ -16,20 +16,11 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
 from mbbp.files import write_aside
+from mbbp.kernels.lowlevel.prebuilt import SOURCE
 
 _HASH = hashlib.sha256
 _LENGTH = _HASH().digest_size
 
-
-def _fingerprint() -> bytes:
-    """Return what changes whenever any kernel's source does."""
-    digest = _HASH()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.digest()
-
-
-_FINGERPRINT = _fingerprint()  # of the sources that are imported, so it must not be taken later
 
 _told: set[str] = set()
 
@@ -39,6 +30,11 @@ def _tell_once(what: str, why: object) -> None:
     if what not in _told:
         _told.add(what)
         print(f"mbbp: {what} ({why})", file=sys.stderr, flush=True)
+
+
+def can_write() -> bool:
+    """Return whether all that was compiled in this process could be kept on disk."""
+    return _UNWRITABLE not in _told
 
 
 _DAMAGED = "a file in the cache of compiled kernels is damaged; it is thrown away, and its kernel is compiled anew"
@@ -79,7 +75,7 @@ class CheckedCache(FunctionCache):
         except RuntimeError as error:  # "no locator available"
             _tell_once(_UNWRITABLE, error)
             return None
-        stamp = (numba.__version__, self._impl.locator.get_source_stamp(), _FINGERPRINT)
+        stamp = (numba.__version__, self._impl.locator.get_source_stamp(), SOURCE)
         self._stamp = _HASH(repr(stamp).encode()).digest()
         return Path(self._impl.locator.get_cache_path())
 

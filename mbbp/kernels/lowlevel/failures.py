@@ -9,8 +9,6 @@ import pickle
 import re
 from pathlib import Path
 
-import numba
-
 # Numba stores each error that can be raised as a pickled (class, arguments, place) in a constant. LLVM prints most
 # bytes as characters, a backslash as two of them, and the rest as a backslash and two digits.
 _CONSTANTS = re.compile(r'^@"?\.const\.pickledata\.[0-9a-f]+"? =', re.MULTILINE)
@@ -18,7 +16,6 @@ _ERRORS = re.compile(
     r'^@"?\.const\.pickledata\.[0-9a-f]+"? = [^\n]*? c"((?:[^"\\]|\\\\|\\[0-9A-Fa-f]{2})*)"', re.MULTILINE
 )
 _BYTE = re.compile(rb"\\(\\|[0-9A-Fa-f]{2})")
-_NUMBAS_ARRAYS = Path(numba.__file__).parent / "np"
 _CALLS_PYTHON = "missing Environment"
 _UNREADABLE = "one that can raise an error"
 
@@ -55,6 +52,8 @@ def _byte(written: re.Match[bytes]) -> bytes:
 
 
 def _fault(pickled: bytes) -> str:
+    import numba
+
     try:
         kind, arguments, place = pickle.loads(pickled)  # Numba pickled it in this process
     except Exception:  # a user's own class of errors can fail in any way
@@ -66,6 +65,6 @@ def _fault(pickled: bytes) -> str:
             return ""
         return f"one that can raise {kind.__name__} ({arguments[0] if arguments else ''})"
     name, path, line = place
-    if Path(path).is_relative_to(_NUMBAS_ARRAYS):
+    if Path(path).is_relative_to(Path(numba.__file__).parent / "np"):
         return ""
     return f"one that can raise {kind.__name__} in line {line} of {Path(path).name}, in {name}"

@@ -1,11 +1,7 @@
 """Asking for memory before it is needed: the processor fetches a cache line, and the program does not wait for it."""
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
-from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.compiling import DISABLED, intrinsic
+from mbbp.kernels.lowlevel.later import cgutils, ir, types
 from mbbp.kernels.lowlevel.views import data_pointer
 
 LINE_SIZE = 64  # bytes of a cache line; where it is 128, a line is asked for twice

@@ -6,6 +6,7 @@ and tested for another level of processor than the host's: ``os.environ | settin
 
 import os
 import platform
+from pathlib import Path
 
 from numpy._core import _multiarray_umath  # type: ignore[attr-defined]
 
@@ -15,10 +16,11 @@ _FEATURES = {
     "x86-64-v4": {"avx", "avx2", "fma", "avx512f"},
 }
 # what NumPy calls the levels, and what its versions before 2.4 called the features that tell them apart
+_BITS = {"bmi1", "bmi2", "abm", "movbe"}  # features of x86-64-v3 that those versions do not know; Linux names them
 _SIGNS: dict[str, tuple[set[str], ...]] = {
     "x86-64-v2": ({"X86_V2"}, {"SSE42", "POPCNT"}),
-    "x86-64-v3": ({"X86_V3"}, {"AVX2", "FMA3", "F16C"}),
-    "x86-64-v4": ({"X86_V4"}, {"AVX512F", "AVX512_SKX"}),
+    "x86-64-v3": ({"X86_V3"}, {"AVX2", "FMA3", "F16C", *_BITS}),
+    "x86-64-v4": ({"X86_V4"}, {"AVX512F", "AVX512_SKX", *_BITS}),
 }
 LEVELS = tuple(_FEATURES)
 
@@ -36,12 +38,20 @@ def settings(level: str) -> dict[str, str]:
 
 def host_level() -> str | None:
     """Return the highest level that this machine has, or None if it is not an x86-64 of these levels."""
-    there = {name for name, is_there in _multiarray_umath.__cpu_features__.items() if is_there}
+    there = {name for name, is_there in _multiarray_umath.__cpu_features__.items() if is_there} | _named_by_linux()
     level = None
     for name, signs in _SIGNS.items():
         if any(sign <= there for sign in signs):
             level = name
     return level
+
+
+def _named_by_linux() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # another system: NumPy's word must do
+        return _BITS
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def _set() -> tuple[str | None, str | None]:

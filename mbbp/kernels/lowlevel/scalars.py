@@ -12,6 +12,7 @@ Numba's power with a whole number as the exponent can raise an error, as for 0 *
 """
 
 import builtins
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -20,27 +21,32 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.core import ir as numba_ir
 from numba.core.ccallback import CFunc
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.errors import RequireLiteralValue
 from numba.core.ir_utils import build_definitions
 from numba.core.untyped_passes import IRProcessing, MakeFunctionToJitFunction
 from numba.experimental.jitclass.base import JitClassType
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
-from mbbp.kernels.exponential import exp, tanh
-from mbbp.kernels.lowlevel.compiling import CONTRACTING, DISABLED, warn_of_nothing
+from mbbp.kernels import exponential
+from mbbp.kernels.lowlevel.compiling import CONTRACTING, DISABLED, jit, warn_of_nothing
 from mbbp.kernels.lowlevel.failures import CanFailError
 
-_VECTOR_FUNCTIONS = {math.exp: exp, np.exp: exp, math.tanh: tanh, np.tanh: tanh}
+
+@functools.cache
+def _vector_functions() -> dict[Any, Any]:
+    """Return our compiled function for each one that is replaced."""
+    jit()  # until then they are plain functions
+    exp, tanh = exponential.exp, exponential.tanh
+    return {math.exp: exp, np.exp: exp, math.tanh: tanh, np.tanh: tanh}
+
+
 _MEETING = {max, min}
 _POWERS = {operator.pow, operator.ipow}
 _OPERATORS = {operator.add, operator.sub, operator.mul, operator.truediv, operator.lt, operator.le, operator.gt}
@@ -108,8 +114,8 @@ class _VectorForm(FunctionPass):
     def _change(self, statement: Any, scope: Any, body: list[Any]) -> None:
         value = statement.value
         found = self._known(value)
-        if found is not None and any(found is known for known in _VECTOR_FUNCTIONS):
-            function = _VECTOR_FUNCTIONS[found]
+        if found is not None and any(found is known for known in _vector_functions()):
+            function = _vector_functions()[found]
             statement.value = numba_ir.Global(function.__name__, function, statement.loc)
         elif isinstance(value, numba_ir.Expr) and value.op in ("binop", "inplace_binop") and value.fn in _OPERATORS:
             left, right = value.lhs, value.rhs
@@ -188,7 +194,7 @@ class _Helpers:
                 raise CanFailError(f"one that uses {called}, compiled by numba.{name}; use numba.njit")
         if isinstance(value, tuple):
             return self._of_tuple(value)
-        if any(value is ours for ours in _VECTOR_FUNCTIONS.values()):
+        if any(value is ours for ours in _vector_functions().values()):
             return value
         if not isinstance(value, Dispatcher) and not _is_users(value):
             return value
@@ -291,41 +297,3 @@ def compiled_scalar(function: Callable[..., Any]) -> Any:
             return function(*numbers)
 
     return _Helpers().compiled(plain)
-
-
-if DISABLED:
-
-    def reals_of(reals: Any, n: int) -> tuple[float, ...]:
-        """Return the first n numbers as a tuple."""
-        return tuple(reals[:n])
-
-    def numbers_of(values: Any, like: Any) -> tuple[Any, ...]:
-        """Return the numbers of a tuple in the dtype of an array."""
-        return tuple(like.dtype.type(value) for value in values)
-
-else:
-
-    @intrinsic
-    def reals_of(_: Any, reals: Any, n: Any) -> Any:
-        """Return the first n numbers as a tuple; n is a constant."""
-        if not isinstance(n, types.IntegerLiteral):
-            raise RequireLiteralValue("n: expected a constant")
-        count = n.literal_value
-
-        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            places = [builder.gep(values[0], [ir.Constant(ir.IntType(64), i)]) for i in range(count)]
-            return context.make_tuple(builder, signature.return_type, [builder.load(place) for place in places])
-
-        return types.UniTuple(types.float64, count)(reals, n), codegen
-
-    @intrinsic
-    def numbers_of(_: Any, values: Any, like: Any) -> Any:
-        """Return the numbers of a tuple in the dtype of an array."""
-        kinds = list(values)
-
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            given = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
-            cast = [context.cast(builder, one, kind, like.dtype) for one, kind in zip(given, kinds, strict=True)]
-            return context.make_tuple(builder, signature.return_type, cast)
-
-        return types.UniTuple(like.dtype, len(kinds))(values, like), codegen

@@ -3,12 +3,8 @@
 With the JIT disabled, the NumPy twins are used instead.
 """
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
-from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.compiling import DISABLED, intrinsic
+from mbbp.kernels.lowlevel.later import cgutils, ir, types
 from mbbp.kernels.lowlevel.processor import HAS_AVX, HAS_AVX512
 from mbbp.kernels.lowlevel.views import data_pointer
 

@@ -5,13 +5,8 @@ every view. Some hundred of both in one step through a network of two layers tak
 network. Here a view is an address and its sizes. It owns nothing: whoever called the kernel keeps the memory alive.
 """
 
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
-
-from mbbp.kernels.lowlevel.compiling import DISABLED
+from mbbp.kernels.lowlevel.compiling import DISABLED, intrinsic
+from mbbp.kernels.lowlevel.later import arrayobj, cgutils, ir, types
 
 BOUNDLESS = 1 << 40  # the length of a vector of which only the address is known
 
@@ -24,7 +19,7 @@ def _view(context, builder, kind, data, shape):
     for n in shape if kind.layout == "F" else reversed(shape):
         strides.append(step)
         step = builder.mul(step, n)
-    populate_array(
+    arrayobj.populate_array(
         array,
         data=builder.bitcast(data, array.data.type),
         shape=cgutils.pack_array(builder, shape),

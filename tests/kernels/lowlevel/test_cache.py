@@ -14,7 +14,7 @@ from numba import types
 from numba.core import caching, config, event
 
 from mbbp.kernels.lowlevel import cache
-from mbbp.kernels.lowlevel.compiling import address_of_compiled
+from mbbp.kernels.lowlevel.compiling import jit
 from tests.conftest import JIT
 from tests.mutations import KINDS
 
@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch):
     def run_kernel():
         monkeypatch.setattr(cache, "_told", set())
         before = listener.n
-        address = address_of_compiled(times_seven, SIGNATURE)
+        address = jit().compile_by_address(times_seven, SIGNATURE).address
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(5), listener.n - before
 
     with event.install_listener("numba:compile", listener):
@@ -119,7 +119,7 @@ def test_damage_is_told_of_once_in_a_process(tmp_path, capsys, monkeypatch):
 
 def test_code_of_other_sources_or_of_another_numba_is_replaced_without_a_word(run, tmp_path, monkeypatch, capsys):
     run()
-    for module, name, value in ((cache, "_FINGERPRINT", b"other"), (cache.numba, "__version__", "0.1")):
+    for module, name, value in ((cache, "SOURCE", "other"), (cache.numba, "__version__", "0.1")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
             assert [run(), run()] == [(36, 1), (36, 0)]
@@ -133,10 +133,10 @@ def test_code_of_another_signature_is_not_run(run, tmp_path):
     run()
     file = the_file(tmp_path)
     of_float = types.float64(types.float64)
-    address_of_compiled(times_seven, of_float)
+    jit().compile_by_address(times_seven, of_float)
     (other,) = set(tmp_path.rglob("*.nbc")) - {file}
     file.replace(other)
-    address = address_of_compiled(times_seven, of_float)
+    address = jit().compile_by_address(times_seven, of_float).address
     assert ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(address)(0.5) == 4.5
 
 
@@ -210,7 +210,11 @@ print(check.address(np.dtype(np.float32)) != 0)
 
 def python(code, **environment):
     done = subprocess.run(
-        [sys.executable, "-B", "-c", code], capture_output=True, text=True, env=os.environ | environment, timeout=300
+        [sys.executable, "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MBBP_JIT": "1"} | environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numba import types
 
-from mbbp.kernels.lowlevel import records
+from mbbp.kernels.lowlevel import calls
+from mbbp.kernels.lowlevel.calls import call
+from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import (
     Address,
     Bytes,
@@ -22,8 +24,6 @@ from mbbp.kernels.lowlevel.records import (
     Real,
     Reals,
     array_of,
-    call,
-    kernel,
     record,
 )
 from tests.conftest import JIT
@@ -338,7 +338,7 @@ REFUSED = {
 
 
 def compile_caller(address=types.int64, layout="C", **changed):
-    whole = records._numba_type(Everything, types.float64)
+    whole = calls.numba_type(Everything, types.float64)
     vector, other = types.Array(types.float64, 1, layout), types.Array(types.float32, 1, "C")
     numba.njit((address, whole, vector, other, types.float64))(called_with(**changed))
 

@@ -13,8 +13,10 @@ import pytest
 from numba import types
 from numpy import exp as numpy_exp
 
-from mbbp.kernels.lowlevel.records import Numbers, Reals, kernel, record
-from mbbp.kernels.lowlevel.scalars import compiled_scalar, numbers_of, reals_of
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Numbers, Reals, record
+from mbbp.kernels.lowlevel.scalars import compiled_scalar
+from mbbp.kernels.lowlevel.tuples import numbers_of, reals_of
 from tests.conftest import JIT
 
 DTYPES = ["float32", "float64"]

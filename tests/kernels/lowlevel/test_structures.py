@@ -11,7 +11,8 @@ from numba.extending import intrinsic
 
 import mbbp.kernels
 from mbbp.kernels.lowlevel import records
-from mbbp.kernels.lowlevel.records import Int, Kernel, Placed, Reals, record
+from mbbp.kernels.lowlevel.kernel import Kernel
+from mbbp.kernels.lowlevel.records import Int, Placed, Reals, record
 from tests.conftest import JIT
 from tests.kernels.lowlevel.test_records import dtypes
 
@@ -20,7 +21,7 @@ def package_records():
     """Return every record class that the package declares."""
     for module in pkgutil.walk_packages(mbbp.kernels.__path__, "mbbp.kernels."):
         importlib.import_module(module.name)
-    return [one for one in records._RETURN_KINDS if one.__module__.startswith("mbbp.")]
+    return [one for one in records.RETURN_KINDS if one.__module__.startswith("mbbp.")]
 
 
 PACKAGE_RECORDS = package_records()
@@ -28,8 +29,8 @@ PACKAGE_RECORDS = package_records()
 
 def leaves(record_class, path=""):
     """Yield the path and the kind of every field, of nested records too."""
-    for name, kind in records._kinds(record_class).items():
-        if records._is_record(kind):
+    for name, kind in records.kinds_of(record_class).items():
+        if records.is_record(kind):
             yield from leaves(kind, f"{path}{name}.")
         else:
             yield path + name, kind
@@ -38,12 +39,12 @@ def leaves(record_class, path=""):
 def numbered(record_class, dtype, count):
     """Return a record with another number in every field."""
     values = []
-    for kind in records._kinds(record_class).values():
-        if records._is_record(kind):
+    for kind in records.kinds_of(record_class).values():
+        if records.is_record(kind):
             values.append(numbered(kind, dtype, count))
         elif isinstance(kind, list):
             values.append(Placed(numbered(kind[0], dtype, count), dtype))
-        elif records._is_array(kind):
+        elif records.is_array(kind):
             words = {"numbers": dtype, "reals": np.float64, "integers": np.int64, "bytes": np.uint8}
             values.append(np.zeros(1, words[kind]))
         else:
@@ -77,7 +78,7 @@ def test_python_and_compiled_code_see_the_same_memory(record_class, dtype):
     found = dict(leaves(record_class))
     Reading = record(NamedTuple("Reading", [("out", Reals), ("whole", record_class), ("end", Int)]))
     lines = [
-        f"    out[{i}] = {f'address_of(r.whole.{path})' if records._is_array(kind) else f'r.whole.{path}'}"
+        f"    out[{i}] = {f'address_of(r.whole.{path})' if records.is_array(kind) else f'r.whole.{path}'}"
         for i, (path, kind) in enumerate(found.items())
     ]
     names = {"address_of": address_of, "__name__": __name__}
