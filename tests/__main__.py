@@ -6,7 +6,8 @@
     python -m tests --level v2   with kernels for another level of processor (v2, v3, v4, or host)
 
 The kernels are compiled for x86-64-v3, which most processors have, where the host has it. The nightly run repeats the
-tests at the other levels that the host has.
+tests at the other levels that the host has. The tests run once more with a wheel that has compiled kernels, which is
+built and installed into a folder for that; the slow ones do so in the nightly run only.
 
 `tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
 gates fill it with compiled kernels while style and types are checked. Some tests run twice: compiled, and with the
@@ -17,6 +18,7 @@ code.
 import argparse
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,7 @@ def levels_here() -> list[str]:
 
 
 COMPILED = "tests, compiled"
+PROFILES = {"quick": "quick", "default": "mbbp", "nightly": "nightly"}  # of hypothesis
 LEFT_OUT = {"quick": ["slow", "nightly"], "default": ["nightly"], "nightly": []}
 
 
@@ -74,8 +77,7 @@ def selection(tier: str, *others: str) -> list[str]:
 
 
 def compiled(tier: str, *options: str, level: str | None = None) -> Step:
-    profile = {"default": "mbbp"}.get(tier, tier)
-    chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={profile}"]
+    chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={PROFILES[tier]}"]
     command = [*PYTEST, *TWO_AT_ONCE, *chosen, *options]
     return Step(f"tests, compiled for {level}", command, environment_of(level)) if level else Step(COMPILED, command)
 
@@ -104,6 +106,10 @@ def steps(tier: str, level: str) -> tuple[list[Step], list[Step]]:
     return first, rest
 
 
+OF_THE_TESTS = ("tests", "benchmarks", "notebooks", "README.md", "pyproject.toml", "LICENSE")
+"""What is copied beside an installed wheel, so that the source is not found in its place."""
+
+
 class StepError(Exception):
     """A step has failed."""
 
@@ -114,28 +120,28 @@ class Run:
     Parameters
     ----------
     folder : Path
-        An empty folder, for compiled code and for the output of the step that runs beside others.
+        An empty folder, for compiled code, wheels, and the output of the step that runs beside others.
     environment : dict
         Environment variables of all steps.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.seconds: dict[str, float] = {}
-        self._folder = folder
+        self.folder = folder
         self._shared = environment
 
-    def do(self, step: Step) -> None:
-        """Run a step."""
+    def do(self, step: Step, folder: Path = ROOT) -> None:
+        """Run a step in a folder."""
         print(f"\n=== {step.title}", flush=True)
         began = time.perf_counter()
-        code = subprocess.run(step.command, cwd=ROOT, env=self._environment(step)).returncode
+        code = subprocess.run(step.command, cwd=folder, env=self._environment(step)).returncode
         self._record(step, code, began)
 
     @contextlib.contextmanager
     def beside(self, step: Step) -> Iterator[None]:
         """Run a step at the same time as the body. After the body, wait for the step and print its output."""
         began = time.perf_counter()
-        output = self._folder / "output"
+        output = self.folder / "output"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 step.command, cwd=ROOT, env=self._environment(step), stdout=file, stderr=subprocess.STDOUT
@@ -151,13 +157,33 @@ class Run:
         self._record(step, code, began)
 
     def _environment(self, step: Step) -> dict[str, str]:
-        cache = {"NUMBA_CACHE_DIR": str(self._folder / "compiled")}
+        cache = {"NUMBA_CACHE_DIR": str(self.folder / "compiled")}
         return os.environ | cache | self._shared | step.environment
 
     def _record(self, step: Step, code: int, began: float) -> None:
         self.seconds[step.title] = time.perf_counter() - began
         if code:
             raise StepError(step.title)
+
+
+def do_wheel(tier: str, level: str, run: Run) -> None:
+    """Build a wheel with kernels for a level, install it into a folder, and run the tests with it."""
+    wheels, site, tree = (run.folder / name for name in ("wheels", "site", "tree"))
+    pip = [*PYTHON, "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), "."]
+    run.do(Step("wheel", build, {"MBBP_KERNELS": "host" if level == "host" else f"x86-64-{level}"}))
+    (wheel,) = wheels.iterdir()
+    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
+    run.do(Step("installation", [*pip, "install", "--no-deps", "--target", str(site), str(wheel)]))
+    for name in OF_THE_TESTS:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        tree.mkdir(exist_ok=True)
+        copy(ROOT / name, tree / name)
+    environment = {"PYTHONPATH": str(site), "MBBP_JIT": "0", "MBBP_TEST_KERNELS": "installed"}
+    chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={PROFILES[tier]}", "tests"]
+    run.do(Step("tests, installed wheel", [*PYTEST, *TWO_AT_ONCE, *chosen], environment), tree)
+    timed = [*PYTEST, *selection(tier, "alone"), "tests/test_installed_kernels.py"]
+    run.do(Step("tests that measure time, installed wheel", timed, environment), tree)
 
 
 def do_all(tier: str, level: str, run: Run) -> None:
@@ -171,6 +197,10 @@ def do_all(tier: str, level: str, run: Run) -> None:
             run.do(step)
     for step in rest:
         run.do(step)
+    if shutil.which("cc"):
+        do_wheel("default" if tier == "nightly" else "quick", level, run)
+    else:
+        print("\nThere is no C compiler, so no wheel with kernels was built and tested.")
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -41,8 +41,8 @@ cases           a list; for each case
                          null for a library with another allocator
 growth          a list, for each sweep: sweep, from, to, exponents: for each engine, p of time ~ place^p for the
                 fastest rounds
-cold            with --cold, instead of cases and growth: a list of engine, note, runs, import_seconds and
-                first_training_seconds (each the smallest of the runs), or of engine and refused
+cold            with --cold, instead of cases and growth: a list of engine, note, runs, import_seconds,
+                first_training_seconds and process_seconds (each the smallest of the runs), or of engine and refused
 """
 
 

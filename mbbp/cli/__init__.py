@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import mbbp
 from mbbp.bench.command import add_bench
 from mbbp.cli.check import add_check
+from mbbp.cli.compile import add_compile
 from mbbp.cli.diagnose import add_diagnose
 from mbbp.cli.options import Parser
 from mbbp.cli.text import complain
@@ -56,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mbbp", description="Mini-batch backpropagation, fully vectorised and compiled.")
     parser.add_argument("--version", action="version", version=f"mbbp {mbbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=Parser)
-    for add in (add_train, add_check, add_diagnose, add_bench):
+    for add in (add_train, add_check, add_diagnose, add_bench, add_compile):
         add(commands)
     for command in commands.choices.values():
         command.formatter_class = HelpFormatter

@@ -1,0 +1,1 @@
+"""Wheels with compiled kernels: `hook` is called by the build backend, `libraries` compiles and links."""
