@@ -2,8 +2,9 @@
 
     python benchmarks/readme_table.py [--peers torch,jax,sklearn] [--seconds 120]
 
-The table is that of the machine on which this runs, and contains its name, the versions and the date. Libraries that
-are not installed have a dash in their column.
+There is a table for each level of processor. The one of this machine's level is replaced, or of the level that Numba's
+settings name. It contains the name of the machine, the versions and the date. Libraries that are not installed have a
+dash in their column.
 """
 
 import argparse
@@ -14,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 from mbbp.bench.cases import Case
+from mbbp.kernels.lowlevel import processor
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 OTHERS = {
     "per-example": "the book's loop",
     "numpy": "NumPy",
@@ -41,9 +42,10 @@ def main() -> None:
         record = json.loads(path.read_text(encoding="utf-8"))
     subprocess.run([*bench, "--plot", str(ROOT / "benchmarks" / "speedup.png")], check=True)
     text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(before + BEGIN + table(record) + END + after, encoding="utf-8")
+    begin, end = (f"<!-- {slash}measured {processor.level()} -->\n" for slash in ("", "/"))
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    README.write_text(before + begin + table(record) + end + after, encoding="utf-8")
 
 
 def table(record: dict) -> str:
