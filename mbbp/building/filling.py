@@ -26,12 +26,18 @@ def fill_cache(dtypes: Sequence[str]) -> int:
     """
     tasks = [(dtype, index) for dtype in dtypes for index in range(len(list(all_kernels(np.dtype(dtype)))))]
     spawned = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
-    with concurrent.futures.ProcessPoolExecutor(min(available_cores(), MOST), spawned) as pool:
+    with concurrent.futures.ProcessPoolExecutor(min(available_cores(), MOST), spawned, _be_silent) as pool:
         done = pool.map(_compile, *zip(*tasks, strict=True))
         bar = tqdm(done, "compiling", len(tasks), leave=False, disable=not sys.stderr.isatty(), unit="kernel")
         if not all(bar):
             raise OSError("nothing can be kept on disk; set NUMBA_CACHE_DIR to a folder that can be written to")
     return len(tasks)
+
+
+def _be_silent() -> None:
+    from mbbp.kernels.lowlevel import events
+
+    events.say_nothing()
 
 
 def _compile(dtype: str, index: int) -> bool:

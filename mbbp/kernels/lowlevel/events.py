@@ -19,6 +19,9 @@ class _CompileNotice(event.Listener):
         self._timer: threading.Timer | None = None
         self._told = False
 
+    def say_nothing(self) -> None:
+        self._told = True
+
     def on_start(self, event: Any) -> None:
         self._depth += 1
         if self._depth == 1 and not self._told and _is_ours(event):
@@ -70,7 +73,15 @@ class _NoGarbageCollection(event.Listener):
             gc.enable()
 
 
+_notice = _CompileNotice()
+
+
+def say_nothing() -> None:
+    """Tell nobody in this process, because another one tells them."""
+    _notice.say_nothing()
+
+
 def register() -> None:
     """Begin to listen."""
-    event.register("numba:compile", _CompileNotice())
+    event.register("numba:compile", _notice)
     event.register("numba:compile", _NoGarbageCollection())
