@@ -21,6 +21,8 @@ SLOW = {
     "test_a_program_can_switch_the_jit_off_before_mbbp_is_imported",
     "test_a_users_jitted_code_finds_our_functions",
     "test_ctrl_c_ends_it_in_one_line",
+    "test_machines_with_different_processors_share_a_folder",
+    "test_several_processes_fill_a_folder_at_once",
     "test_importing_imports_no_compiler",
     "test_switching_the_jit_off_later_is_an_error",
     "test_with_the_jit_disabled_it_says_so",

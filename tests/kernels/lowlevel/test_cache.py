@@ -13,7 +13,7 @@ import pytest
 from numba import types
 from numba.core import caching, config, event
 
-from mbbp.kernels.lowlevel import cache
+from mbbp.kernels.lowlevel import cache, processor
 from mbbp.kernels.lowlevel.compiling import jit
 from tests.conftest import JIT
 from tests.mutations import KINDS
@@ -273,3 +273,45 @@ print(status, check.address(np.dtype(np.float64)) != 0)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_fork_while_another_thread_compiles(tmp_path):
     assert python(FORK, NUMBA_CACHE_DIR=str(tmp_path)) == ("0 True", "")
+
+
+COMPILED = """
+import json, sys
+from numba.core import event
+compiled = []
+class Listener(event.Listener):
+    def on_start(self, event): compiled.append(event.data["dispatcher"].py_func.__name__)
+    def on_end(self, event): pass
+event.register("numba:compile", Listener())
+import mbbp.kernels, numpy as np
+print(mbbp.kernels.sigmoid(np.ones(5)).tobytes().hex(), len(compiled))
+"""
+
+
+def test_machines_with_different_processors_share_a_folder(tmp_path):
+    levels = [level for level in processor.LEVELS[:2] if (processor.host_level() or "") >= level]
+    first = {level: python(COMPILED, NUMBA_CACHE_DIR=str(tmp_path), **processor.settings(level)) for level in levels}
+    for level in levels:
+        again, error = python(COMPILED, NUMBA_CACHE_DIR=str(tmp_path), **processor.settings(level))
+        answer, count = first[level][0].split()
+        assert int(count) > 0
+        assert again.split() == [answer, "0"]
+        assert error == ""
+
+
+def test_several_processes_fill_a_folder_at_once(tmp_path):
+    environment = os.environ | {"MBBP_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", COMPILED],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for _ in range(4)
+    ]
+    found = [process.communicate() for process in processes]
+    assert len({out.split()[0] for out, _ in found}) == 1
+    assert {error for _, error in found} == {""}
+    assert python(COMPILED, NUMBA_CACHE_DIR=str(tmp_path))[0].split()[1] == "0"
