@@ -154,7 +154,7 @@ def regressor(
     array = array.reshape(1, -1) if array.ndim == 1 else array
     if not array.size:
         raise ValueError(f"Y: expected at least one column and one row, got shape {array.shape}")
-    if array.ndim == 2 and np.shape(X)[1:] == (len(array),):
+    if array.ndim == 2 and as_numeric_array("X", X).shape[1:] == (len(array),):
         raise ValueError(f"Y: expected shape (n_out, {len(array)}), got {array.shape}; for rows of samples pass Y.T")
     targets = as_columns("Y", array, len(array) if array.ndim else 1, np.dtype(np.float64))
     scaling = learn(targets.T, np.arange(targets.shape[1]))
