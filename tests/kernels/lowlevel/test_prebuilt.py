@@ -6,6 +6,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -20,7 +21,8 @@ LEVEL = processor.level()
 DOUBLE = np.dtype(np.float64)
 
 pytestmark = pytest.mark.skipif(
-    not JIT or LEVEL is None or shutil.which("cc") is None, reason="needs a level of processor, and a linker"
+    not JIT or LEVEL is None or shutil.which("cc") is None or llvm.llvm_version_info < (17,),
+    reason="needs a level of processor, a linker, and LLVM 17",
 )
 
 
