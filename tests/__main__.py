@@ -175,9 +175,9 @@ def do_wheel(tier: str, level: str, run: Run) -> None:
     (wheel,) = wheels.iterdir()
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB")
     run.do(Step("installation", [*pip, "install", "--no-deps", "--target", str(site), str(wheel)]))
+    tree.mkdir()
     for name in OF_THE_TESTS:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        tree.mkdir(exist_ok=True)
         copy(ROOT / name, tree / name)
     environment = {"PYTHONPATH": str(site), "MBBP_JIT": "0", "MBBP_TEST_KERNELS": "installed"}
     chosen = [*selection(tier, "not alone"), f"--hypothesis-profile={PROFILES[tier]}", "tests"]

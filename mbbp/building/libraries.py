@@ -6,7 +6,7 @@ LEVELS is ``all``, ``host``, or names such as ``x86-64-v3`` with commas between 
 
 Each level and dtype is compiled in a process of its own, because Numba reads once for which processor it compiles. The
 C compiler ``cc`` links the object files, or that of the package ziglang if there is no other. Beside the libraries
-stands `INDEX`, which says from which source they were made, and holds the SHA-256 of each.
+stands `INDEX`, which says from which source and by which Numba they were made, and holds the SHA-256 of each.
 
 The same source, Numba and linker give the same bytes.
 """

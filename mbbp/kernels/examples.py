@@ -215,7 +215,7 @@ class TargetRows(NamedTuple):
     """Targets and weights of the examples from `start` to `stop` of m, and their places in the workspace."""
 
     source: PointerTo(Source)  # type: ignore[valid-type]
-    order: Integers  # which examples the m are
+    order: Integers  # (m,): which examples they are
     start: Int
     stop: Int
     m: Int
@@ -228,7 +228,7 @@ class TargetRows(NamedTuple):
 
 @kernel(TargetRows)
 def gather_targets(at):
-    """Copy them."""
+    """Copy targets and weights to the workspace."""
     rows = at[0]
     source, order, start, stop, n = rows.source[0], rows.order, rows.start, rows.stop, rows.n
     Y = columns(layer_matrix(rows.targets, ZERO, n, rows.m, rows.lanes), start, stop)

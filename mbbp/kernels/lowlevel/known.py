@@ -13,19 +13,20 @@ class KnownToNumba:
     A plain function would need its overload, and so Numba, before a user's program can be compiled: at import.
     """
 
+    __wrapped__: Callable[..., Any]
+
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
-        self._function = function
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the Python function."""
-        return self._function(*arguments, **named)
+        return self.__wrapped__(*arguments, **named)
 
     def __repr__(self) -> str:
-        return repr(self._function)
+        return repr(self.__wrapped__)
 
     def __reduce__(self) -> str:
-        return self._function.__name__
+        return self.__wrapped__.__name__
 
     @property
     def _numba_type_(self) -> Any:

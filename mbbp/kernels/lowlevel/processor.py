@@ -4,6 +4,7 @@ The settings are the environment variables NUMBA_CPU_NAME and NUMBA_CPU_FEATURES
 and tested for another level of processor than the host's: ``os.environ | settings("x86-64-v3")``.
 """
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -36,9 +37,13 @@ def settings(level: str) -> dict[str, str]:
     return {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": ""}
 
 
+@functools.cache
 def host_level() -> str | None:
     """Return the highest level that this machine has, or None if it is not an x86-64 of these levels."""
-    there = {name for name, is_there in _multiarray_umath.__cpu_features__.items() if is_there} | _named_by_linux()
+    features = _multiarray_umath.__cpu_features__
+    there = {name for name, is_there in features.items() if is_there}
+    if "X86_V2" not in features:
+        there |= _named_by_linux()
     level = None
     for name, signs in _SIGNS.items():
         if any(sign <= there for sign in signs):
@@ -47,6 +52,7 @@ def host_level() -> str | None:
 
 
 def _named_by_linux() -> set[str]:
+    """Return the features that Linux names; it takes long on machines with many cores."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # another system: NumPy's word must do
