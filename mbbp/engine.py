@@ -29,7 +29,7 @@ from mbbp.kernels.gemm.tile import lanes
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Placed
 from mbbp.parameters import Array
-from mbbp.prepared import SMALL, GradientOf, Predictor
+from mbbp.prepared import SMALL, GradientOf, Predictor, SummedGradient
 from mbbp.scaling import Scaling
 from mbbp.targets import as_targets
 from mbbp.threads import OneWriter, run_together, worthwhile_threads
@@ -301,6 +301,14 @@ class Engine(Fixed):
         if inputs is not None and examples.scaling is not None:
             inputs *= examples.scaling.factor.astype(self.dtype)
         return MiniBatchGradient(cost, theta, work, call.layout, inputs)
+
+    def summed_gradient(self, examples: Examples) -> SummedGradient:
+        """Return what computes the gradient of the summed cost of all examples, such as for a solver of SciPy."""
+        chunk = min(CHUNK, examples.n)
+        model = self.model(
+            self.layout(chunk, backward=True), with_cost=True, backward=True, is_weighted=examples.weights.size > 0
+        )
+        return SummedGradient(model, self.source(examples), examples.n, chunk)
 
     def quick_gradient(self, X: Any, Y: Any) -> MiniBatchGradient | None:
         """Return the gradient for arrays (n_in, m), and (n_L, m) or (m,), that need no conversion and no scaling.

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,28 @@ def threads_for_step(sizes: Sequence[int], batch_size: int) -> int:
     return max(1, min(worthwhile_threads(backprop_flops(sizes, batch_size)), batch_size // LEAST_EXAMPLES))
 
 
+class Objective(NamedTuple):
+    """What a step of training reduces, beyond the mean cost of its mini-batch.
+
+    Attributes
+    ----------
+    l2 : float
+        l2 / (2 d) ||W||^2 is added to the cost of each mini-batch, where d is the divisor of its mean. The optimizer
+        must be one that stores the gradient.
+    divides_by_weights : bool
+        Whether the divisor is the sum of the example weights of the mini-batch, and not the number of its examples.
+    goes_on : bool
+        Whether steps are taken also where the cost is not finite.
+    """
+
+    l2: float = 0.0
+    divides_by_weights: bool = False
+    goes_on: bool = False
+
+
+MEAN_COST = Objective()
+
+
 class Loop(Fixed):
     """The compiled training loop, with its memory and its threads.
 
@@ -35,19 +57,24 @@ class Loop(Fixed):
         The training set.
     batch_size : int
         The size of a mini-batch.
+    objective : Objective
+        What is reduced.
 
     Attributes
     ----------
     gradient : ndarray of shape (n_parameters,)
         Memory for a gradient, for the optimizers that need one.
     totals : record
-        cost, correct, gradient_norm and last_cost since the last `reset`; see `mbbp.kernels.epoch.Totals`.
+        cost, correct, gradient_norm, last_cost and penalty since the last `reset`; see `mbbp.kernels.epoch.Totals`.
     """
 
-    def __init__(self, engine: Engine, examples: Examples, batch_size: int) -> None:
+    def __init__(
+        self, engine: Engine, examples: Examples, batch_size: int, objective: Objective = MEAN_COST
+    ) -> None:
         self.theta, self.gradient = engine.theta, np.empty_like(engine.theta)
         self.threads = threads_for_step(engine.sizes, batch_size)
-        self._totals = array_of([epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0)])
+        totals = epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0, penalty=0.0)
+        self._totals = array_of([totals])
         self._team = make_team(self.threads)
         model = engine.model(
             engine.layout(batch_size, self.threads, backward=True),
@@ -59,6 +86,9 @@ class Loop(Fixed):
             "model": model,
             "source": engine.source(examples),
             "batch_size": batch_size,
+            "l2": objective.l2,
+            "divides_by_weights": int(objective.divides_by_weights),
+            "goes_on": int(objective.goes_on),
             "norm": updates.norm.address(engine.dtype),
             "totals": self._totals,
         }

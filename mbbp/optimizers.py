@@ -1,6 +1,6 @@
 """The optimizers, built-in and custom: how a step changes the parameters, given the gradient.
 
-To add an optimizer, write a class with an `update`, as `RMSprop` and `Adagrad` do. The other optimizers have kernels in
+To add an optimizer, write a class with an `update`, as `Adagrad` does. The other optimizers have kernels in
 `mbbp.kernels.updates`, whose compiled code is cached on disk. For SGD and Momentum, the backward pass does the update
 if it can.
 """
@@ -328,6 +328,25 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True)
+class AdamEpsilonHat(Adam):
+    """Adam as scikit-learn and TensorFlow have it: epsilon is added before the bias of the second moment is corrected.
+
+    Kingma and Ba 2015, the end of section 2, call this epsilon with a hat. After t steps it acts as an epsilon that is
+    larger by 1 / sqrt(1 - beta2^t).
+
+    Parameters
+    ----------
+    weight_decay : float
+        Decoupled weight decay; see `Optimizer`.
+    beta1, beta2, epsilon : float
+        As for Adam.
+    """
+
+    name = "adam_epsilon_hat"
+    _written_out = updates.adam_epsilon_hat
+
+
+@dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 
@@ -364,22 +383,12 @@ class RMSprop(Optimizer):
     name = "rmsprop"
     n_states = 1
     default_learning_rate = 0.001
+    _written_out = updates.rmsprop
 
     def __post_init__(self) -> None:
         super().__post_init__()
         as_number("rho", self.rho, below=1.0)
         as_number("epsilon", self.epsilon, positive=True)
-
-    @staticmethod
-    def coefficients(learning_rate, step, rho, epsilon):  # type: ignore[no-untyped-def]
-        """Return the coefficients of `update`. 1 - rho is computed in float64: in float32 it would lose digits."""
-        return learning_rate, rho, 1.0 - rho, epsilon
-
-    @staticmethod
-    def update(gradient, square, learning_rate, rho, new, epsilon):  # type: ignore[no-untyped-def]
-        """Return the change of one parameter, and the new mean square of its gradient."""
-        square = rho * square + new * gradient * gradient
-        return -learning_rate * gradient / (math.sqrt(square) + epsilon), square
 
 
 @dataclass(frozen=True)

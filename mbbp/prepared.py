@@ -177,6 +177,44 @@ class GradientOf:
         return self._run(), theta, work
 
 
+class SummedGradient:
+    """The gradient of the summed cost of any number of examples, for parameters that change from call to call.
+
+    Parameters
+    ----------
+    model : Placed
+        The network, with a workspace for `chunk` examples.
+    source : Placed
+        The examples.
+    n : int
+        Their number.
+    chunk : int
+        How many go through the network together.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (n_parameters,)
+        The gradient at the last call.
+    """
+
+    def __init__(self, model: Placed, source: Placed, n: int, chunk: int) -> None:
+        self.gradient = np.empty(model.record.theta.size, model.dtype)
+        call = evaluation.SummedGradient(
+            model=model,
+            source=source,
+            order=np.arange(n),
+            n=n,
+            chunk=chunk,
+            target=self.gradient,
+            team=make_team(1)[0],
+        )
+        self._run = evaluation.summed_gradient.bind(call, model.dtype).run
+
+    def __call__(self) -> float:
+        """Compute the gradient at the network's parameters, and return the summed cost."""
+        return self._run()
+
+
 def _assign(target: Array, X: Array) -> None:
     """Copy and convert: numbers that are too large become inf."""
     if X.dtype == target.dtype:

@@ -25,6 +25,7 @@ class Totals(NamedTuple):
     correct: Int  # examples that were classified rightly
     gradient_norm: Real  # of the last gradient that was measured
     last_cost: Real  # summed over the last mini-batch
+    penalty: Real  # 1/2 l2 ||W||^2 as it was at each mini-batch, summed in the same way
 
 
 @record
@@ -37,24 +38,52 @@ class Training(NamedTuple):
     n: Int
     batch_size: Int  # the last mini-batch is what is left
     step: Step
-    norm: Address  # of the kernel that measures a gradient
+    l2: Real  # besides that of the step: of a mini-batch, divided by what its mean is divided by
+    divides_by_weights: Int  # whether a mean is divided by the sum of the weights, not by the number of examples
+    goes_on: Int  # whether to take the steps of costs that are not finite
+    norm: Address  # of the kernel that measures a vector
     totals: PointerTo(Totals)  # type: ignore[valid-type]  # one
     team: Team
 
 
 @inlined
-def _add_to_totals(training, m):
+def _divisor_of_mean(training, m):
+    """Return what a mean over the mini-batch is divided by."""
+    if not training.divides_by_weights:
+        return float(m)
+    model = training.model[0]
+    weights, total = part(model.work, model.weights, m), 0.0
+    for i in range(m):
+        total += weights[i]
+    return total if total > 0 else 1.0
+
+
+@inlined
+def _squared_norm_of_weights(training):
+    model, total = training.model[0], 0.0
+    for index in range(model.n_layers):
+        layer = model.layers[index]
+        total += call(training.norm, Vector(x=rest(model.theta, layer.W), n=layer.n_out * layer.n_in)) ** 2
+    return total
+
+
+@inlined
+def _add_to_totals(training, m, divisor):
     """Count the mini-batch in the workspace."""
     totals, model, source = training.totals[0], training.model[0], training.source[0]
-    cost = summed_cost(model, m)
+    cost, examples = summed_cost(model, m), m / divisor  # for each unit of weight; exactly 1 without weights
+    penalty = 0.0
+    if training.l2 > 0:
+        penalty = 0.5 * training.l2 * _squared_norm_of_weights(training) * examples
     correct = ZERO
     if source.has_labels:
         correct = correct_outputs(model, m)
     training.totals[0] = Totals(
-        cost=totals.cost + cost,
+        cost=totals.cost + cost * examples,
         correct=totals.correct + correct,
         gradient_norm=totals.gradient_norm,
         last_cost=cost,
+        penalty=totals.penalty + penalty,
     )
 
 
@@ -71,7 +100,11 @@ def _clip(training, size):
     if team.rank == 0:
         totals = training.totals[0]
         training.totals[0] = Totals(
-            cost=totals.cost, correct=totals.correct, gradient_norm=length, last_cost=totals.last_cost
+            cost=totals.cost,
+            correct=totals.correct,
+            gradient_norm=length,
+            last_cost=totals.last_cost,
+            penalty=totals.penalty,
         )
     if length > step.clip_norm:
         first, end = share(team, size, LINE)
@@ -83,7 +116,7 @@ def _clip(training, size):
 
 
 @inlined
-def _update(training, size):
+def _update(training, size, l2):
     """Update this thread's share of the parameters; return whether all threads reached the barriers."""
     step, team = training.step, training.team
     if not wait(team):  # for the whole target
@@ -91,7 +124,7 @@ def _update(training, size):
     if (step.measures_norm or step.clip_norm < math.inf) and not _clip(training, size):
         return False
     first, end = share(team, size, LINE)
-    update_parameters(step, training.model[0], first, end)
+    update_parameters(step, training.model[0], l2, first, end)
     return True
 
 
@@ -99,7 +132,7 @@ def _update(training, size):
 def train(at):
     """Train. Return 1 if the cost stayed finite; if not, the step that would have used it was not taken, and 0.
 
-    0 also if the team was given up.
+    With `goes_on`, such steps are taken, too. 0 also if the team was given up.
     """
     t = at[0]
     model, source, team, step = t.model[0], t.source[0], t.team, t.step
@@ -118,10 +151,11 @@ def train(at):
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank)
         if not wait(team):  # for all outputs
             return 0
+        divisor = _divisor_of_mean(t, m)
         if team.rank == 0:
-            _add_to_totals(t, m)
+            _add_to_totals(t, m, divisor)
             step.steps[0] += 1
-        if not wait(team) or not math.isfinite(t.totals[0].last_cost):  # for the cost
+        if not wait(team) or not (t.goes_on or math.isfinite(t.totals[0].last_cost)):  # for the cost
             if team.rank == 0:
                 step.steps[0] -= 1
             return 0
@@ -133,11 +167,11 @@ def train(at):
                 target=step.target,
                 beta=beta,
                 beta_of_biases=beta_of_biases,
-                alpha=number(step.alpha / m),
+                alpha=number(step.alpha / divisor),
                 team=team,
             ),
         )
-        if step.update and not _update(t, size):
+        if step.update and not _update(t, size, step.l2 + t.l2 / divisor):
             return 0
         if not wait(team):  # for all parameters
             return 0

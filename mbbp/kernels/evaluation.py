@@ -68,6 +68,19 @@ class GradientCall(NamedTuple):
     team: Team  # of one
 
 
+@record(returns=Real)
+class SummedGradient(NamedTuple):
+    """The gradient of the summed cost of any number of examples, chunk by chunk."""
+
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    source: PointerTo(Source)  # type: ignore[valid-type]
+    order: Integers  # (n,): 0, 1, 2, ...
+    n: Int
+    chunk: Int
+    target: Numbers  # receives the gradient by the parameters
+    team: Team  # of one
+
+
 @inlined
 def summed_cost(model, m):
     """Return the sum of the costs C_x of the mini-batch in the workspace, each times its weight."""
@@ -215,3 +228,32 @@ def gradient(at):
         W, D = weights_of(model, first, model.theta), mini_batch(model, first.delta, first.n_out, m)
         transposed_product(W, D, by_columns(g.inputs, ZERO, first.n_in, m), multiplier_of(model, ZERO))
     return cost / m
+
+
+@kernel(SummedGradient)
+def summed_gradient(at):
+    """Write the gradient of the summed cost of the examples, and return this cost."""
+    g = at[0]
+    model, source = g.model[0], g.source[0]
+    number, total = part(g.target, ZERO, ZERO).dtype.type, 0.0
+    for begin in range(0, g.n, g.chunk):
+        m = min(g.chunk, g.n - begin)
+        order = rest(g.order, begin)
+        gather_inputs(source.inputs, order, model, ZERO, m)
+        copy_targets(g.source, order, model, ZERO, m, m)
+        forward_pass(g.model, model.work, ZERO, m, m, ZERO)
+        total += summed_cost(model, m)
+        beta = number(0) if begin == 0 else number(1)
+        call(
+            model.backward,
+            Backward(
+                model=g.model,
+                m=m,
+                target=g.target,
+                beta=beta,
+                beta_of_biases=beta,
+                alpha=number(1),
+                team=g.team,
+            ),
+        )
+    return total

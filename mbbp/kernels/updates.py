@@ -105,24 +105,52 @@ def nesterov(at):
     return ZERO
 
 
-@kernel(Segment, fastmath=FAST)
-def adam(at):
-    """Kingma and Ba 2015, algorithm 1; the two scales undo the bias towards zero of the first steps."""
-    s = at[0]
+@inlined
+def _adam(s, epsilon):
+    """Move by rate_t m / (sqrt(v) + epsilon), where rate_t undoes the bias towards zero of the first steps."""
     theta, gradient = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n)
     mean, square = part(s.state, ZERO, s.n), part(s.state, s.stride, s.n)
     number = theta.dtype.type
-    rate, l2, retained = number(s.learning_rate), number(s.l2), number(s.retained)
-    beta1, beta2, epsilon = number(s.settings[0]), number(s.settings[1]), number(s.settings[2])
+    unbiased = math.sqrt(1.0 - s.settings[1] ** s.step) / (1.0 - s.settings[0] ** s.step)
+    rate, l2, retained = number(s.learning_rate * unbiased), number(s.l2), number(s.retained)
+    beta1, beta2, small = number(s.settings[0]), number(s.settings[1]), number(epsilon)
     # 1 - beta in float32 would lose half its digits
     new1, new2 = number(1.0 - s.settings[0]), number(1.0 - s.settings[1])
-    mean_scale = number(1.0 / (1.0 - s.settings[0] ** s.step))
-    square_scale = number(1.0 / (1.0 - s.settings[1] ** s.step))
     for i in range(theta.size):
         g = gradient[i] + l2 * theta[i]
         mean[i] = beta1 * mean[i] + new1 * g
         square[i] = beta2 * square[i] + new2 * g * g
-        theta[i] = retained * theta[i] - rate * (mean[i] * mean_scale) / (math.sqrt(square[i] * square_scale) + epsilon)
+        theta[i] = retained * theta[i] - rate * mean[i] / (math.sqrt(square[i]) + small)
+
+
+@kernel(Segment, fastmath=FAST)
+def adam(at):
+    """Kingma and Ba 2015, algorithm 1, with both corrections of the bias in one factor."""
+    s = at[0]
+    _adam(s, s.settings[2] * math.sqrt(1.0 - s.settings[1] ** s.step))
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def adam_epsilon_hat(at):
+    """Kingma and Ba 2015, the end of section 2: epsilon is added before the bias of the second moment is corrected."""
+    s = at[0]
+    _adam(s, s.settings[2])
+    return ZERO
+
+
+@kernel(Segment, fastmath=FAST)
+def rmsprop(at):
+    """Tieleman and Hinton 2012: r = rho r + (1 - rho) grad^2; theta = theta - eta grad / (sqrt(r) + epsilon)."""
+    s = at[0]
+    theta, gradient, square = part(s.theta, ZERO, s.n), part(s.target, ZERO, s.n), part(s.state, ZERO, s.n)
+    number = theta.dtype.type
+    rate, l2, retained = number(s.learning_rate), number(s.l2), number(s.retained)
+    rho, new, epsilon = number(s.settings[0]), number(1.0 - s.settings[0]), number(s.settings[1])
+    for i in range(theta.size):
+        g = gradient[i] + l2 * theta[i]
+        square[i] = rho * square[i] + new * g * g
+        theta[i] = retained * theta[i] - rate * g / (math.sqrt(square[i]) + epsilon)
     return ZERO
 
 
@@ -194,7 +222,7 @@ def norm(at):
 
 
 @inlined
-def update_parameters(step, model, first, end):
+def update_parameters(step, model, l2, first, end):
     """Update the parameters from `first` to `end`; L2 and decay act on the weights alone."""
     retained = 1.0 - step.learning_rate * step.weight_decay
     last = model.layers[model.n_layers - 1]
@@ -216,7 +244,7 @@ def update_parameters(step, model, first, end):
                     settings=step.settings,
                     learning_rate=step.learning_rate,
                     step=step.steps[0],
-                    l2=step.l2 if is_weights else 0.0,
+                    l2=l2 if is_weights else 0.0,
                     retained=retained if is_weights else 1.0,
                 ),
             )
