@@ -71,7 +71,7 @@ class Loop(Fixed):
     def __init__(
         self, engine: Engine, examples: Examples, batch_size: int, objective: Objective = MEAN_COST
     ) -> None:
-        self.theta, self.gradient = engine.theta, np.empty_like(engine.theta)
+        self.theta, self.gradient, self.batch_size = engine.theta, np.empty_like(engine.theta), batch_size
         self.threads = threads_for_step(engine.sizes, batch_size)
         totals = epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0, penalty=0.0)
         self._totals = array_of([totals])

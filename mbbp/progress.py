@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -68,13 +69,17 @@ class Progress:
 
     def end_epoch(self, row: Epoch) -> None:
         """Show the figures of the epoch that has ended."""
-        if self._bar is None:
-            return
-        self._epoch += 1
         figures = [f"cost {row.training_cost:.4g}"]
         accuracy = row.validation_accuracy if row.validation_accuracy is not None else row.training_accuracy
         if accuracy is not None:
             figures.append(f"{'validation' if row.validation_accuracy is not None else 'training'} {accuracy:.2%}")
+        self.tell(figures)
+
+    def tell(self, figures: Sequence[str]) -> None:
+        """Show these figures of the epoch that has ended."""
+        if self._bar is None:
+            return
+        self._epoch += 1
         self._bar.set_description_str(f"epoch {min(self._epoch, self._epochs)}/{self._epochs}", refresh=False)
         # with a delay, the next `advance` shows them: a bar that is shown from here would not be cleared at the end
         self._bar.set_postfix_str(", ".join(figures), refresh=not self._bar.delay)

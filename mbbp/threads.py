@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from threading import Lock, RLock, Thread, get_ident
+from threading import Lock, RLock, Thread, get_ident, local
 from typing import Any
 
 from mbbp.validation import as_count
 
 _threads: int | None = None
+_of_thread = local()  # its attribute `limit`: what `at_most` allows the calls of one thread
+ENVIRONMENT = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # joblib sets both in its processes, to share the cores out
 
 
 def available_cores() -> int:
@@ -26,7 +28,8 @@ def set_threads(n: int | None) -> None:
     Parameters
     ----------
     n : int or None
-        The number of threads; None for the number of cores that this process may run on.
+        The number of threads; None for the number of cores that this process may run on, or what the environment
+        variables OMP_NUM_THREADS and NUMBA_NUM_THREADS allow, if this is less.
 
     Raises
     ------
@@ -41,7 +44,28 @@ def set_threads(n: int | None) -> None:
 
 def get_threads() -> int:
     """Return how many threads the engine may use."""
-    return _threads or available_cores()
+    found = _threads or min(available_cores(), *(_from_environment(name) for name in ENVIRONMENT))
+    return min(found, getattr(_of_thread, "limit", found))
+
+
+def _from_environment(name: str) -> int:
+    value = os.environ.get(name, "").partition(",")[0]  # OpenMP has a number for each level of nesting
+    return int(value) if value.isdigit() and int(value) > 0 else available_cores()
+
+
+@contextmanager
+def at_most(n: int | None) -> Iterator[None]:
+    """Use at most n threads for what this thread calls; None for no other limit than that of `set_threads`."""
+    before = getattr(_of_thread, "limit", None)
+    if n is not None:
+        _of_thread.limit = n if before is None else min(n, before)
+    try:
+        yield
+    finally:
+        if n is not None:
+            del _of_thread.limit
+            if before is not None:
+                _of_thread.limit = before
 
 
 # The least floating-point operations for each thread, about 200 microseconds of work. With less work, starting another

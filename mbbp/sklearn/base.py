@@ -1,0 +1,392 @@
+"""What the two estimators share: parameters, `fit`, predictions, and the attributes that belong to them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from itertools import chain
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from mbbp.activations import Activation
+from mbbp.costs import Cost
+from mbbp.kernels.examples import Examples
+from mbbp.network import Network
+from mbbp.optimizers import Optimizer
+from mbbp.parameters import Array
+from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
+from mbbp.sklearn.models import (
+    HIDDEN,
+    OUTPUT,
+    Model,
+    activation_of,
+    cost_of,
+    draw_parameters,
+    hidden_activations,
+    sizes_of,
+)
+from mbbp.sklearn.solver import STOCHASTIC
+from mbbp.sklearn.training import HeldOut, Work, fit_lbfgs, fit_stochastic
+from mbbp.threads import at_most
+
+FLOATS = (np.float64, np.float32)
+
+
+class BaseMLP(  # type: ignore[misc]
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """The base of `MLPClassifier` and `MLPRegressor`. A subclass says what its losses and its targets are."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(HIDDEN)), Activation, list, tuple],
+        "solver": [StrOptions({*STOCHASTIC, "lbfgs"}), Optimizer],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "out_activation": [StrOptions(set(OUTPUT)), Activation, None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "callbacks": [callable, list, tuple, None],
+        "progress_bar": ["boolean"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    _costs: ClassVar[dict[str, str | Cost]]  # the engine's cost for each loss
+
+    # ------------------------------------------------------------------------------------------ what a subclass says
+
+    @abstractmethod
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """Return X and y, checked."""
+
+    @abstractmethod
+    def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return X and y, checked against those that the estimator was fitted to."""
+
+    @abstractmethod
+    def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
+        """Return targets (n, n_outputs) and labels (n,) for the engine; one of them may be empty."""
+
+    @abstractmethod
+    def _count_outputs(self, y: Any) -> int:
+        """Return the number of outputs."""
+
+    @abstractmethod
+    def _default_output(self) -> str:
+        """Return the name of the output activation for the loss and the targets."""
+
+    @abstractmethod
+    def _strata(self, y: Any) -> Any:
+        """Return what the split for early stopping is stratified by, or None."""
+
+    @abstractmethod
+    def _weights(self, y: Any, sample_weight: Any) -> Any:
+        """Return the weight of each sample, or None."""
+
+    @abstractmethod
+    def _decode(self, outputs: Array) -> Any:
+        """Return predictions for outputs (n, n_outputs)."""
+
+    @abstractmethod
+    def _score_of(self, y: Any, predicted: Any, sample_weight: Any) -> float:
+        """Return the score by which early stopping decides."""
+
+    def _cost(self, output: Activation) -> Cost:
+        return cost_of(self.loss, output, self._costs)
+
+    @property
+    def _loss_factor(self) -> float:
+        """What the engine's cost is multiplied by: scikit-learn's squared error is a mean over the outputs."""
+        return 1.0 / self.n_outputs_ if self.loss == "squared_error" else 1.0
+
+    # ------------------------------------------------------------------------------------------------------- training
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False
+    ) -> BaseMLP:
+        sizes = self._hidden_sizes()
+        if incremental and self.early_stopping and hasattr(self, "coefs_"):
+            raise ValueError("partial_fit does not support early_stopping=True")
+        is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        given = X
+        X, y = self._validate_input(X, y, incremental, reset=is_first)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        weights = self._weights(y, sample_weight)
+        random_state = check_random_state(self.random_state)
+        self.n_outputs_ = self._count_outputs(y)
+        if is_first:
+            self._start([X.shape[1], *sizes, self.n_outputs_], X.dtype, random_state)
+        else:
+            self._go_on(X.dtype)
+        rows = _rows(X)
+        held_out, chosen = None, np.arange(len(rows))
+        evaluated = None if eval_set is None else self._evaluated(eval_set)
+        if self.early_stopping and self._is_stochastic:
+            held_out, chosen = self._held_out(given, rows, y, weights, eval_set, random_state)
+        work = Work(
+            examples=self._examples(rows, y, weights),
+            chosen=chosen,
+            n_seen=len(rows) if eval_set is not None else chosen.size,
+            held_out=held_out,
+            evaluated=evaluated,
+            is_single_epoch=incremental,
+            random_state=random_state,
+        )
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        task = FitTask(self, X, y, metadata)
+        with at_most(self.n_threads), self._model.engine.writer.fitting():
+            (fit_stochastic if self._is_stochastic else fit_lbfgs)(self, work, task)
+        if not np.isfinite(self._model.theta).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed."
+            )
+        task.end()
+        return self
+
+    @property
+    def _is_stochastic(self) -> bool:
+        return self.solver != "lbfgs"
+
+    def _hidden_sizes(self) -> list[int]:
+        given = self.hidden_layer_sizes
+        sizes = list(given) if hasattr(given, "__iter__") else [given]
+        if np.any(np.array(sizes) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _start(self, sizes: list[int], dtype: Any, random_state: Any) -> None:
+        """Set everything that a training begins with."""
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_ = len(sizes)
+        output = self.out_activation
+        self.out_activation_ = self._default_output() if output is None else getattr(output, "name", output)
+        # as in scikit-learn, L-BFGS computes in float64
+        self._build(sizes, dtype if self._is_stochastic else np.float64)
+        draw_parameters(self._model, hidden_activations(self.activation, len(sizes) - 2), random_state)
+        self._best_theta = self._model.theta.copy()
+        if self._is_stochastic:
+            self.loss_curve_ = []
+            self.eval_loss_curve_ = []
+            self._no_improvement_count = 0
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+            self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _build(self, sizes: list[int], dtype: Any) -> None:
+        output = activation_of(self.out_activation_ if self.out_activation is None else self.out_activation)
+        hidden = [activation_of(one) for one in hidden_activations(self.activation, len(sizes) - 2)]
+        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output))
+        self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+
+    def _go_on(self, dtype: Any) -> None:
+        """Make the parameters that are there those of the model, whether or not a user has replaced them."""
+        coefs, intercepts = self.coefs_, self.intercepts_
+        if not hasattr(self, "_model") or not self._model.has(coefs, intercepts):
+            self._build(sizes_of(coefs), dtype if self._is_stochastic else np.float64)
+        elif not self._is_stochastic and self._model.theta.dtype != np.float64:
+            self._build(sizes_of(coefs), np.float64)
+        self._model.take(coefs, intercepts)
+        self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+
+    def _examples(self, rows: Array, y: Any, weights: Any) -> Examples:
+        dtype = self._model.theta.dtype
+        targets, labels = self._encode(y, dtype)
+        given = np.empty(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
+        return Examples(rows, targets, labels, given)
+
+    def _held_out(
+        self, X: Any, rows: Array, y: Any, weights: Any, eval_set: Any, random_state: Any
+    ) -> tuple[HeldOut, Array]:
+        """Return what early stopping looks at, and the numbers of the samples to train on."""
+        if eval_set is not None:
+            X_val, y_val = eval_set
+            checked, y_val = self._validate_more(X_val, y_val)
+            return HeldOut(X_val, _rows(checked), y_val, None), np.arange(len(rows))
+        chosen, numbers = train_test_split(
+            np.arange(len(rows)),
+            random_state=random_state,
+            test_size=self.validation_fraction,
+            stratify=self._strata(y),
+        )
+        if numbers.size < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        held_out = HeldOut(X, rows[numbers], y[numbers], None if weights is None else weights[numbers])
+        return held_out._replace(X=_chosen(X, numbers) if self.scoring is not None else None), chosen
+
+    def _evaluated(self, eval_set: Any) -> Examples:
+        """Return the caller's validation set as the engine takes it."""
+        if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
+            raise ValueError(f"eval_set: expected a pair (X, y), got {type(eval_set).__name__}")
+        X, y = self._validate_more(*eval_set)
+        return self._examples(_rows(X), y, None)
+
+    def _validation_score(self, held_out: HeldOut) -> float:
+        if self.scoring is not None:
+            from sklearn.metrics import check_scoring
+
+            return float(check_scoring(self, self.scoring)(self, held_out.X, held_out.y))
+        outputs = self._model.engine.predict(held_out.rows)
+        predicted = self._decode(outputs)
+        if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
+            return float("nan")
+        return float(self._score_of(held_out.y, predicted, held_out.weights))
+
+    # ---------------------------------------------------------------------------------------------------- predictions
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the outputs (n, n_outputs) for samples as a user gives them."""
+        engine = self._linked().engine
+        # a check of scikit-learn's takes ten times as long as a row's way through a network
+        if (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in FLOATS
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+        ):
+            outputs = engine.predict_columns(X.T)
+            if outputs is not None:
+                return outputs.T
+        return engine.predict(_rows(self._samples(X)))
+
+    def _samples(self, X: Any) -> Any:
+        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
+
+    def _linked(self) -> Model:
+        """Return the model, with the parameters that a user may have set."""
+        model = self.__dict__.get("_model")
+        if model is None or not model.has(self.coefs_, self.intercepts_):
+            self._go_on(np.result_type(*self.coefs_))
+            return self._model
+        if any(a is not b for a, b in zip(chain(self.coefs_, self.intercepts_), model.views, strict=True)):
+            model.take(self.coefs_, self.intercepts_)
+        return model
+
+    def transform(self, X: Any, layer: int = -1) -> Array:
+        """Return the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        layer : int
+            The hidden layer: 0 for the first, -1 for the last.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, size of the layer)
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        n_hidden = self.n_layers_ - 2
+        if not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer: expected one of {n_hidden} hidden layers, got {layer!r}")
+        rows, engine = _rows(self._samples(X)), self._linked().engine
+        parts = [engine.activations_of(rows[i : i + 1024])[layer % n_hidden].T for i in range(0, len(rows), 1024)]
+        return np.concatenate(parts)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.coefs_[-1].shape[0]
+
+    def input_gradient(self, X: Any, y: Any) -> Array:
+        """Return the gradient of each sample's loss with respect to its features.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Row i is the gradient of the loss of sample i. L2 is no part of the loss here.
+        """
+        check_is_fitted(self)
+        engine = self._linked().engine
+        X, y = self._validate_more(X, y)
+        examples, found = self._examples(_rows(X), y, None), []
+        for start in range(0, examples.n, 1024):
+            few = Examples(*(array[start : start + 1024] for array in examples[:4]))
+            found.append(engine.gradient(few, wants_inputs=True).inputs)
+        return np.concatenate(found) * self._loss_factor
+
+    def to_network(self) -> Network:
+        """Return an `mbbp.Network` with the same parameters.
+
+        Its examples are columns: ``mlp.to_network().feedforward(X.T)``. It can be saved, checked, and trained further.
+        """
+        check_is_fitted(self)
+        engine = self._linked().engine
+        net = Network(engine.sizes, list(engine.activations), engine.cost, dtype=engine.dtype, rng=0)
+        net.theta = engine.theta
+        return net
+
+    # ------------------------------------------------------------------------------------------------ pickle and tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_model"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):
+            self._go_on(np.result_type(*self.coefs_))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+
+def _rows(X: Any) -> Array:
+    """Return samples as the kernels read them: one after the other in memory."""
+    return X.toarray() if scipy.sparse.issparse(X) else np.ascontiguousarray(X)
+
+
+def _chosen(X: Any, numbers: Array) -> Any:
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(X, numbers)
+
+

@@ -1,0 +1,345 @@
+"""scikit-learn's `MLPClassifier`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import Interval, Real, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mbbp.activations import Activation
+from mbbp.costs import Cost
+from mbbp.parameters import Array
+from mbbp.sklearn.base import FLOATS, BaseMLP
+from mbbp.sklearn.callbacks import with_callbacks
+from mbbp.sklearn.solver import check_stochastic
+
+PROBABILITIES = ("softmax", "logistic", "sigmoid")
+
+
+def _gives_probabilities(mlp: MLPClassifier) -> bool:
+    given = getattr(mlp, "out_activation_", mlp.out_activation)
+    name = getattr(given, "name", given)
+    return name in PROBABILITIES if name is not None else mlp.loss != "squared_hinge"
+
+
+def _gives_margins(mlp: MLPClassifier) -> bool:
+    return not _gives_probabilities(mlp)
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """PLACEHOLDER."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = BaseMLP._parameter_constraints | {
+        "loss": [StrOptions({"log_loss", "squared_hinge", "squared_error"}), Cost],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+    _costs: ClassVar[dict[str, str | Cost]] = {"squared_hinge": "squared_hinge", "squared_error": "quadratic"}
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        out_activation=None,
+        class_weight=None,
+        label_smoothing=0.0,
+        dropout=0.0,
+        clip_norm=None,
+        scoring=None,
+        callbacks=None,
+        progress_bar=False,
+        n_threads=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.out_activation = out_activation
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.clip_norm = clip_norm
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.progress_bar = progress_bar
+        self.n_threads = n_threads
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The class of each sample, or for multilabel classification a matrix of 0 and 1.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample.
+        eval_set : pair (X, y), optional
+            Your own validation set. Its loss after each epoch goes to `eval_loss_curve_`, and early stopping looks at
+            its score instead of holding out a part of X.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, eval_set=eval_set)
+
+    @available_if(check_stochastic)
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """Go through the samples once, as one epoch of a training that goes on.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The class of each sample.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample.
+        classes : array of shape (n_classes,), optional
+            All classes of all calls. The first call needs it; y need not contain all of them.
+
+        Returns
+        -------
+        self
+        """
+        if _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer()
+            self._label_binarizer.fit(y if type_of_target(y).startswith("multilabel") else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    # -------------------------------------------------------------------------------------------------------- targets
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+            return X, y
+        classes = unique_labels(y)
+        if self.warm_start and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
+                f"got {self.classes_}, `y` has {classes}"
+            )
+        self._check_classes(classes)
+        return X, y
+
+    def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=False
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._check_classes(unique_labels(y))
+        return X, y
+
+    def _check_classes(self, classes: Array) -> None:
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    @property
+    def _is_multilabel(self) -> bool:
+        return self._label_binarizer.y_type_.startswith("multilabel")
+
+    def _count_outputs(self, y: Any) -> int:
+        n_classes = len(self.classes_)
+        return n_classes if self._is_multilabel or n_classes > 2 else 1
+
+    def _default_output(self) -> str:
+        if self.loss not in ("log_loss", "squared_error"):
+            return "identity"
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _cost(self, output: Activation) -> Cost:
+        if self.loss == "log_loss":
+            costs = {"softmax": "log_likelihood", "sigmoid": "cross_entropy"}
+            if output.name not in costs or (output.name == "softmax" and self.n_outputs_ == 1):
+                raise ValueError(
+                    f"out_activation: expected logistic, or softmax for three classes or more, for the loss log_loss, "
+                    f"got {self.out_activation!r}"
+                )
+            self._costs = {"log_loss": costs[output.name]}
+        return super()._cost(output)
+
+    def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
+        n_classes, nothing = len(self.classes_), np.empty((0, self.n_outputs_), dtype)
+        if not self._is_multilabel:
+            codes = np.searchsorted(self.classes_, y)
+            labels = codes.astype(np.uint8 if n_classes <= 256 else np.int64)
+            if not self.label_smoothing:
+                return nothing, labels
+            matrix = codes[:, None].astype(dtype) if self.n_outputs_ == 1 else np.eye(n_classes, dtype=dtype)[codes]
+        else:
+            matrix = np.ascontiguousarray(self._label_binarizer.transform(y), dtype)
+        if self.label_smoothing:
+            share = 1.0 / (2 if self._is_multilabel or self.n_outputs_ == 1 else n_classes)
+            matrix = matrix * dtype.type(1.0 - self.label_smoothing) + dtype.type(self.label_smoothing * share)
+        return matrix, np.empty(0, np.uint8)
+
+    def _strata(self, y: Any) -> Any:
+        # as in scikit-learn, which stratifies by its encoded targets, and by these only if they have one column
+        return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
+
+    def _weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        weights = compute_sample_weight(self.class_weight, y)
+        return weights if sample_weight is None else weights * sample_weight
+
+    # ---------------------------------------------------------------------------------------------------- predictions
+
+    def _decode(self, outputs: Array) -> Array:
+        threshold = self._model.engine.cost.threshold
+        if self._is_multilabel:
+            return self._label_binarizer.inverse_transform(outputs, threshold=threshold)
+        if self.n_outputs_ == 1:
+            codes = (outputs[:, 0] > threshold).astype(np.intp)
+            return self.classes_[np.minimum(codes, len(self.classes_) - 1)]
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def _score_of(self, y: Any, predicted: Any, sample_weight: Any) -> float:
+        if self._is_multilabel:
+            return accuracy_score(y, predicted, sample_weight=sample_weight)
+        return float(np.average(y == predicted, weights=sample_weight))
+
+    def predict(self, X: Any) -> Array:
+        """Return the class of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The classes, or for multilabel classification a matrix of 0 and 1.
+        """
+        check_is_fitted(self, "classes_")
+        return self._decode(self._outputs(X))
+
+    @available_if(_gives_probabilities)
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        check_is_fitted(self, "classes_")
+        outputs = self._outputs(X)
+        if self.n_outputs_ == 1:
+            return np.vstack([1 - outputs[:, 0], outputs[:, 0]]).T
+        if self._is_multilabel or self.out_activation_ == "softmax":
+            return outputs
+        return outputs / outputs.sum(axis=1, keepdims=True)
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities)
+
+    @available_if(_gives_margins)
+    def decision_function(self, X: Any) -> Array:
+        """Return the outputs of the network, for losses that give no probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes one number, which is above 0 for the second class.
+        """
+        check_is_fitted(self, "classes_")
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self.n_outputs_ == 1 else outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
