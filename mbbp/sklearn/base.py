@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from abc import abstractmethod
 from collections.abc import Callable
-from itertools import chain
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -287,11 +287,17 @@ class BaseMLP(  # type: ignore[misc]
 
     def _linked(self) -> Model:
         """Return the model, with the parameters that a user may have set."""
-        model = self.__dict__.get("_model")
-        if model is None or not model.has(self.coefs_, self.intercepts_):
+        try:
+            model = self._model
+        except AttributeError:  # parameters may have been set by hand
+            check_is_fitted(self, "coefs_")
             self._go_on(np.result_type(*self.coefs_))
             return self._model
-        if any(a is not b for a, b in zip(chain(self.coefs_, self.intercepts_), model.views, strict=True)):
+        # by identity: a comparison of numbers would take longer than a prediction
+        if not (_are_same(model.coefs, self.coefs_) and _are_same(model.intercepts, self.intercepts_)):
+            if not model.has(self.coefs_, self.intercepts_):
+                self._go_on(np.result_type(*self.coefs_))
+                return self._model
             model.take(self.coefs_, self.intercepts_)
         return model
 
@@ -314,11 +320,11 @@ class BaseMLP(  # type: ignore[misc]
         ValueError
             If there is no such layer.
         """
-        check_is_fitted(self)
+        engine = self._linked().engine
         n_hidden = self.n_layers_ - 2
         if not -n_hidden <= layer < n_hidden:
             raise ValueError(f"layer: expected one of {n_hidden} hidden layers, got {layer!r}")
-        rows, engine = _rows(self._samples(X)), self._linked().engine
+        rows = _rows(self._samples(X))
         parts = [engine.activations_of(rows[i : i + 1024])[layer % n_hidden].T for i in range(0, len(rows), 1024)]
         return np.concatenate(parts)
 
@@ -341,7 +347,6 @@ class BaseMLP(  # type: ignore[misc]
         ndarray of shape (n_samples, n_features)
             Row i is the gradient of the loss of sample i. L2 is no part of the loss here.
         """
-        check_is_fitted(self)
         engine = self._linked().engine
         X, y = self._validate_more(X, y)
         examples, found = self._examples(_rows(X), y, None), []
@@ -355,7 +360,6 @@ class BaseMLP(  # type: ignore[misc]
 
         Its examples are columns: ``mlp.to_network().feedforward(X.T)``. It can be saved, checked, and trained further.
         """
-        check_is_fitted(self)
         engine = self._linked().engine
         net = Network(engine.sizes, list(engine.activations), engine.cost, dtype=engine.dtype, rng=0)
         net.theta = engine.theta
@@ -377,6 +381,10 @@ class BaseMLP(  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
 
+
+
+def _are_same(views: list[Array], given: list[Any]) -> bool:
+    return len(views) == len(given) and all(map(operator.is_, views, given))
 
 
 def _rows(X: Any) -> Array:

@@ -12,7 +12,7 @@ from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, Real, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from mbbp.activations import Activation
 from mbbp.costs import Cost
@@ -35,7 +35,110 @@ def _gives_margins(mlp: MLPClassifier) -> bool:
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """PLACEHOLDER."""
+    """A multi-layer perceptron that tells classes apart, in the place of scikit-learn's.
+
+    Names, defaults, meanings, errors and random numbers are those of scikit-learn 1.9; the parameters from `loss` on
+    are new, and change nothing by default. Samples are rows. float32 samples are computed with in float32, others in
+    float64; C-ordered arrays are not copied.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int
+        The number of neurons in each hidden layer; may be empty.
+    activation : str, mbbp.Activation, or a list with one for each hidden layer
+        identity, logistic, tanh, relu, and new: leaky_relu, elu, gelu, silu, softplus, and your own.
+    solver : {'sgd', 'adam', 'lbfgs', 'adamw', 'rmsprop'} or mbbp.Optimizer
+        How the parameters are changed. lbfgs is SciPy's, over all samples at once, in float64. New: adamw, for which
+        `alpha` is a decoupled weight decay and no part of the loss; rmsprop, whose decay rate is `beta_2`; and any
+        optimizer of mbbp, also your own, with its own settings.
+    alpha : float
+        The factor of the L2 term: alpha / (2 d) ||W||^2 is added to the loss of a mini-batch, where d is the number of
+        its samples, or the sum of their weights.
+    batch_size : int or 'auto'
+        The size of a mini-batch; 'auto' is min(200, n_samples).
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, a schedule of `mbbp.schedules`, or a function of the epoch
+        The names are for sgd only, as in scikit-learn. A schedule or a function is for every solver but lbfgs; its
+        first epoch is 1, and epochs count on with `warm_start` and `partial_fit`.
+    learning_rate_init : float
+        The learning rate of the first epoch. A schedule has its own.
+    power_t : float
+        The exponent of invscaling.
+    max_iter : int
+        The most epochs, or iterations of lbfgs.
+    shuffle : bool
+        Whether the samples are shuffled before each epoch.
+    random_state : int, RandomState or None
+        The source of the initial parameters, the shuffles and the split for early stopping: the same numbers as
+        scikit-learn's.
+    tol : float
+        Training stops when the loss, or with `early_stopping` the score, has not improved by `tol` for more than
+        `n_iter_no_change` epochs. For lbfgs, the limit of the gradient.
+    verbose : bool
+        Whether to print the loss of each epoch.
+    warm_start : bool
+        Whether `fit` goes on from the parameters that are there.
+    momentum, nesterovs_momentum : float, bool
+        The momentum of sgd.
+    early_stopping : bool
+        Whether to hold out a part of the samples, to stop when the score on it does not improve, and to keep the best
+        parameters.
+    validation_fraction : float
+        The part that is held out.
+    beta_1, beta_2, epsilon : float
+        The settings of adam.
+    n_iter_no_change : int or inf
+        See `tol`.
+    max_fun : int
+        The most calls of the loss in lbfgs.
+    loss : {'log_loss', 'squared_hinge', 'squared_error'} or mbbp.Cost
+        What is reduced. With squared_hinge there is `decision_function` instead of `predict_proba`.
+    out_activation : str or mbbp.Activation, optional
+        The activation of the output layer. By default the one that fits the loss.
+    class_weight : dict or 'balanced', optional
+        The weight of each class; 'balanced' is n_samples / (n_classes * samples of the class).
+    label_smoothing : float
+        The part of each target that is shared out among all classes, from 0 and below 1.
+    dropout : float or list of float
+        The part of the hidden neurons that is left out in each step, from 0 and below 1. A list has one number for the
+        inputs, then one for each hidden layer.
+    clip_norm : float, optional
+        The largest norm of a gradient, without its L2 term.
+    scoring : str or callable, optional
+        The scorer of scikit-learn by which early stopping decides, such as 'roc_auc'. By default the accuracy.
+    callbacks : callable or list of callable, optional
+        Functions that get the estimator after each epoch, or each iteration of lbfgs. If one returns True, training
+        stops. For callbacks of scikit-learn's own protocol, use `set_callbacks` (scikit-learn 1.9).
+    progress_bar : bool
+        Whether to show a progress bar.
+    n_threads : int, optional
+        The most threads. The results do not depend on their number.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    coefs_, intercepts_ : list of ndarray
+        The weights (n_in, n_out) and the biases (n_out,) of each layer. If you change them, the network changes.
+    loss_, best_loss_ : float
+        The last and the least loss, with its L2 term. `best_loss_` is None with early stopping.
+    loss_curve_, eval_loss_curve_ : list of float
+        The loss of each epoch, and the loss on `eval_set` after it.
+    validation_scores_, best_validation_score_ : list of float, float
+        The scores of early stopping; None without it.
+    n_iter_, t_ : int
+        The epochs of the last `fit`, and the samples seen so far.
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn. With lbfgs there are no curves.
+
+    Examples
+    --------
+    >>> from mbbp.sklearn import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> mlp = MLPClassifier(early_stopping=True, random_state=0).fit(X / 16, y)
+    >>> mlp.score(X / 16, y) > 0.97
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseMLP._parameter_constraints | {
         "loss": [StrOptions({"log_loss", "squared_hinge", "squared_error"}), Cost],
@@ -278,7 +381,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The classes, or for multilabel classification a matrix of 0 and 1.
         """
-        check_is_fitted(self, "classes_")
         return self._decode(self._outputs(X))
 
     @available_if(_gives_probabilities)
@@ -295,7 +397,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        check_is_fitted(self, "classes_")
         outputs = self._outputs(X)
         if self.n_outputs_ == 1:
             return np.vstack([1 - outputs[:, 0], outputs[:, 0]]).T
@@ -335,7 +436,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes one number, which is above 0 for the second class.
         """
-        check_is_fitted(self, "classes_")
         outputs = self._outputs(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs
 

@@ -83,8 +83,8 @@ def fit_stochastic(mlp: Any, work: Work, task: FitTask) -> None:
 
 
 def _figures(mlp: Any) -> list[str]:
-    scores = [f"score {mlp.validation_scores_[-1]:.4g}"] if mlp.validation_scores_ else []
-    return [f"loss {mlp.loss_:.4g}", *scores]
+    scores = getattr(mlp, "validation_scores_", None)
+    return [f"loss {mlp.loss_:.4g}", *([f"score {scores[-1]:.4g}"] if scores else [])]
 
 
 def _permutation(n: int, random_state: Any) -> Array:
