@@ -16,7 +16,7 @@ import time
 BEGAN = time.perf_counter()  # so that a program can say how long it took with its imports
 
 # ruff: noqa: E402
-from mbbp import chapter2, datasets, kernels, nielsen, reference, schedules
+from mbbp import chapter2, costs, datasets, kernels, nielsen, reference, schedules
 from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
@@ -59,6 +59,7 @@ __all__ = [
     "chapter2",
     "check_gradients",
     "classifier",
+    "costs",
     "datasets",
     "diagnose",
     "get_threads",

@@ -134,7 +134,8 @@ def _built_in(name: str, compiled: ActivationKernels) -> Activation:
     )
 
 
-HIDDEN_ONLY = ("relu", "leaky_relu")  # an output that is 0 for half of all z, with no gradient, learns nothing there
+# An output that is nearly the same for half of all z, with hardly a gradient, learns next to nothing there.
+HIDDEN_ONLY = ("relu", "leaky_relu", "gelu", "silu", "elu")
 ANY = "any"  # what a cost asks for that is defined for every activation of the output layer
 
 ACTIVATIONS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}
@@ -164,8 +165,8 @@ def layer_activations(
 ) -> list[Activation]:
     """Return one activation for each computing layer, given one for each, or a single one.
 
-    A single one is for all layers, with two exceptions: the output layer gets the activation `output`; and relu and
-    leaky_relu are for hidden layers only.
+    A single one is for all layers, with two exceptions: the output layer gets the activation `output`; and relu,
+    leaky_relu, gelu, silu and elu are for hidden layers only.
 
     Parameters
     ----------
@@ -174,7 +175,8 @@ def layer_activations(
     n_layers : int
         The number of computing layers.
     output : str, optional
-        The activation that the cost asks for, if a cost is named: that of the output layer, unless it has been named.
+        The activation that the cost asks for or is meant for, if a cost is named: that of the output layer, unless it
+        has been named.
 
     Raises
     ------

@@ -38,7 +38,8 @@ class LayerCheck:
         Weights or biases.
     compared, skipped : int
         The number of parameters that were compared, and of those that were skipped. A parameter is skipped if the small
-        change for the numeric derivative takes a weighted input across a kink of an activation.
+        change for the numeric derivative takes a weighted input across a kink of an activation, or an output across one
+        of the cost.
     worst : float
         The largest difference, divided by the largest absolute derivative of the whole network.
     index : tuple of int or None
@@ -183,7 +184,8 @@ def check_gradients(
     -----
     The numeric derivative is computed from the cost in float64, in plain NumPy. Central differences compare the cost at
     two points. If a weighted input lies on different sides of a kink of its activation (0 for relu) at the two points,
-    their difference is not the derivative: the parameter is skipped and counted.
+    or an output on different sides of a kink of the cost (its target for the absolute cost), their difference is not
+    the derivative: the parameter is skipped and counted.
     """
     as_network(net)
     if not isinstance(method, str) or method not in DERIVATIVES:
@@ -283,15 +285,20 @@ def _derivative(net: Network, X: ArrayLike, Y: ArrayLike, method: str, direction
             raise TypeError(
                 f"method: expected 'central' for functions that do not take complex numbers, got 'complex' ({error})"
             ) from error
-    if any(layer.activation.kinks for layer in net.layers) and _crosses_kink(net, X, direction):
+    has_kinks = net.cost_function.kinks or any(layer.activation.kinks for layer in net.layers)
+    if has_kinks and _crosses_kink(net, X, Y, direction):
         return None
     return reference.central_difference(net, X, Y, direction)
 
 
-def _crosses_kink(net: Network, X: ArrayLike, direction: Array, step: float = 1e-6) -> bool:
+def _crosses_kink(net: Network, X: ArrayLike, Y: ArrayLike, direction: Array, step: float = 1e-6) -> bool:
     theta = np.asarray(net.theta, np.float64)
-    ahead, _ = reference.feedforward(net, X, theta + step * direction)
-    behind, _ = reference.feedforward(net, X, theta - step * direction)
+    ahead, outputs_ahead = reference.feedforward(net, X, theta + step * direction)
+    behind, outputs_behind = reference.feedforward(net, X, theta - step * direction)
+    for kink in net.cost_function.kinks:
+        where = reference.unit_vectors(Y, net.sizes[-1]) + kink
+        if (np.sign(outputs_ahead[-1] - where) != np.sign(outputs_behind[-1] - where)).any():
+            return True
     for layer, z_ahead, z_behind in zip(net.layers, ahead, behind, strict=True):
         for kink in layer.activation.kinks:
             if ((z_ahead > kink) != (z_behind > kink)).any():

@@ -5,6 +5,8 @@ the output activations (M. Nielsen, *Neural Networks and Deep Learning*, ch. 2).
 gradient grad_a C and its output error delta^L.
 
 The kernels of the built-in ones are in the table of `mbbp.kernels.costs`, their NumPy twins in `mbbp.reference`.
+
+Two of them have a parameter. `huber` and `quantile` make such a cost; the names alone stand for the defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from mbbp.activations import Activation
 from mbbp.custom import Scalars, compile_all, elementwise, plain_functions
 from mbbp.kernels.costs import BUILT_IN, CostKernels, custom
 from mbbp.parameters import Array
-from mbbp.validation import refuse_unknown
+from mbbp.validation import as_number, refuse_unknown
+
+__all__ = ["huber", "quantile"]  # what a user finds here; the class is `mbbp.Cost`
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Cost:
         C_x for each column, from (z, a, y) of shapes (n_L, m): an array (m,).
     gradient : callable
         grad_a C from (a, y) of shapes (n_L, m): an array (n_L, m).
+    parameter : float or None
+        The delta of `huber`, the q of `quantile`; None for other costs.
 
     Raises
     ------
@@ -50,9 +56,10 @@ class Cost:
     Examples
     --------
     >>> import mbbp
-    >>> def huber(a, y): return 0.5 * (a - y) ** 2 if abs(a - y) < 1 else abs(a - y) - 0.5
-    >>> def huber_gradient(a, y): return max(-1.0, min(1.0, a - y))
-    >>> net = mbbp.Network([2, 3, 1], activation="tanh", cost=mbbp.Cost("huber", huber, huber_gradient))
+    >>> def fourth_power(a, y): return (a - y) ** 4
+    >>> def fourth_power_gradient(a, y): return 4 * (a - y) ** 3
+    >>> cost = mbbp.Cost("fourth_power", fourth_power, fourth_power_gradient)
+    >>> net = mbbp.Network([2, 3, 1], activation="tanh", cost=cost)
     """
 
     name: str
@@ -60,6 +67,7 @@ class Cost:
     gradient: Callable[[Any, Any], Any]
     kernels: CostKernels | None = field(default=None, repr=False, compare=False)
     fused_error: Callable[[Any, Any], Any] | None = field(default=None, repr=False)  # delta^L from (a, y)
+    parameter: float | None = field(default=None, repr=False)
     scalars: Scalars | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,15 +82,40 @@ class Cost:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # pickle cannot store kernels and twins, but it can store the functions they are made from
-        return (get_cost, (self.name,)) if self.scalars is None else (Cost, (self.name, *self.scalars))
+        if self.scalars is not None:
+            return Cost, (self.name, *self.scalars)
+        return (get_cost, (self.name,)) if self.parameter is None else (with_parameter, (self.name, self.parameter))
 
     def __deepcopy__(self, memo: Any) -> Cost:
         return self  # it never changes, and a copy would be compiled again
+
+    def __str__(self) -> str:
+        assert self.kernels is not None
+        setting = self.kernels.parameter
+        return self.name if setting is None else f"{self.name}({setting.name}={self.parameter!r})"
 
     @property
     def is_custom(self) -> bool:
         """Whether it is a custom one, made of a user's functions."""
         return self.scalars is not None
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether its targets name classes, whatever the outputs are."""
+        assert self.kernels is not None
+        return self.kernels.targets == "classes"
+
+    @property
+    def threshold(self) -> float:
+        """A single output above it means the label 1."""
+        assert self.kernels is not None
+        return self.kernels.threshold
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The differences a_j - y_j at which the gradient jumps; a custom cost tells none."""
+        assert self.kernels is not None
+        return self.kernels.kinks
 
     def delta(self, output: Activation, z: Array, a: Array, y: Array) -> Array:
         """Return the output error delta^L = grad_a C * sigma'(z) (BP1), by the short formula if sigma' cancels.
@@ -126,13 +159,25 @@ class Cost:
         Raises
         ------
         ValueError
-            If it is not: the targets of cross_entropy and log_likelihood must be from 0 to 1.
+            If it is not: the targets of cross_entropy and log_likelihood must be from 0 to 1, those of poisson at least
+            0, and those of squared_hinge 0 or 1.
         """
-        if self.required_activation is not None and not (Y.min() >= 0 and Y.max() <= 1):
-            raise ValueError(
-                f"{argument}: expected probabilities from 0 to 1 for the {self.name} cost, "
-                f"got numbers from {Y.min():g} to {Y.max():g}"
-            )
+        assert self.kernels is not None
+        kind = self.kernels.targets
+        if kind == "numbers":
+            return
+        least, most = Y.min(), Y.max()
+        got = f"numbers from {least:g} to {most:g}"
+        if kind == "counts":
+            expected, fits = "numbers of at least 0", least >= 0
+        elif kind == "probabilities":
+            expected, fits = "probabilities from 0 to 1", least >= 0 and most <= 1
+        else:
+            is_wrong = (Y != 0) & (Y != 1)
+            expected, fits = "0 or 1 for every class", not is_wrong.any()
+            got = "" if fits else f"{Y[is_wrong][0]:g}"
+        if not fits:
+            raise ValueError(f"{argument}: expected {expected} for the {self.name} cost, got {got}")
 
     @property
     def formula(self) -> str:
@@ -145,6 +190,12 @@ class Cost:
         """The only activation of the output layer that the cost is defined for; None for any."""
         assert self.kernels is not None
         return self.kernels.required_activation
+
+    @property
+    def usual_activation(self) -> str | None:
+        """The activation that the output layer gets if it is not named; None if the cost is meant for any."""
+        assert self.kernels is not None
+        return self.kernels.required_activation or self.kernels.usual_activation
 
     def compile(self, dtype: np.dtype[Any]) -> None:
         """Compile custom functions now, so that an error in them is found at once.
@@ -175,9 +226,113 @@ class Cost:
         return self.kernels.is_fused
 
 
+@dataclass(frozen=True)
+class _WithParameter:
+    """A NumPy twin with its parameter. Two are equal if these are, so costs can be compared."""
+
+    function: Callable[..., Any]
+    name: str
+    value: float
+
+    def __call__(self, *arrays: Array) -> Array:
+        """Return the twin's values."""
+        values: Array = self.function(*arrays, **{self.name: self.value})
+        return values
+
+
 def _built_in(name: str, compiled: CostKernels) -> Cost:
+    if compiled.parameter is not None:
+        return with_parameter(name, compiled.parameter.default)
     function, gradient = getattr(reference, name), getattr(reference, f"{name}_gradient")
     return Cost(name, function, gradient, compiled, getattr(reference, f"{name}_error", None))
+
+
+def with_parameter(name: str, value: float, argument: str | None = None) -> Cost:
+    """Return the built-in cost of this name with another parameter.
+
+    Parameters
+    ----------
+    name : str
+        A cost that has one.
+    value : float
+        The parameter.
+    argument : str, optional
+        Its name in an error message; by default the parameter's own.
+
+    Raises
+    ------
+    ValueError
+        If the parameter is out of range, or the cost has none.
+    TypeError
+        If the parameter is not a number.
+    """
+    compiled = BUILT_IN[name]
+    setting = compiled.parameter
+    if setting is None:
+        raise ValueError(f"{argument or 'value'}: expected none for the {name} cost, got {value!r}")
+    number = as_number(argument or setting.name, value, below=setting.below, positive=True)
+    function, gradient = (
+        _WithParameter(getattr(reference, twin), setting.name, number) for twin in (name, f"{name}_gradient")
+    )
+    return Cost(name, function, gradient, compiled, parameter=number)
+
+
+def huber(delta: float = 1.0) -> Cost:
+    """Return the Huber cost: quadratic for small differences, linear for large ones, so outliers pull less.
+
+    Parameters
+    ----------
+    delta : float
+        The difference at which the one becomes the other; above 0.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not above 0, or is NaN or inf.
+    TypeError
+        If it is not a number.
+
+    Notes
+    -----
+    C_x = sum_j of 1/2 d_j^2 where abs(d_j) <= delta, else delta (abs(d_j) - delta/2), with d = a - y. P. Huber,
+    *Robust estimation of a location parameter*, Annals of Mathematical Statistics 35 (1964).
+
+    Examples
+    --------
+    >>> import mbbp
+    >>> mbbp.Network([2, 3, 1], "relu", mbbp.costs.huber(delta=0.5)).cost_function.parameter
+    0.5
+    """
+    return with_parameter("huber", delta)
+
+
+def quantile(q: float = 0.5) -> Cost:
+    """Return the pinball cost: the outputs learn the q-quantile of the targets, and for q = 0.5 the median.
+
+    Parameters
+    ----------
+    q : float
+        The share of the targets that is to lie below the output; above 0 and below 1.
+
+    Raises
+    ------
+    ValueError
+        If `q` is not above 0 and below 1.
+    TypeError
+        If it is not a number.
+
+    Notes
+    -----
+    C_x = sum_j max(q (y_j - a_j), (q - 1) (y_j - a_j)). R. Koenker and G. Bassett, *Regression quantiles*,
+    Econometrica 46 (1978).
+
+    Examples
+    --------
+    >>> import mbbp
+    >>> mbbp.Network([2, 3, 1], "relu", mbbp.costs.quantile(q=0.9)).cost_function.parameter
+    0.9
+    """
+    return with_parameter("quantile", q)
 
 
 COSTS = {name: _built_in(name, compiled) for name, compiled in BUILT_IN.items()}

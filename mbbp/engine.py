@@ -128,7 +128,7 @@ class Engine(Fixed):
     @property
     def is_regression(self) -> bool:
         """Whether targets (m,) of a single output are desired outputs, and not labels."""
-        return self.activations[-1].name not in ("sigmoid", "softmax")
+        return not self.cost.is_of_classes and self.activations[-1].name not in ("sigmoid", "softmax")
 
     @property
     def scaling(self) -> Scaling | None:
@@ -178,7 +178,7 @@ class Engine(Fixed):
         X : array_like of shape (n_in, m)
             Inputs, one example per column.
         Y : array_like of shape (n_L, m) or (m,)
-            Desired outputs, or labels. For a single output that is not sigmoid or softmax, (m,) are desired outputs.
+            Desired outputs, or labels. For a single output (m,) are desired outputs if `is_regression`.
         X_name, Y_name : str
             The names of X and Y in error messages.
         example_weights : array_like of shape (m,), optional
@@ -402,6 +402,8 @@ class Engine(Fixed):
             count_correct=evaluation.count_correct.address(dtype) if with_cost else 0,
             output_error=self.cost.error_address(dtype) if backward else 0,
             is_fused=int(self.cost.is_fused),
+            cost_parameter=self.cost.parameter or 0.0,
+            threshold=self.cost.threshold,
         )
         return Placed(model, dtype)
 

@@ -35,14 +35,16 @@ class Network(Structure):
     sizes : sequence of int
         The number of neurons in each layer, the input layer first: [784, 30, 10].
     activation : str, Activation, or a sequence of them
-        One for each computing layer, or a single one: sigmoid, tanh, relu, leaky_relu, identity, or softmax (for the
-        output layer only). A single one is for all layers, with two exceptions. If `cost` is named and needs another
-        output, the output layer gets it: sigmoid for cross_entropy, softmax for log_likelihood. And relu and leaky_relu
-        are for hidden layers only: the quadratic cost and custom ones then get the output identity, and without a
-        `cost` the output must be named.
+        One for each computing layer, or a single one: sigmoid, tanh, relu, leaky_relu, gelu, silu, elu, softplus,
+        identity, exp (for outputs that are counts), or softmax (for the output layer only). A single one is for all
+        layers, with two exceptions. If `cost` is named and needs another output, the output layer gets it: sigmoid for
+        cross_entropy, softmax for log_likelihood, exp for poisson, identity for squared_hinge. And relu, leaky_relu,
+        gelu, silu and elu are for hidden layers only: other costs then get the output identity, and without a `cost`
+        the output must be named.
     cost : str or Cost, optional
-        quadratic, cross_entropy (for sigmoid outputs) or log_likelihood (for softmax outputs). By default
-        log_likelihood for softmax outputs, otherwise quadratic.
+        For classes cross_entropy (sigmoid outputs), log_likelihood (softmax) or squared_hinge; for numbers quadratic,
+        huber, absolute or quantile; for counts poisson (exp outputs); or one that `mbbp.costs.huber` or
+        `mbbp.costs.quantile` returns. By default log_likelihood for softmax outputs, otherwise quadratic.
     dtype : {"float32", "float64"}
         The dtype of the parameters and of all computations.
     initializer : str or callable
@@ -167,7 +169,7 @@ class Network(Structure):
         """Return the label of every column of X.
 
         With several outputs, the label is the index of the largest one, and the smallest index if several are equal.
-        With a single output, the label is 1 if the output is above 1/2, else 0.
+        With a single output, the label is 1 if the output is above 1/2 (for squared_hinge above 0), else 0.
 
         Returns
         -------
@@ -184,7 +186,7 @@ class Network(Structure):
         self._engine.writer.check_readable("classify")
         self._check_classes("classify")
         outputs = self.feedforward(X)
-        labels = outputs[0] > 0.5 if self.sizes[-1] == 1 else outputs.argmax(axis=0)
+        labels = outputs[0] > self.cost_function.threshold if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
 
     def _check_classes(self, caller: str) -> None:

@@ -137,11 +137,17 @@ def as_mini_batches(mini_batches: Iterable[Sequence[int]], n: int) -> list[Array
 
 
 def of_arrays(function: Function, least_ndim: int = 0) -> Function:
-    """Return the function with a check of its arguments: arrays of numbers, real or complex, and all of one shape."""
-    names = list(inspect.signature(function).parameters)
+    """Return the function with a check of its arguments: arrays of numbers, real or complex, and all of one shape.
+
+    Those that are given by name only are single real numbers.
+    """
+    parameters = inspect.signature(function).parameters
+    names = [name for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY]
+    settings = parameters.keys() - names
 
     @functools.wraps(function)
     def checked(*arguments: ArrayLike, **named: ArrayLike) -> Array:
+        numbers = {name: as_number(name, named.pop(name)) for name in settings & named.keys()}
         given = dict(zip(names, arguments, strict=False)) | named
         arrays = {name: as_numbers(name, value, COMPLEX) for name, value in given.items()}
         first = next(iter(arrays.values()), np.empty(0))
@@ -150,7 +156,7 @@ def of_arrays(function: Function, least_ndim: int = 0) -> Function:
                 raise ValueError(f"{name}: expected columns of at least one number, got shape {array.shape}")
             if array.shape != first.shape:
                 raise ValueError(f"{name}: expected the shape of {names[0]}, {first.shape}, got {array.shape}")
-        return function(**arrays)
+        return function(**arrays, **numbers)
 
     return cast(Function, checked)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mbbp.costs import Cost, get_cost, with_parameter
 from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.npz import Npz, open_npz
@@ -25,9 +26,9 @@ MOST_LETTERS = 1 << 18
 def save(net: Network, path: str | Path) -> None:
     """Save a network to an .npz file.
 
-    The file holds the sizes, the names of the activations and of the cost, the parameters and the scaling of the
-    inputs, but not the history and the state of the optimizer. An old file at `path` is replaced when the new one is
-    complete.
+    The file holds the sizes, the names of the activations and of the cost, the cost's parameter if it has one, the
+    parameters of the network and the scaling of the inputs, but not the history and the state of the optimizer. An
+    old file at `path` is replaced when the new one is complete.
 
     Parameters
     ----------
@@ -61,14 +62,16 @@ def save(net: Network, path: str | Path) -> None:
     if not np.isfinite(net.theta).all():
         raise ValueError("net: expected finite parameters, got NaN or inf")
     scaling, arrays = net.scaling, {"theta": net.theta}
+    cost = net.cost_function
     header = json.dumps(
         {
             "format": FORMAT,
             "sizes": net.sizes,
             "activation": names,
-            "cost": net.cost_function.name,
+            "cost": cost.name,
             "scaling": ARRAYS if isinstance(scaling, Scaling) else scaling,
         }
+        | ({} if cost.parameter is None else {"cost_parameter": cost.parameter})
     )
     if isinstance(scaling, Scaling):
         arrays |= {
@@ -140,7 +143,7 @@ def _build(header: dict[str, Any], file: Npz) -> Network:
     net = Network(
         sizes,
         activation=header["activation"],
-        cost=header["cost"],
+        cost=_read_cost(header["cost"], header.get("cost_parameter")),
         dtype=theta.dtype,
         scaling=_read_scaling(header.get("scaling"), file),
     )
@@ -148,6 +151,15 @@ def _build(header: dict[str, Any], file: Npz) -> Network:
         raise ValueError("theta: expected finite parameters, got NaN or inf")
     net.theta = theta
     return net
+
+
+def _read_cost(name: Any, parameter: Any) -> Cost:
+    cost = get_cost(name)
+    if parameter is None and cost.parameter is None:
+        return cost
+    if type(parameter) is not float:  # `save` writes no other kind of number
+        raise ValueError(f"cost_parameter: expected a number for the {cost.name} cost, got {parameter!r:.100}")
+    return with_parameter(cost.name, parameter, "cost_parameter")
 
 
 def _read_scaling(found: Any, file: Npz) -> AnyScaling | Scaling:

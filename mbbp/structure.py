@@ -42,7 +42,7 @@ class Structure(Fixed):
         self.sizes = as_sizes(sizes)
         self.dtype = as_dtype(dtype)
         named = None if cost is None else get_cost(cost)
-        output = None if named is None else named.required_activation or ANY
+        output = None if named is None else named.usual_activation or ANY
         activations = layer_activations(activation, len(self.sizes) - 1, output)
         default = "log_likelihood" if activations[-1].name == "softmax" else "quadratic"
         self.cost_function = named or get_cost(default)
@@ -83,15 +83,17 @@ class Structure(Fixed):
     def __repr__(self) -> str:
         names = [layer.activation.name for layer in self.layers]
         activation = names[0] if len(set(names)) == 1 else names
+        cost = self.cost_function
+        shown = repr(cost.name) if cost.parameter is None else str(cost)
         scaling = "" if self.scaling is None else f", scaling={self.scaling!r}"
         return (
-            f"Network({list(self.sizes)}, activation={activation!r}, cost={self.cost_function.name!r}, "
+            f"Network({list(self.sizes)}, activation={activation!r}, cost={shown}, "
             f"dtype={self.dtype.name!r}{scaling}): {self.theta.size:,} parameters"
         )
 
     def _repr_html_(self) -> str:
         """Return a table of the layers, which a notebook shows."""
-        facts = [f"cost {self.cost_function.name}", f"dtype {self.dtype.name}"]
+        facts = [f"cost {self.cost_function}", f"dtype {self.dtype.name}"]
         facts += [] if self.scaling is None else [f"scaling {self.scaling}"]
         return network_html(self.sizes, [layer.activation.name for layer in self.layers], *facts)
 

@@ -141,6 +141,8 @@ class Trainer(Fixed):
         rows, labels = as_targets(
             "Y", Y, engine.sizes[-1], len(inputs), engine.dtype, "X", is_regression=engine.is_regression
         )
+        if len(rows):
+            engine.cost.check_targets("Y", rows.T)
         return scaled(inputs, engine.scaling, engine.dtype).T, rows.T if len(rows) else labels
 
     def _batch_for(self, m: int, *, are_labels: bool) -> _Batch:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import mbbp
-from mbbp import chapter2, datasets, kernels, reference, schedules
+from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
 from mbbp.optimizers import OPTIMIZERS
 
-MODULES = (mbbp, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
+MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
 N_IN, N_OUT, M = 4, 3, 6
 
 # What is left out, and why.
@@ -244,6 +244,8 @@ CALLS = {
         {"name": "softplus", "function": _softplus, "derivative": _step, "kinks": ()},
     ),
     "mbbp.Cost": lambda g: (mbbp.Cost, {"name": "half", "function": _half, "gradient": _half}),
+    "mbbp.costs.huber": lambda g: (costs.huber, {"delta": 1.0}),
+    "mbbp.costs.quantile": lambda g: (costs.quantile, {"q": 0.5}),
     "mbbp.Optimizer": _setting("Optimizer", weight_decay=0.0),
     "mbbp.SGD": _setting("SGD", weight_decay=0.0),
     "mbbp.Momentum": _setting("Momentum", weight_decay=0.0, momentum=0.9),
@@ -408,7 +410,7 @@ CALLS = {
     "mbbp.reference.softmax_jacobian_product": _elementwise("softmax_jacobian_product", "a", "delta"),
     **{
         f"mbbp.reference.{name}{end}": _elementwise(f"{name}{end}", "z")
-        for name in ("sigmoid", "tanh", "relu", "leaky_relu", "identity", "softmax")
+        for name in mbbp.activations.ACTIVATIONS
         for end in ("", "_prime")
         if hasattr(reference, f"{name}{end}")
     },

@@ -18,6 +18,16 @@ OUTPUTS = [
     ("sigmoid", "cross_entropy"),
     ("softmax", "log_likelihood"),
 ]
+NEW_HIDDEN = ["gelu", "silu", "elu", "softplus", "exp"]
+NEW_OUTPUTS = [
+    *((output, "quadratic") for output in NEW_HIDDEN),
+    ("exp", "poisson"),
+    *((output, cost) for output in ("identity", "tanh") for cost in ("huber", "absolute", "quantile", "squared_hinge")),
+    ("identity", mbbp.costs.huber(0.25)),
+    ("gelu", mbbp.costs.quantile(0.9)),
+    ("softmax", "absolute"),
+]
+ALL_OUTPUTS = OUTPUTS + NEW_OUTPUTS
 SEED = 7  # with it, no example has only dead or saturated outputs, and no weighted input is at a kink
 SIZES = {1: [4, 3], 2: [4, 5, 3], 3: [4, 6, 5, 2], 4: [3, 5, 4, 7, 2], 5: [3, 4, 5, 4, 5, 3]}
 BATCHES = [1, 2, 7, 10, 128]
@@ -44,16 +54,26 @@ def uniform():
                 yield (hidden,) * (depth - 1) + (output,), cost
 
 
+def new_ones():
+    """Yield networks with each new activation in the first and in another hidden layer, and with each new output."""
+    for i, (output, cost) in enumerate(NEW_OUTPUTS):
+        hidden = NEW_HIDDEN[i % 4]  # exp is for outputs: in two layers it makes numbers that no check can bear
+        yield (hidden, "tanh", output), cost
+        yield ("tanh", hidden, "sigmoid", output), cost
+
+
 MIXED = list(mixed())
 
 
 def parameters(networks, marks=()):
-    return [pytest.param(*one, marks=marks, id=f"{'-'.join(one[0])}, {one[1]}") for one in networks]
+    return [pytest.param(*one, marks=marks, id=f"{'-'.join(one[0])}, {one[1]!s}") for one in networks]
 
 
 networks = pytest.mark.parametrize(
     ("activation", "cost"),
-    parameters(MIXED) + parameters([one for one in uniform() if one not in MIXED], pytest.mark.nightly),
+    parameters(MIXED)
+    + parameters(new_ones())
+    + parameters([one for one in uniform() if one not in MIXED], pytest.mark.nightly),
 )
 
 
@@ -67,9 +87,10 @@ def build(activation, cost, dtype="float64"):
 
 
 def examples(net, m, seed=1):
-    """Return inputs, and targets that are probabilities."""
+    """Return inputs, and targets that are probabilities; or unit vectors for a cost of classes."""
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((net.sizes[0], m)), rng.dirichlet(np.ones(net.sizes[-1]), m).T
+    X, Y = rng.standard_normal((net.sizes[0], m)), rng.dirichlet(np.ones(net.sizes[-1]), m).T
+    return X, np.eye(len(Y))[Y.argmax(axis=0)].T if net.cost_function.is_of_classes else Y
 
 
 def assert_close(gradient, exact, tolerance):
@@ -78,9 +99,12 @@ def assert_close(gradient, exact, tolerance):
     assert np.abs(gradient - exact).max() <= tolerance * largest
 
 
-def assert_no_kink_within_reach(net, X, reach=1e-4):
-    """Assert that the steps of a numeric derivative, about 1e-6, take no weighted input across a kink at 0."""
-    zs, _ = reference.feedforward(net, X)
+def assert_no_kink_within_reach(net, X, Y, reach=1e-4):
+    """Assert that the steps of a numeric derivative, about 1e-6, cross no kink: z at 0, a at y, a - y at delta."""
+    zs, activations = reference.feedforward(net, X)
+    cost, distances = net.cost_function, np.abs(activations[-1] - Y)
+    kinks = [*cost.kinks, *([cost.parameter] if cost.name == "huber" else [])]
+    assert all(np.abs(distances - kink).min() > reach for kink in kinks)
     assert all(np.abs(z).min() > reach for z, layer in zip(zs, net.layers, strict=True) if layer.activation.kinks)
 
 
@@ -118,7 +142,7 @@ def test_the_float32_gradient_is_the_textbooks_to_rounding(activation, cost):
 def test_the_gradient_is_the_numeric_one(activation, cost):
     net = build(activation, cost)
     X, Y = examples(net, 3)
-    assert_no_kink_within_reach(net, X)
+    assert_no_kink_within_reach(net, X, Y)
     found = net.gradient(X, Y).theta
     assert_close(found, reference.numeric_gradient(net, X, Y, reference.central_difference), 1e-7)
     assert_close(found, reference.numeric_gradient(net, X, Y, reference.complex_step), 1e-12)
@@ -164,7 +188,7 @@ def test_activations_are_the_textbooks_the_input_first(depth):
     np.testing.assert_array_equal(found[-1], net.feedforward(X))
 
 
-@pytest.mark.parametrize(("output", "cost"), OUTPUTS)
+@pytest.mark.parametrize(("output", "cost"), ALL_OUTPUTS, ids=str)
 def test_example_weights_are_factors_of_each_examples_cost(output, cost):
     net = build(["sigmoid", output], cost)
     X, Y = examples(net, 6)
@@ -227,7 +251,7 @@ def test_an_assignment_after_a_gradient_changes_no_gradient():
     np.testing.assert_array_equal(first.theta, theta)
 
 
-@given(st.permutations(range(8)), st.sampled_from(["float32", "float64"]), st.sampled_from(OUTPUTS))
+@given(st.permutations(range(8)), st.sampled_from(["float32", "float64"]), st.sampled_from(ALL_OUTPUTS))
 def test_the_order_of_the_columns_does_not_matter(order, dtype, output_and_cost):
     output, cost = output_and_cost
     net = build(["tanh", "tanh", output], cost, dtype)
@@ -241,7 +265,7 @@ def test_the_order_of_the_columns_does_not_matter(order, dtype, output_and_cost)
         assert_close(layer.delta, delta[:, order], 20 * np.finfo(dtype).eps)
 
 
-@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from(OUTPUTS))
+@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from(ALL_OUTPUTS))
 def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(m, n, output_and_cost):
     output, cost = output_and_cost
     net = build(["sigmoid", output], cost)

@@ -13,10 +13,16 @@ from mbbp.activations import ACTIVATIONS
 from tests.problems import labelled, network
 
 COMBINATIONS = [
-    *[(name, "quadratic") for name in ACTIVATIONS if name != "softmax"],
+    *[(name, "quadratic") for name in ACTIVATIONS if name not in ("softmax", "exp")],
     (["relu", "sigmoid"], "cross_entropy"),
     (["tanh", "softmax"], "log_likelihood"),
     (["leaky_relu", "softmax"], "quadratic"),
+    ("gelu", "poisson"),
+    ("silu", "squared_hinge"),
+    ("elu", "huber"),
+    ("softplus", "absolute"),
+    ("tanh", mbbp.costs.huber(1 / 3)),
+    ("relu", mbbp.costs.quantile(0.9)),
 ]
 HEADER = {"format": 1, "sizes": [4, 5, 3], "activation": ["sigmoid", "sigmoid"], "cost": "quadratic"}
 
@@ -100,6 +106,24 @@ def test_a_learnt_scaling_is_in_the_file(path):
     assert mbbp.load(path).scaling == mbbp.Scaling.learn(X)
 
 
+def test_the_parameter_of_a_cost_is_in_the_file(path):
+    cost = mbbp.costs.quantile(1 / 3)
+    mbbp.save(network(activation="tanh", cost=cost), path)
+    loaded = mbbp.load(path).cost_function
+    assert loaded == cost
+    assert loaded.parameter == 1 / 3
+    assert header_of(path)["cost_parameter"] == 1 / 3
+
+
+def test_other_costs_have_no_such_entry(path):
+    assert "cost_parameter" not in header_of(path)
+
+
+def header_of(path):
+    with np.load(path) as file:
+        return json.loads(str(file["header"]))
+
+
 # ------------------------------------------------------------------------------------------------------ damaged files
 
 
@@ -136,8 +160,15 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
         ({"header": HEADER | {"activation": ["softmax", "sigmoid"]}}, "softmax"),
         ({"header": HEADER | {"activation": [["sigmoid"], {}]}}, "activation"),
         ({"header": HEADER | {"activation": 7}}, "damaged"),
-        ({"header": HEADER | {"cost": "huber"}}, "expected one of .*, got 'huber'"),
+        ({"header": HEADER | {"cost": "hinge"}}, "expected one of .*, got 'hinge'"),
         ({"header": HEADER | {"cost": ["quadratic"]}}, "cost"),
+        ({"header": HEADER | {"cost": "huber"}}, "cost_parameter: expected a number for the huber cost, got None"),
+        ({"header": HEADER | {"cost_parameter": 0.5}}, "cost_parameter: expected none for the quadratic cost, got 0.5"),
+        *[
+            ({"header": HEADER | {"cost": cost, "cost_parameter": value}}, "cost_parameter: expected a ")
+            for cost, values in {"huber": (0.0, -1.0, np.nan, np.inf, True, "1", [1.0]), "quantile": (0.0, 1.0)}.items()
+            for value in values
+        ],
         ({"header": HEADER | {"cost": "log_likelihood"}}, "softmax"),
         ({"theta": np.zeros(42)}, r"theta: expected shape \(43,\) .*, got \(42,\)"),
         ({"theta": np.zeros((43, 1))}, r"\(43, 1\)"),

@@ -10,6 +10,7 @@ from mbbp.nielsen import mnist_loader, network, network2
 MODULES = (
     mbbp,
     mbbp.chapter2,
+    mbbp.costs,
     mbbp.datasets,
     mbbp.reference,
     mbbp.schedules,

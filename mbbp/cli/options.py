@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import mbbp
 from mbbp.activations import ACTIVATIONS
 from mbbp.bench.command import parse_sizes
-from mbbp.costs import COSTS
+from mbbp.costs import COSTS, get_cost
 from mbbp.datasets import Dataset
 from mbbp.datasets.prepare import PIXELS
 from mbbp.initializers import INITIALIZERS
@@ -89,7 +89,8 @@ def add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtyp
     network.add_argument(
         "--activation",
         help=f"one for each layer, or one for all, from {', '.join(ACTIVATIONS)} (sigmoid; for a regression, the "
-        "outputs are identity). A single relu or leaky_relu is for the hidden layers, and needs --cost",
+        "outputs are identity, or exp for poisson). A single relu, leaky_relu, gelu, silu or elu is for the hidden "
+        "layers, and needs --cost",
     )
     network.add_argument(
         "--cost", help=f"one of {', '.join(COSTS)} (log_likelihood for softmax outputs, otherwise quadratic)"
@@ -171,13 +172,14 @@ def make_network(
     regression: bool = False,
     scaling: AnyScaling | Scaling = None,
 ) -> mbbp.Network:
-    """Return a new network. What is not given is left to `Network`, except that a regression has identity outputs."""
+    """Return a new network. What is not given is left to `Network`, but a regression has the outputs of its cost."""
     arguments: dict[str, Any] = {}
     if options.activation is not None:
         names = options.activation.split(",")
         arguments["activation"] = names[0] if len(names) == 1 else names
     elif regression:
-        arguments["activation"] = ["sigmoid"] * max(len(sizes) - 2, 0) + ["identity"]
+        output = None if options.cost is None else get_cost(options.cost).usual_activation
+        arguments["activation"] = ["sigmoid"] * max(len(sizes) - 2, 0) + [output or "identity"]
     if options.cost is not None:
         arguments["cost"] = options.cost
     return mbbp.Network(

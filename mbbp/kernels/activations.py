@@ -3,19 +3,21 @@
 Both take a layer's block of the mini-batch. The derivative is taken from the outputs A where that is cheaper.
 
 To add an activation, write its two kernels here and add an entry to `BUILT_IN`. Write its NumPy twins `name` and
-`name_prime` in `mbbp.reference`. All the rest, the tests included, reads this table.
+`name_prime` in `mbbp.reference.activations`, and let `mbbp.reference` export them. All the rest, the tests included,
+reads this table.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mbbp.kernels.exponential import exp_nonpositive, tanh
+from mbbp.kernels.exponential import exp, exp_nonpositive, expm1_nonpositive, tanh
 from mbbp.kernels.gemm.matrix import stretches
 from mbbp.kernels.lowlevel.compiling import CONTRACTING, FAST, ZERO, inlined, scalars
 from mbbp.kernels.lowlevel.freezing import compiled_once
 from mbbp.kernels.lowlevel.kernel import Kernel, kernel
 from mbbp.kernels.lowlevel.records import Int, Numbers, record
 from mbbp.kernels.lowlevel.views import matrix, part
+from mbbp.kernels.special import normal, softplus
 
 LEAK = 0.01
 
@@ -178,6 +180,128 @@ def _identity(at):
 
 
 @kernel(Block, fastmath=CONTRACTING)
+def _gelu(at):
+    """Set A = Z Phi(Z), with the normal distribution Phi."""
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            distribution, _ = normal(z[i])
+            a[i] = z[i] * distribution
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _gelu_derivative(at):
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, _, d = _vectors(block, k, size)
+        for i in range(size):
+            distribution, density = normal(z[i])
+            d[i] *= distribution + z[i] * density
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _silu(at):
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = z[i] * sigmoid_of(z[i])
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _silu_derivative(at):
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    one = number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, d = _vectors(block, k, size)
+        for i in range(size):
+            s = sigmoid_of(z[i])
+            d[i] *= s + a[i] * (one - s)
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _elu(at):
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    zero = number(0)
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            below = expm1_nonpositive(zero if z[i] > 0 else z[i])
+            a[i] = z[i] if z[i] > 0 else below
+    return ZERO
+
+
+@kernel(Block, fastmath=FAST)
+def _elu_derivative(at):
+    block = at[0]
+    number = part(block.z, ZERO, ZERO).dtype.type
+    one = number(1)
+    count, size = stretches(block)
+    for k in range(count):
+        _, a, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= one if a[i] > 0 else a[i] + one
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _softplus(at):
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = softplus(z[i])
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _softplus_derivative(at):
+    """D = D sigma(Z), with the sigmoid sigma: it is 1 - exp(-A), which needs no division."""
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        _, a, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= -expm1_nonpositive(-a[i])
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
+def _exp(at):
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        z, a, _ = _vectors(block, k, size)
+        for i in range(size):
+            a[i] = exp(z[i])
+    return ZERO
+
+
+@kernel(Block, fastmath=FAST)
+def _exp_derivative(at):
+    block = at[0]
+    count, size = stretches(block)
+    for k in range(count):
+        _, a, d = _vectors(block, k, size)
+        for i in range(size):
+            d[i] *= a[i]
+    return ZERO
+
+
+@kernel(Block, fastmath=CONTRACTING)
 def _softmax(at):
     """Set A = softmax of each column of Z, from its differences to the largest entry so that nothing overflows.
 
@@ -256,7 +380,12 @@ BUILT_IN = {
     "tanh": ActivationKernels(_tanh, _tanh_derivative, "tanh(z)"),
     "relu": ActivationKernels(_relu, _relu_derivative, "max(z, 0)", kinks=(0.0,)),
     "leaky_relu": ActivationKernels(_leaky_relu, _leaky_relu_derivative, "max(z, 0.01 z)", kinks=(0.0,)),
+    "gelu": ActivationKernels(_gelu, _gelu_derivative, "z (1 + erf(z / sqrt 2)) / 2"),
+    "silu": ActivationKernels(_silu, _silu_derivative, "z / (1 + exp(-z))"),
+    "elu": ActivationKernels(_elu, _elu_derivative, "z if z > 0, else exp(z) - 1"),
+    "softplus": ActivationKernels(_softplus, _softplus_derivative, "ln(1 + exp(z))"),
     "identity": ActivationKernels(_identity, None, "z"),
+    "exp": ActivationKernels(_exp, _exp_derivative, "exp(z)"),
     "softmax": ActivationKernels(_softmax, _softmax_derivative, "exp(z_j) / sum_k exp(z_k)"),
 }
 

@@ -3,8 +3,8 @@
 Both take the output layer's block of the mini-batch and its targets. Sums are taken in float64 whatever the dtype.
 
 To add a cost, write its two kernels here and add an entry to `BUILT_IN`. Write its NumPy twins `name` and
-`name_gradient` in `mbbp.reference`, and `name_error` if its output error is fused. All the rest, the tests included,
-reads this table.
+`name_gradient` in `mbbp.reference.costs`, and `name_error` if its output error is fused, and let `mbbp.reference`
+export them. All the rest, the tests included, reads this table.
 """
 
 import math
@@ -38,6 +38,16 @@ class Outputs(NamedTuple):
     rs: Int  # from neuron to neuron
     cs: Int  # from example to example
     spare: Numbers  # room for SPARE_ROWS m numbers
+    parameter: Real  # of the cost; 0 where it has none
+    threshold: Real  # a single output above it means the label 1
+
+
+class Parameter(NamedTuple):
+    """A number that a family of costs has: its name, its default, and its bound; it is above 0."""
+
+    name: str
+    default: float
+    below: float = math.inf
 
 
 class CostKernels(NamedTuple):
@@ -57,6 +67,16 @@ class CostKernels(NamedTuple):
         The only output activation that the cost is defined for.
     reason : str
         Why.
+    targets : {"numbers", "probabilities", "counts", "classes"}
+        What the cost is defined for: any numbers, numbers from 0 to 1, numbers of at least 0, or 0 and 1.
+    parameter : Parameter or None
+        What the kernels read as `Outputs.parameter`.
+    usual_activation : str or None
+        The output activation that a cost defined for all of them is meant for.
+    threshold : float
+        A single output above it means the label 1.
+    kinks : tuple of float
+        The differences a_j - y_j at which the gradient jumps.
     """
 
     total: Kernel
@@ -65,6 +85,11 @@ class CostKernels(NamedTuple):
     formula: str = ""
     required_activation: str | None = None
     reason: str = ""
+    targets: str = "numbers"
+    parameter: Parameter | None = None
+    usual_activation: str | None = None
+    threshold: float = 0.5
+    kinks: tuple[float, ...] = ()
 
 
 @inlined
@@ -222,6 +247,141 @@ def _log_likelihood_error(at):
     return 0.0
 
 
+@kernel(Outputs, fastmath=FAST)
+def _poisson(at):
+    """Sum over y_j (ln y_j - z_j) - y_j + a_j, where 0 ln 0 = 0."""
+    outputs = at[0]
+    total = 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        z, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            target = np.float64(y[i])
+            total += np.float64(a[i]) - target
+            if target != 0:  # most counts are 0 in many data, and the logarithm is slow
+                total += target * (np.log(target) - np.float64(z[i]))
+    return total
+
+
+@kernel(Outputs, fastmath=FAST)
+def _huber(at):
+    """Sum over 1/2 d^2 where |d| <= delta, else delta (|d| - delta/2): both are r (|d| - r/2), r = min(|d|, delta)."""
+    outputs = at[0]
+    delta, total = outputs.parameter, 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            distance = abs(np.float64(a[i] - y[i]))
+            r = delta if distance > delta else distance
+            total += r * (distance - 0.5 * r)
+    return total
+
+
+@kernel(Outputs)
+def _huber_error(at):
+    """D = a - y, but at most delta and at least -delta."""
+    outputs = at[0]
+    delta = part(outputs.z, ZERO, ZERO).dtype.type(outputs.parameter)
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, d = _vectors(outputs, k, size)
+        for i in range(size):
+            difference = a[i] - y[i]
+            capped = delta if difference > delta else difference  # in this order, so that NaN stays NaN
+            d[i] = -delta if capped < -delta else capped
+    return 0.0
+
+
+@kernel(Outputs, fastmath=FAST)
+def _absolute(at):
+    """Sum over |a_j - y_j|."""
+    outputs = at[0]
+    total = 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            total += np.float64(abs(a[i] - y[i]))
+    return total
+
+
+@kernel(Outputs)
+def _absolute_error(at):
+    """D = sign(a - y); NaN stays NaN."""
+    outputs = at[0]
+    one = part(outputs.z, ZERO, ZERO).dtype.type(1)
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, d = _vectors(outputs, k, size)
+        for i in range(size):
+            difference = a[i] - y[i]
+            positive = one if difference > 0 else difference
+            d[i] = -one if difference < 0 else positive
+    return 0.0
+
+
+@kernel(Outputs, fastmath=FAST)
+def _quantile(at):
+    """Sum over q (y_j - a_j), or (1 - q) (a_j - y_j) where a_j is the larger one."""
+    outputs = at[0]
+    q, total = outputs.parameter, 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            over = np.float64(a[i] - y[i])
+            total += ((1.0 - q) if over > 0 else -q) * over
+    return total
+
+
+@kernel(Outputs)
+def _quantile_error(at):
+    """D = 1 - q where a > y, -q where a < y, 0 where they are equal; NaN stays NaN."""
+    outputs = at[0]
+    number = part(outputs.z, ZERO, ZERO).dtype.type
+    over, under = number(1.0 - outputs.parameter), number(-outputs.parameter)
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, d = _vectors(outputs, k, size)
+        for i in range(size):
+            difference = a[i] - y[i]
+            positive = over if difference > 0 else difference
+            d[i] = under if difference < 0 else positive
+    return 0.0
+
+
+@kernel(Outputs, fastmath=FAST)
+def _squared_hinge(at):
+    """Sum over max(0, 1 - t_j a_j)^2, with t = 2 y - 1."""
+    outputs = at[0]
+    total = 0.0
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, _ = _vectors(outputs, k, size)
+        for i in range(size):
+            short = 1.0 - (2.0 * np.float64(y[i]) - 1.0) * np.float64(a[i])
+            lacking = 0.0 if short < 0 else short  # in this order, so that NaN stays NaN
+            total += lacking * lacking
+    return total
+
+
+@kernel(Outputs)
+def _squared_hinge_error(at):
+    """D = -2 t max(0, 1 - t a), with t = 2 y - 1."""
+    outputs = at[0]
+    number = part(outputs.z, ZERO, ZERO).dtype.type
+    zero, one, two = number(0), number(1), number(2)
+    count, size = stretches(outputs)
+    for k in range(count):
+        _, a, y, d = _vectors(outputs, k, size)
+        for i in range(size):
+            t = two * y[i] - one
+            short = one - t * a[i]
+            d[i] = -two * t * (zero if short < 0 else short)
+    return 0.0
+
+
 BUILT_IN = {
     "quadratic": CostKernels(_quadratic, _difference, is_fused=False, formula="1/2 sum_j (a_j - y_j)^2"),
     "cross_entropy": CostKernels(
@@ -231,6 +391,7 @@ BUILT_IN = {
         formula="-sum_j [y_j ln a_j + (1 - y_j) ln(1 - a_j)]",
         required_activation="sigmoid",
         reason="its logarithms need outputs between 0 and 1, and its delta a - y holds where sigma' = a (1 - a)",
+        targets="probabilities",
     ),
     "log_likelihood": CostKernels(
         _log_likelihood,
@@ -239,6 +400,41 @@ BUILT_IN = {
         formula="-sum_j y_j ln a_j",
         required_activation="softmax",
         reason="it reads the outputs as the probabilities of classes, which must add up to 1",
+        targets="probabilities",
+    ),
+    "poisson": CostKernels(
+        _poisson,
+        _difference,
+        is_fused=True,
+        formula="sum_j [y_j ln(y_j / a_j) - y_j + a_j]",
+        required_activation="exp",
+        reason="its logarithm needs outputs above 0, and its delta a - y holds where sigma' = a",
+        targets="counts",
+    ),
+    "huber": CostKernels(
+        _huber,
+        _huber_error,
+        is_fused=False,
+        formula="sum_j of 1/2 d^2 if |d| <= delta, else delta (|d| - delta/2); d = a_j - y_j",
+        parameter=Parameter("delta", 1.0),
+    ),
+    "absolute": CostKernels(_absolute, _absolute_error, is_fused=False, formula="sum_j |a_j - y_j|", kinks=(0.0,)),
+    "quantile": CostKernels(
+        _quantile,
+        _quantile_error,
+        is_fused=False,
+        formula="sum_j max(q (y_j - a_j), (q - 1) (y_j - a_j))",
+        parameter=Parameter("q", 0.5, below=1.0),
+        kinks=(0.0,),
+    ),
+    "squared_hinge": CostKernels(
+        _squared_hinge,
+        _squared_hinge_error,
+        is_fused=False,
+        formula="sum_j max(0, 1 - (2 y_j - 1) a_j)^2",
+        targets="classes",
+        usual_activation="identity",
+        threshold=0.0,
     ),
 }
 

@@ -108,7 +108,7 @@ def count_correct(at):
     outputs = at[0]
     n, m, cs = outputs.n, outputs.m, outputs.cs
     if n == 1:
-        return float(_count_of_one_output(part(outputs.a, ZERO, m), part(outputs.y, ZERO, m)))
+        return float(_count_of_one_output(part(outputs.a, ZERO, m), part(outputs.y, ZERO, m), outputs.threshold))
     if cs == 1:
         return float(_count_in_rows(outputs))
     correct = ZERO
@@ -125,10 +125,11 @@ def count_correct(at):
 
 
 @inlined
-def _count_of_one_output(a, y):
+def _count_of_one_output(a, y, threshold):
+    least = a.dtype.type(threshold)
     correct = ZERO
     for i in range(a.size):
-        correct += ((a[i] > 0.5) == (y[i] == 1)) & (a[i] == a[i])
+        correct += ((a[i] > least) == (y[i] == 1)) & (a[i] == a[i])
     return correct
 
 

@@ -106,10 +106,16 @@ def exp(x):
 
 
 @compiled_contracting
+def expm1_nonpositive(x):
+    """Return exp(x) - 1 for a number x <= 0, with all its digits where x is small; NaN stays NaN."""
+    scale, rest = exp_parts(x)
+    return scale * rest + (scale - type(x)(1))
+
+
+@compiled_contracting
 def tanh(x):
     """Return the hyperbolic tangent of any number x; NaN stays NaN."""
-    one, two = type(x)(1), type(x)(2)
-    scale, rest = exp_parts(-two * abs(x))
-    less = scale * rest + (scale - one)  # exp(-2|x|) - 1: no digits are lost where x is small
+    two = type(x)(2)
+    less = expm1_nonpositive(-two * abs(x))
     value = abs(less) / (less + two)
     return -value if x < 0 else value

@@ -15,7 +15,7 @@ from mbbp.kernels.layout import SPARE_ROWS, LayerRow
 from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
-from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, record
+from mbbp.kernels.lowlevel.records import Address, Int, Number, Numbers, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.team import Team, share, share_of_rows, wait
 
@@ -44,6 +44,8 @@ class Model(NamedTuple):
     count_correct: Address
     output_error: Address
     is_fused: Int  # whether the output error needs no sigma'
+    cost_parameter: Real  # see Outputs
+    threshold: Real
 
 
 @record
@@ -154,6 +156,8 @@ def output_block_of(model, start, stop, m):
         rs=Z.rs,
         cs=Z.cs,
         spare=rest(model.work, model.spare + SPARE_ROWS * start),
+        parameter=model.cost_parameter,
+        threshold=model.threshold,
     )
 
 

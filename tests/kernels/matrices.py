@@ -92,6 +92,8 @@ def multiplier_for(dtype):
 
 def run(kernel, record_class, order="columns", **fields):
     """Call a kernel on matrices that lie in memory in this order, and return what it returns."""
+    if "parameter" in record_class._fields:
+        fields = {"parameter": 0.0, "threshold": 0.5} | fields
     dtype = next(value.dtype for value in fields.values() if isinstance(value, np.ndarray))
     placed = {name: InMemory(value, order) for name, value in fields.items() if np.ndim(value) == 2}
     given = {**fields, **{name: one.vector for name, one in placed.items()}}

@@ -9,15 +9,16 @@ from mbbp.kernels.activations import BUILT_IN, Block
 from tests.kernels.matrices import assert_close, drawn, dtypes, orders, run, seeds, widths
 
 
-def softplus(z):
-    return np.log1p(np.exp(-abs(z))) + max(z, 0.0)
+def log_cosh(z):
+    return np.log(np.cosh(z))
 
 
-def softplus_prime(z):
-    return 1 / (1 + np.exp(-z))
+def log_cosh_prime(z):
+    return np.tanh(z)
 
 
-CUSTOM = Activation("softplus", softplus, softplus_prime)
+CUSTOM = Activation("log_cosh", log_cosh, log_cosh_prime)
+both = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
 ALL = [*ACTIVATIONS.values(), CUSTOM]
 every = pytest.mark.parametrize("activation", ALL, ids=lambda one: one.name)
 elementwise = pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_activate(activation, n, m, dtype, seed, order):
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda dtype: dtype.__name__)
+@both
 def test_nan_goes_through_and_stays_alone(name, dtype):
     activation = ACTIVATIONS[name]
     np.testing.assert_array_equal(
@@ -83,3 +84,36 @@ def test_softmax_multiplies_by_its_jacobian(n, m, dtype, seed, order):
         ACTIVATIONS["softmax"].jacobian_product(wide, D.astype(np.float64)), expected, atol=1e-12
     )
     assert_close(multiply_by_derivative(ACTIVATIONS["softmax"], Z, A, D, order), expected, dtype, n)
+
+
+LARGE = [1e2, 1e4, 1e30]
+ENDS = {  # what the activation and its derivative come to where z is far below and far above 0
+    "gelu": ([0, 0], lambda z: (z, np.ones_like(z))),
+    "silu": ([0, 0], lambda z: (z, np.ones_like(z))),
+    "elu": ([-1, 0], lambda z: (z, np.ones_like(z))),
+    "softplus": ([0, 0], lambda z: (z, np.ones_like(z))),
+    "exp": ([0, 0], lambda z: (np.full_like(z, np.inf), np.full_like(z, np.inf))),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+@both
+def test_large_weighted_inputs(name, dtype):
+    (low, slope), above = ENDS[name]
+    Z = np.array([LARGE], dtype) * (10 if name == "exp" else 1)  # float64 holds exp(100)
+    for z, expected in ((-Z, (np.full_like(Z, low), np.full_like(Z, slope))), (Z, above(Z))):
+        A = activate(ACTIVATIONS[name], z)
+        np.testing.assert_allclose(A, expected[0], rtol=0, atol=1e-40)
+        D = multiply_by_derivative(ACTIVATIONS[name], z, A, np.ones_like(Z))
+        np.testing.assert_allclose(D, expected[1], rtol=0, atol=1e-40)
+
+
+@pytest.mark.parametrize("name", ["elu", "softplus", "silu", "gelu"])
+@both
+def test_small_results_lose_no_digit(name, dtype):
+    """Of elu near 0, of softplus far below 0, and of z sigma(z) at both."""
+    small = -np.logspace(-30, -2, 50) if name != "softplus" else -np.linspace(5, 60, 50)
+    Z = np.array([small], dtype)
+    wide = Z.astype(np.float64)
+    exact = np.log1p(np.exp(wide)) if name == "softplus" else ACTIVATIONS[name].function(wide)
+    np.testing.assert_allclose(activate(ACTIVATIONS[name], Z), exact, rtol=4 * np.finfo(dtype).eps)
