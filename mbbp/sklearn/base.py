@@ -217,6 +217,8 @@ class BaseMLP(  # type: ignore[misc]
             self._build(sizes_of(coefs), np.float64)
         self._model.take(coefs, intercepts)
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+        # as in scikit-learn, where the best parameters are then the same arrays as those that training changes
+        self._best_theta = None
 
     def _examples(self, rows: Array, y: Any, weights: Any) -> Examples:
         dtype = self._model.theta.dtype

@@ -78,7 +78,7 @@ def fit_stochastic(mlp: Any, work: Work, task: FitTask) -> None:
                     )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
-    if work.held_out is not None:
+    if work.held_out is not None and mlp._best_theta is not None:
         model.theta[...] = mlp._best_theta
 
 

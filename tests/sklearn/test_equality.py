@@ -86,9 +86,9 @@ KINDS = ["multiclass", "binary", "multilabel", "one output", "outputs"]
 SOLVERS = {
     "adam": {"solver": "adam"},
     "adam, other betas": {"solver": "adam", "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "alpha": 0.5},
-    "sgd": {"solver": "sgd", "learning_rate_init": 0.05},
+    "sgd": {"solver": "sgd", "learning_rate_init": 0.005},
     "sgd, momentum": {"solver": "sgd", "nesterovs_momentum": False, "momentum": 0.6, "alpha": 0.3},
-    "sgd, invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.5, "power_t": 0.3},
+    "sgd, invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.02, "power_t": 0.3},
     "sgd, adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.3, "n_iter_no_change": 1, "max_iter": 12},
     "lbfgs": {"solver": "lbfgs"},
 }
