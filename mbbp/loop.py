@@ -50,7 +50,7 @@ class Loop(Fixed):
         self._totals = array_of([epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0)])
         self._team = make_team(self.threads)
         model = engine.model(
-            engine.layout(batch_size, self.threads, backward=True),
+            engine.layout(batch_size, self.threads, backward=True, dropout=True),
             with_cost=True,
             backward=True,
             is_weighted=examples.weights.size > 0,
