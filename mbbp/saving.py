@@ -27,8 +27,8 @@ def save(net: Network, path: str | Path) -> None:
     """Save a network to an .npz file.
 
     The file holds the sizes, the names of the activations and of the cost, the parameters, the scaling of the inputs
-    and the dropout, but not the history and the state of the optimizer. An old file at `path` is replaced when the new one is
-    complete.
+    and the dropout, but not the history and the state of the optimizer. An old file at `path` is replaced when the new
+    one is complete.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from tests.conftest import JIT
 SIZES = [9, 7, 20, 3]
 N = 74 if JIT else 26
 BATCH = 33 if JIT else 10  # the last mini-batch is smaller, and has an odd place for its examples' pairs
+RATE = 0.05  # the learning rate of sgd
 RATES = {"hidden": (0.0, 0.3, 0.5), "inputs and hidden": (0.2, 0.0, 0.4), "inputs": (0.4, 0.0, 0.0)}
 ACTIVATIONS = {
     "softmax": ["tanh", "relu", "softmax"],
@@ -38,16 +39,13 @@ def data(sizes=SIZES, n=N):
 def gradient(net, X, Y, step, weights):
     """Return the mean gradient of a mini-batch as one vector: the equations of chapter 2, with the masks in between."""
     rates, seed, m = net.dropout, net.engine.dropout.seed, X.shape[1]
-    masks = [
-        dropout_mask(p, seed, index, step, layer.n_in, m) for index, (p, layer) in enumerate(zip(rates, net.layers))
-    ]
-    zs, activations, inputs = [], [], []
+    masks = [dropout_mask(p, seed, i, step, n, m) for i, (p, n) in enumerate(zip(rates, net.sizes[:-1], strict=True))]
+    zs, inputs = [], []
     a = X
     for layer, mask in zip(net.layers, masks, strict=True):
         inputs.append(a * mask)
         zs.append(layer.W @ inputs[-1] + layer.b)
         a = layer.activation.function(zs[-1])
-        activations.append(a)
     delta = net.cost_function.delta(net.layers[-1].activation, zs[-1], a, Y) * weights
     parts = []
     for index in range(len(net.layers) - 1, -1, -1):
@@ -69,7 +67,7 @@ def plain_training(net, X, y, optimizer, epochs, weights):
             g = gradient(net, X[:, these], Y[:, these], step, weights[these])
             step += 1
             if optimizer == "sgd":
-                net.theta = net.theta - 0.3 * g
+                net.theta = net.theta - RATE * g
                 continue
             moments[0] = 0.9 * moments[0] + 0.1 * g
             moments[1] = 0.999 * moments[1] + 0.001 * g**2
@@ -96,7 +94,7 @@ def test_training_is_that_of_plain_numpy_with_the_masks(rates, activation, is_we
     X, y = data()
     weights = np.random.default_rng(2).random(N) if is_weighted else np.ones(N)
     expected = plain_training(net, X, y, optimizer, 3, weights)
-    settings = {"optimizer": optimizer, "learning_rate": {"sgd": 0.3, "adam": 0.01}[optimizer]}
+    settings = {"optimizer": optimizer, "learning_rate": {"sgd": RATE, "adam": 0.01}[optimizer]}
     settings |= {"epochs": 3, "batch_size": BATCH, "shuffle": False, "progress": False}
     found = []
     for n in (1, 2, 3):
@@ -131,7 +129,7 @@ def test_a_trainer_drops_too():
     net = build((0.2, 0.3, 0.5))
     X, y = data()
     expected = plain_training(net, X, y, "sgd", 1, np.ones(N))
-    trainer = net.trainer(learning_rate=0.3)
+    trainer = net.trainer(learning_rate=RATE)
     for begin in range(0, N, BATCH):
         trainer.step(X[:, begin : begin + BATCH], y[begin : begin + BATCH])
     np.testing.assert_allclose(net.theta, expected, rtol=1e-10, atol=1e-10)
