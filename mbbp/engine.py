@@ -19,8 +19,10 @@ from numpy.typing import ArrayLike
 from mbbp.activations import Activation
 from mbbp.arrays import as_example_weights
 from mbbp.costs import Cost
+from mbbp.dropout import Dropout
 from mbbp.fixed import Fixed
 from mbbp.inputs import as_inputs, is_plain
+from mbbp.kernels import dropout as dropping
 from mbbp.kernels import evaluation, propagation
 from mbbp.kernels.examples import Examples, inputs_of, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
@@ -88,6 +90,8 @@ class Engine(Fixed):
         The cost that training reduces.
     scaling : Scaling or "standardize", optional
         How inputs are scaled. "standardize" stands for a scaling that is not learnt yet.
+    dropout : Dropout, optional
+        Which share of the neurons a step of training drops; a `Loop` does it, and nothing else.
 
     Attributes
     ----------
@@ -107,18 +111,19 @@ class Engine(Fixed):
         activations: Sequence[Activation],
         cost: Cost,
         scaling: Scaling | str | None = None,
+        dropout: Dropout | None = None,
     ) -> None:
         self.sizes, self._theta, self.dtype = tuple(sizes), theta, theta.dtype
         self.activations, self.cost = tuple(activations), cost
         self.writer = OneWriter()
-        self._scaling = scaling
+        self._scaling, self._dropout = scaling, dropout
         for activation in self.activations:
             activation.compile(self.dtype)
         cost.compile(self.dtype)
         self._predictors: tuple[list[Predictor], list[Predictor]] = ([], [])  # for few columns, and for more
         self._gradients: dict[tuple[int, bool, bool], list[GradientOf]] = {}
         self._spare_models: dict[tuple[bool, bool], list[Placed]] = defaultdict(list)
-        self._layouts: dict[tuple[int, int, bool], Layout] = {}
+        self._layouts: dict[tuple[int, int, bool, bool], Layout] = {}
 
     @property
     def theta(self) -> Array:
@@ -160,6 +165,16 @@ class Engine(Fixed):
         """Set how inputs are scaled; "standardize" stands for a scaling that is not learnt yet."""
         self._scaling = scaling
         self._predictors = ([], [])  # new ones: another thread may still use the old ones
+
+    @property
+    def dropout(self) -> Dropout | None:
+        """Which share of the neurons a step of training drops."""
+        return self._dropout
+
+    def set_dropout_seed(self, seed: int) -> None:
+        """Set the seed of the masks, before the first training."""
+        assert self._dropout is not None
+        self._dropout, self._layouts = self._dropout._replace(seed=seed), {}
 
     def examples(
         self,
@@ -407,14 +422,20 @@ class Engine(Fixed):
         )
         return Placed(model, dtype)
 
-    def layout(self, m: int, threads: int = 1, *, backward: bool = False) -> Layout:
-        """Return a layout with the addresses of the activations in its table; the last few are kept."""
-        key = (m, threads, backward)
+    def layout(self, m: int, threads: int = 1, *, backward: bool = False, dropout: bool = False) -> Layout:
+        """Return a layout with the addresses of the kernels in its table; the last few are kept."""
+        key = (m, threads, backward, dropout)
         layout = self._layouts.get(key)
         if layout is None:
-            layout = Layout(self.sizes, m, threads, lanes(self.dtype))
+            used = self._dropout if dropout else None
+            layout = Layout(self.sizes, m, threads, lanes(self.dtype), used and used.rates)
             addresses = [activation.addresses(self.dtype, backward=backward) for activation in self.activations]
             layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
+            if used is not None:
+                for index in np.flatnonzero(layout.table.dropout):
+                    row, in_place = layout.table[index], dropping.drop_in_place.address(self.dtype)
+                    row.seed, row.drop_errors = used.seed, in_place
+                    row.drop_inputs = dropping.drop.address(self.dtype) if index else in_place
             if len(self._layouts) >= LAYOUTS_KEPT:
                 self._layouts.clear()
             self._layouts[key] = layout

@@ -77,7 +77,7 @@ class Loop(Fixed):
         self._totals = array_of([totals])
         self._team = make_team(self.threads)
         model = engine.model(
-            engine.layout(batch_size, self.threads, backward=True),
+            engine.layout(batch_size, self.threads, backward=True, dropout=True),
             with_cost=True,
             backward=True,
             is_weighted=examples.weights.size > 0,

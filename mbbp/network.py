@@ -19,7 +19,7 @@ from mbbp.parameters import Array, Gradient, parameter_views
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
-from mbbp.structure import Rng, Structure
+from mbbp.structure import DropoutRates, Rng, Structure
 from mbbp.trainer import Trainer
 from mbbp.training import ClassWeights
 from mbbp.validation import as_flag
@@ -56,6 +56,10 @@ class Network(Structure):
         How inputs are scaled, in every method: a factor, such as 1/255 for pixels from 0 to 255; "standardize" to give
         each feature the mean 0 and the variance 1, learnt from the training data of the first `fit`; or a `Scaling`. By
         default inputs are used as they are. The data are not copied: each mini-batch is scaled when it is gathered.
+    dropout : float or sequence of float, optional
+        The probability, from 0 to below 1, that a step of `fit` or of a trainer drops a neuron. A number is for every
+        hidden layer; a sequence has one for the inputs, and then one for each hidden layer. The others count
+        1 / (1 - p) times as much in return, and no other method drops any.
 
     Attributes
     ----------
@@ -70,6 +74,8 @@ class Network(Structure):
         The cost that training reduces.
     scaling : Scaling, "standardize" or None
         How inputs are scaled; the word before the scaling is learnt.
+    dropout : tuple of float or None
+        The probabilities for the inputs and for each hidden layer.
     rng : numpy.random.Generator
         The source of the shuffles.
     optimizer_state : OptimizerState or None
@@ -110,8 +116,9 @@ class Network(Structure):
         initializer: str | Initializer = "default",
         rng: Rng = None,
         scaling: AnyScaling | Scaling = None,
+        dropout: DropoutRates = None,
     ) -> None:
-        self._set_up(sizes, activation, cost, dtype, initializer, rng, scaling)
+        self._set_up(sizes, activation, cost, dtype, initializer, rng, scaling, dropout)
 
     def feedforward(self, X: ArrayLike) -> Array:
         """Return the outputs a^L for every column of X.

@@ -15,7 +15,7 @@ from mbbp.optimizers import AdamW
 from mbbp.parameters import Array
 from mbbp.scaling import STANDARDIZE, Scaling, learn
 from mbbp.schedules import Cosine
-from mbbp.structure import Rng
+from mbbp.structure import DropoutRates, Rng
 from mbbp.targets import TEXT_HINT, as_labels
 from mbbp.validation import as_count, as_dtype, shown
 
@@ -32,6 +32,7 @@ def classifier(
     epochs: int | None = None,
     dtype: Any = "float32",
     rng: Rng = None,
+    dropout: DropoutRates = None,
     progress: bool | None = None,
     **training: Any,
 ) -> Network:
@@ -55,6 +56,8 @@ def classifier(
         The dtype of the parameters and of all computations.
     rng : int or numpy.random.Generator, optional
         The source of the initial parameters and of the shuffles.
+    dropout : float or sequence of float, optional
+        As for `Network`: the probability that a step of training drops a hidden neuron.
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal and in a notebook.
     **training
@@ -98,7 +101,7 @@ def classifier(
         raise ValueError(
             f"y: expected examples of all labels from 0 to {n_classes - 1}, got none of {absent[0]}{TEXT_HINT}"
         )
-    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, progress, training)
+    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, dropout, progress, training)
 
 
 def regressor(
@@ -109,6 +112,7 @@ def regressor(
     epochs: int | None = None,
     dtype: Any = "float32",
     rng: Rng = None,
+    dropout: DropoutRates = None,
     progress: bool | None = None,
     **training: Any,
 ) -> Network:
@@ -124,7 +128,7 @@ def regressor(
         Training inputs, one example per column; for a table with one sample in each row pass ``rows.T``.
     Y : array_like of shape (n,) or (n_out, n)
         Desired outputs.
-    hidden, epochs, dtype, rng, progress, **training
+    hidden, epochs, dtype, rng, dropout, progress, **training
         As for `classifier`.
 
     Returns
@@ -161,7 +165,9 @@ def regressor(
     if scaling is None:
         raise ValueError("Y: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
     check_targets_fit("Y", targets, scaling, as_dtype(dtype))
-    net = _trained(X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, progress, training)
+    net = _trained(
+        X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, dropout, progress, training
+    )
     undo_target_scaling(net, scaling)
     return net
 
@@ -216,6 +222,7 @@ def _trained(
     epochs: int | None,
     dtype: Any,
     rng: Rng,
+    dropout: DropoutRates,
     progress: bool | None,
     training: dict[str, Any],
 ) -> Network:
@@ -229,7 +236,7 @@ def _trained(
     inner = _as_hidden(hidden)
     sizes = [inputs.shape[0], *inner, n_out]
     names = [*["relu"] * len(inner), output]
-    net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE)
+    net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE, dropout=dropout)
     if epochs is None:
         epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))
     chosen: dict[str, Any] = {

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mbbp.costs import Cost, get_cost, with_parameter
+from mbbp.dropout import MOST_SEED
 from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.npz import Npz, open_npz
 from mbbp.parameters import parameter_count
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling
-from mbbp.validation import as_sizes
+from mbbp.validation import as_count, as_sizes
 
 FORMAT = 2
 READABLE = (1, 2)  # format 1 has no scaling
@@ -27,8 +28,8 @@ def save(net: Network, path: str | Path) -> None:
     """Save a network to an .npz file.
 
     The file holds the sizes, the names of the activations and of the cost, the cost's parameter if it has one, the
-    parameters of the network and the scaling of the inputs, but not the history and the state of the optimizer. An
-    old file at `path` is replaced when the new one is complete.
+    parameters of the network, the scaling of the inputs and the dropout, but not the history and the state of the
+    optimizer. An old file at `path` is replaced when the new one is complete.
 
     Parameters
     ----------
@@ -61,18 +62,20 @@ def save(net: Network, path: str | Path) -> None:
         raise ValueError(f"net: expected built-in activations and costs, got custom ones: {', '.join(custom)}")
     if not np.isfinite(net.theta).all():
         raise ValueError("net: expected finite parameters, got NaN or inf")
-    scaling, arrays = net.scaling, {"theta": net.theta}
     cost = net.cost_function
-    header = json.dumps(
-        {
-            "format": FORMAT,
-            "sizes": net.sizes,
-            "activation": names,
-            "cost": cost.name,
-            "scaling": ARRAYS if isinstance(scaling, Scaling) else scaling,
-        }
-        | ({} if cost.parameter is None else {"cost_parameter": cost.parameter})
-    )
+    scaling, arrays, dropout = net.scaling, {"theta": net.theta}, net.engine.dropout
+    facts = {
+        "format": FORMAT,
+        "sizes": net.sizes,
+        "activation": names,
+        "cost": cost.name,
+        "scaling": ARRAYS if isinstance(scaling, Scaling) else scaling,
+    }
+    if cost.parameter is not None:
+        facts["cost_parameter"] = cost.parameter
+    if dropout is not None:  # what was written before knows of none, and reads the rest
+        facts |= {"dropout": dropout.rates, "dropout_seed": dropout.seed}
+    header = json.dumps(facts)
     if isinstance(scaling, Scaling):
         arrays |= {
             "scaling_mean": np.zeros(1) if scaling.mean is None else scaling.mean,
@@ -146,7 +149,10 @@ def _build(header: dict[str, Any], file: Npz) -> Network:
         cost=_read_cost(header["cost"], header.get("cost_parameter")),
         dtype=theta.dtype,
         scaling=_read_scaling(header.get("scaling"), file),
+        dropout=header.get("dropout"),
     )
+    if net.dropout is not None:
+        net.engine.set_dropout_seed(as_count("dropout_seed", header["dropout_seed"], least=0, most=MOST_SEED))
     if not np.isfinite(theta).all():
         raise ValueError("theta: expected finite parameters, got NaN or inf")
     net.theta = theta

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mbbp.activations import ANY, Activation, layer_activations
 from mbbp.arrays import as_writeable, copy_into
 from mbbp.costs import Cost, get_cost
+from mbbp.dropout import Dropout, as_rates, draw_seed
 from mbbp.engine import Engine
 from mbbp.fixed import Fixed
 from mbbp.history import History
@@ -23,6 +24,7 @@ from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, check_representable, 
 from mbbp.summary import network_html
 from mbbp.validation import as_dtype, as_generator, as_sizes
 
+DropoutRates = float | Sequence[float] | None
 Rng = int | np.random.Generator | None
 
 
@@ -38,6 +40,7 @@ class Structure(Fixed):
         initializer: str | Initializer,
         rng: Rng,
         scaling: AnyScaling | Scaling,
+        dropout: DropoutRates,
     ) -> None:
         self.sizes = as_sizes(sizes)
         self.dtype = as_dtype(dtype)
@@ -54,28 +57,34 @@ class Structure(Fixed):
         theta = np.empty(parameter_count(self.sizes), self.dtype)
         found = get_scaling("scaling", scaling, self.sizes[0])
         check_representable("scaling", found, self.dtype)
-        self._build(activations, theta, found)
+        rates = as_rates("dropout", dropout, len(activations))
+        # drawn only where it is needed, and from a copy of the generator
+        self._build(activations, theta, found, None if rates is None else Dropout(rates, draw_seed(self._rng)))
         for layer in self.layers:
             layer.W, layer.b = draw(self.rng, layer.n_in, layer.n_out)
 
-    def _build(self, activations: list[Activation], theta: Array, scaling: Scaling | str | None) -> None:
+    def _build(
+        self, activations: list[Activation], theta: Array, scaling: Scaling | str | None, dropout: Dropout | None
+    ) -> None:
         weights, biases = parameter_views(theta, self.sizes)
         self.layers = tuple(Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True))
-        self._engine = Engine(self.sizes, theta, activations, self.cost_function, scaling)
+        self._engine = Engine(self.sizes, theta, activations, self.cost_function, scaling, dropout)
 
     def __getstate__(self) -> dict[str, Any]:
         self._engine.writer.check_readable("copy")
         kept = {name: value for name, value in self.__dict__.items() if name not in ("layers", "_engine")}
         activations = [layer.activation for layer in self.layers]
-        return kept | {"_activations": activations, "_theta": self._engine.theta, "_scaling": self.scaling}
+        parts = {"_activations": activations, "_theta": self._engine.theta, "_scaling": self.scaling}
+        return kept | parts | {"_dropout": self._engine.dropout}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         activations, theta, scaling = (state.pop(name) for name in ("_activations", "_theta", "_scaling"))
+        dropout = state.pop("_dropout", None)  # older pickles have none
         self.__dict__.update(state)
         # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
         if self._optimizer_state is not None:
             self._optimizer_state = self._optimizer_state.writeable()
-        self._build(activations, as_writeable(theta), scaling)
+        self._build(activations, as_writeable(theta), scaling, dropout)
 
     def __copy__(self) -> Any:
         return copy.deepcopy(self)  # two networks with the same parameters would train each other
@@ -86,15 +95,17 @@ class Structure(Fixed):
         cost = self.cost_function
         shown = repr(cost.name) if cost.parameter is None else str(cost)
         scaling = "" if self.scaling is None else f", scaling={self.scaling!r}"
+        dropout = "" if self.dropout is None else f", dropout={self.dropout}"
         return (
             f"Network({list(self.sizes)}, activation={activation!r}, cost={shown}, "
-            f"dtype={self.dtype.name!r}{scaling}): {self.theta.size:,} parameters"
+            f"dtype={self.dtype.name!r}{scaling}{dropout}): {self.theta.size:,} parameters"
         )
 
     def _repr_html_(self) -> str:
         """Return a table of the layers, which a notebook shows."""
         facts = [f"cost {self.cost_function}", f"dtype {self.dtype.name}"]
         facts += [] if self.scaling is None else [f"scaling {self.scaling}"]
+        facts += [] if self.dropout is None else [f"dropout {self.dropout}"]
         return network_html(self.sizes, [layer.activation.name for layer in self.layers], *facts)
 
     @property
@@ -106,6 +117,11 @@ class Structure(Fixed):
     def scaling(self) -> Scaling | str | None:
         """How inputs are scaled; the word "standardize" before the scaling is learnt by `fit`."""
         return self._engine.scaling if self._engine.scaling_is_learnt else STANDARDIZE
+
+    @property
+    def dropout(self) -> tuple[float, ...] | None:
+        """The probability that a step of training drops a neuron: of the inputs, and of each hidden layer."""
+        return None if self._engine.dropout is None else self._engine.dropout.rates
 
     @property
     def rng(self) -> np.random.Generator:

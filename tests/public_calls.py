@@ -198,6 +198,7 @@ CALLS = {
             "initializer": "default",
             "rng": 0,
             "scaling": None,
+            "dropout": None,
         },
     ),
     "mbbp.Network.feedforward": lambda g: (g.net.feedforward, {"X": g.X}),

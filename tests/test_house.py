@@ -11,9 +11,9 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference reference_arguments parameters files npz fixed extras tables kernels",
-    1: "validation arrays targets scaling inputs custom threads activations costs optimizers optimizer_state schedules"
-    " initializers summary pictures figure",
+    0: "reference reference_arguments reference_dropout parameters files npz fixed extras tables kernels",
+    1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers optimizer_state"
+    " schedules initializers summary pictures figure",
     2: "prepared engine loop layers",
     3: "history stopping interrupts progress training trainer",
     4: "structure network",
@@ -85,6 +85,7 @@ def test_the_oracle_imports_no_kernel():
     assert len(oracle) == 5
     assert set().union(*map(our_imports, oracle)) - oracle == {"mbbp.parameters", "mbbp.reference_arguments"}
     assert our_imports("mbbp.reference_arguments") == {"mbbp.parameters"}
+    assert our_imports("mbbp.reference_dropout") == {"mbbp.parameters"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -15,6 +15,7 @@ from mbbp.datasets.prepare import PIXELS
 from mbbp.initializers import INITIALIZERS
 from mbbp.presets import check_targets_fit
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling
+from mbbp.validation import as_number
 
 OF_FILES = {
     ".csv": ("target", "drop", "categorical", "missing", "regression", "test_fraction", "delimiter", "header"),
@@ -171,6 +172,7 @@ def make_network(
     *,
     regression: bool = False,
     scaling: AnyScaling | Scaling = None,
+    dropout: float | None = None,
 ) -> mbbp.Network:
     """Return a new network. What is not given is left to `Network`, but a regression has the outputs of its cost."""
     arguments: dict[str, Any] = {}
@@ -182,6 +184,8 @@ def make_network(
         arguments["activation"] = ["sigmoid"] * max(len(sizes) - 2, 0) + [output or "identity"]
     if options.cost is not None:
         arguments["cost"] = options.cost
+    if dropout is not None:
+        arguments["dropout"] = as_number("--dropout", dropout, below=1.0)
     return mbbp.Network(
         sizes, dtype=options.dtype, initializer=options.initializer, rng=options.seed, scaling=scaling, **arguments
     )

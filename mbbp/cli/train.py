@@ -54,6 +54,7 @@ def add_train(commands: Any) -> None:
     )
     how.add_argument("--optimizer", default="sgd", help=f"one of {', '.join(OPTIMIZERS)}")
     how.add_argument("--l2", type=float, default=0.0, help="the L2 regularization parameter, the book's lambda")
+    how.add_argument("--dropout", type=float, help="the probability that a step drops a neuron of a hidden layer (0)")
     how.add_argument("--clip-norm", type=float, help="scale gradients with a larger norm down to this norm")
     how.add_argument(
         "--validation",
@@ -88,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         fitting_sizes(options.sizes, given),
         regression=given.classes is None,
         scaling=scaling_of(options, given),
+        dropout=options.dropout,
     )
     data = with_scaled_targets(given, net)
     learning_rate = _learning_rate(options, net)

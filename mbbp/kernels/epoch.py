@@ -142,13 +142,13 @@ def train(at):
     beta, beta_of_biases = number(step.beta), number(step.beta_of_biases)
     for begin in range(0, t.n, t.batch_size):
         m = min(t.batch_size, t.n - begin)
-        order = rest(t.order, begin)
+        order, steps = rest(t.order, begin), step.steps[0]  # before the first thread counts this one
         start, stop = share_of_rows(team, m)
         gather(t.source, order, model, start, stop, m)
         if source.inputs.ahead:
             next_start, next_stop = share_of_rows(team, min(t.batch_size, t.n - begin - m))
             prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)
-        forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank)
+        forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank, steps)
         if not wait(team):  # for all outputs
             return 0
         divisor = _divisor_of_mean(t, m)
@@ -164,6 +164,7 @@ def train(at):
             Backward(
                 model=t.model,
                 m=m,
+                step=steps,
                 target=step.target,
                 beta=beta,
                 beta_of_biases=beta_of_biases,

@@ -162,7 +162,7 @@ def evaluate(at):
         order = rest(e.order, begin)
         gather_inputs(source.inputs, order, model, ZERO, m)
         copy_targets(e.source, order, model, ZERO, m, m)
-        forward_pass(e.model, model.work, ZERO, m, m, ZERO)
+        forward_pass(e.model, model.work, ZERO, m, m, ZERO, ZERO)
         e.costs[begin // e.chunk] = summed_cost(model, m)
         if source.has_labels:
             e.correct[begin // e.chunk] = correct_outputs(model, m)
@@ -187,7 +187,7 @@ def predict(at):
             inputs = part(typed(p.inputs.values, p.out), begin * n_in, m * n_in)
         if not all_finite(inputs):
             return 0
-        forward_pass(p.model, inputs, ZERO, m, m, ZERO)
+        forward_pass(p.model, inputs, ZERO, m, m, ZERO, ZERO)
         A = outputs_of(model, m)
         out = part(p.out, begin * n_out, m * n_out)
         for i in range(m):
@@ -203,7 +203,7 @@ def gradient(at):
     model, source, m = g.model[0], g.source[0], g.m
     gather_inputs(source.inputs, g.order, model, ZERO, m)
     copy_targets(g.source, g.order, model, ZERO, m, m)
-    forward_pass(g.model, model.work, ZERO, m, m, ZERO)
+    forward_pass(g.model, model.work, ZERO, m, m, ZERO, ZERO)
     cost = summed_cost(model, m)
     last = model.layers[model.n_layers - 1]
     target = part(g.target, ZERO, last.b + last.n_out)
@@ -214,6 +214,7 @@ def gradient(at):
         Backward(
             model=g.model,
             m=m,
+            step=ZERO,
             target=target,
             beta=number(0),
             beta_of_biases=number(0),

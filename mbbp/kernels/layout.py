@@ -2,10 +2,13 @@
 
 It is computed once, here, for the sizes of the layers, the largest mini-batch and the number of threads. Kernels read
 it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
-inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. A layer's order in
-memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples uses the beginning of
-each matrix. At the end are SPARE_ROWS numbers for each example that a kernel may use as it likes, room for the gradient
-of one layer, and a panel for each thread.
+inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. Where a layer's
+inputs are dropped (see dropout.py), they lie in a matrix of their own, since derivatives are computed from the a of the
+layer before; the network's inputs are dropped where they are.
+
+A layer's order in memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples
+uses the beginning of each matrix. At the end are SPARE_ROWS numbers for each example that a kernel may use as it likes,
+room for the gradient of one layer, and a panel for each thread.
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from typing import NamedTuple
 
 from mbbp.kernels.gemm.blocking import panel_size
 from mbbp.kernels.gemm.matrix import rows_are_contiguous
-from mbbp.kernels.lowlevel.records import Address, Int, array_of, record
+from mbbp.kernels.lowlevel.records import Address, Int, Real, array_of, record
 from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 from mbbp.parameters import Array, parameter_offsets
 
@@ -28,12 +31,16 @@ class LayerRow(NamedTuple):
     n_out: Int
     W: Int  # in theta, (n_out, n_in)
     b: Int  # in theta, (n_out,)
-    inputs: Int  # in the workspace, (n_in, m): the activations of the layer before
+    inputs: Int  # in the workspace, (n_in, m): the activations of the layer before, or what dropout leaves of them
     z: Int  # in the workspace, (n_out, m), and so are the next two
     a: Int
     delta: Int
     activate: Address  # sets a
     multiply_by_derivative: Address  # sets delta = delta sigma'(z); 0 for nothing to do
+    dropout: Real  # the probability that an input of this layer is dropped
+    seed: Int  # of the masks
+    drop_inputs: Address  # sets `inputs`; 0 for no dropout
+    drop_errors: Address  # multiplies the delta of the layer before by the mask
 
 
 class Layout:
@@ -49,11 +56,13 @@ class Layout:
         How many threads share the workspace.
     lanes : int
         How many numbers a vector register holds.
+    dropout : sequence of float, optional
+        For each computing layer, the probability that an input of it is dropped. By default none is.
 
     Attributes
     ----------
     table : array of LayerRow
-        A row for each computing layer. The engine fills in the addresses of the activations.
+        A row for each computing layer. The engine fills in the addresses of the kernels, and the seed.
     targets, weights, spare, scratch, panels : int
         Where these begin in the workspace.
     panel_size : int
@@ -62,13 +71,18 @@ class Layout:
         How many numbers the workspace holds.
     """
 
-    def __init__(self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 4) -> None:
+    def __init__(
+        self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 4, dropout: Sequence[float] | None = None
+    ) -> None:
         self.m, self.lanes = m, lanes
         self.targets = sizes[0] * m
         self.weights = self.targets + sizes[-1] * m
         end, inputs = self.weights + m, 0
-        rows = []
-        for (W, b), n_in, n_out in zip(parameter_offsets(sizes), sizes[:-1], sizes[1:], strict=True):
+        rows: list[LayerRow] = []
+        rates = [0.0] * (len(sizes) - 1) if dropout is None else dropout
+        for (W, b), n_in, n_out, rate in zip(parameter_offsets(sizes), sizes[:-1], sizes[1:], rates, strict=True):
+            if rows and rate > 0.0:
+                inputs, end = end, end + n_in * m
             z, a, delta = (end + part * n_out * m for part in range(3))
             rows.append(
                 LayerRow(
@@ -82,6 +96,10 @@ class Layout:
                     delta=delta,
                     activate=0,
                     multiply_by_derivative=0,
+                    dropout=rate,
+                    seed=0,
+                    drop_inputs=0,
+                    drop_errors=0,
                 )
             )
             inputs, end = a, end + 3 * n_out * m

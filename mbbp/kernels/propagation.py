@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mbbp.kernels.activations import Block
 from mbbp.kernels.costs import Outputs
+from mbbp.kernels.dropout import Dropping
 from mbbp.kernels.gemm.matrix import by_columns, columns, layer_matrix, stretches
 from mbbp.kernels.gemm.products import Multiplier, add_columns, add_outer_products, affine, transposed_product
 from mbbp.kernels.gemm.tile import MR
@@ -58,6 +59,7 @@ class Forward(NamedTuple):
     stop: Int
     m: Int  # the examples of the whole mini-batch
     rank: Int  # of the thread, whose panel is used
+    step: Int  # how many steps were taken before; read where there is dropout
 
 
 @record
@@ -70,6 +72,7 @@ class Backward(NamedTuple):
 
     model: PointerTo(Model)  # type: ignore[valid-type]
     m: Int
+    step: Int  # as in the forward pass
     target: Numbers
     beta: Number
     beta_of_biases: Number
@@ -103,7 +106,10 @@ def mini_batch(model, offset, n, m):
 
 @inlined
 def inputs_of_layer(model, index, m):
-    """Return the inputs of a layer, (n_in, m): the activations of the layer before, or the inputs of the network."""
+    """Return the inputs of a layer, (n_in, m): the activations of the layer before, or the inputs of the network.
+
+    If inputs of this layer are dropped, they are what is left.
+    """
     layer = model.layers[index]
     if index == 0:
         return by_columns(model.work, layer.inputs, layer.n_in, m)
@@ -111,9 +117,30 @@ def inputs_of_layer(model, index, m):
 
 
 @inlined
-def forward_pass(model, inputs, start, stop, m, rank):
+def forward_pass(model, inputs, start, stop, m, rank, step):
     """Call the forward pass of the network that `model` points to."""
-    call(model[0].forward, Forward(model=model, inputs=inputs, start=start, stop=stop, m=m, rank=rank))
+    call(model[0].forward, Forward(model=model, inputs=inputs, start=start, stop=stop, m=m, rank=rank, step=step))
+
+
+@inlined
+def dropping_of(model, index, source, target, start, stop, m, step):
+    """Return the mask of a layer's inputs, from one matrix of this shape in the workspace to another."""
+    layer = model.layers[index]
+    A = inputs_of_layer(model, index, m)
+    first = start * A.cs
+    return Dropping(
+        source=rest(model.work, source + first),
+        target=rest(model.work, target + first),
+        n=layer.n_in,
+        rs=A.rs,
+        cs=A.cs,
+        start=start,
+        stop=stop,
+        rate=layer.dropout,
+        seed=layer.seed,
+        layer=index,
+        step=step,
+    )
 
 
 @inlined
@@ -170,10 +197,14 @@ def forward(at):
     A = by_columns(p.inputs, ZERO, model.layers[0].n_in, p.stop - p.start)
     for index in range(model.n_layers):
         layer = model.layers[index]
+        if index > 0:
+            A = columns(inputs_of_layer(model, index, p.m), p.start, p.stop)
+        if layer.drop_inputs:  # of the network they lie in the workspace where there is dropout
+            source = model.layers[index - 1].a if index > 0 else layer.inputs
+            call(layer.drop_inputs, dropping_of(model, index, source, layer.inputs, p.start, p.stop, p.m, p.step))
         W, b = weights_of(model, layer, model.theta), part(model.theta, layer.b, layer.n_out)
         affine(W, A, b, columns(mini_batch(model, layer.z, layer.n_out, p.m), p.start, p.stop), multiplier)
         call(layer.activate, block_of(model, layer, p.start, p.stop, p.m))
-        A = columns(mini_batch(model, layer.a, layer.n_out, p.m), p.start, p.stop)
     return ZERO
 
 
@@ -223,6 +254,9 @@ def backward(at):
                 columns(D_before, start, stop),
                 multiplier,
             )
+            if layer.drop_errors:
+                place = before.delta
+                call(layer.drop_errors, dropping_of(model, index, place, place, start, stop, m, p.step))
             if before.multiply_by_derivative:
                 call(before.multiply_by_derivative, block_of(model, before, start, stop, m))
         # for all errors of this layer and the one before, and for all threads that need the weights unchanged

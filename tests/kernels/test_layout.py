@@ -14,21 +14,25 @@ counts = st.integers(1, 9)
 LANES = 4
 
 
-def parts(layout, sizes, m, threads):
+def parts(layout, sizes, m, threads, dropout):
     """Return the name, the beginning and the length of everything that the workspace holds."""
     found = [("inputs", 0, sizes[0] * m), ("targets", layout.targets, sizes[-1] * m), ("weights", layout.weights, m)]
     for i, row in enumerate(layout.table):
         found += [(f"{name} of {i}", row[name], row.n_out * m) for name in ("z", "a", "delta")]
+    for i, row in enumerate(layout.table):
+        if i and dropout[i]:
+            found.append((f"what is left of the inputs of {i}", row.inputs, row.n_in * m))
     scratch = max(row.n_out * (row.n_in if row.n_out < LANES else 1) for row in layout.table)
     found += [("spare", layout.spare, SPARE_ROWS * m), ("scratch", layout.scratch, scratch)]
     return [*found, ("panels", layout.panels, threads * layout.panel_size)]
 
 
-@given(sizes=networks, m=counts, threads=st.integers(1, 4))
-def test_the_parts_of_the_workspace_fill_it_and_do_not_overlap(sizes, m, threads):
-    layout = Layout(sizes, m, threads, LANES)
+@given(sizes=networks, m=counts, threads=st.integers(1, 4), chosen=st.lists(st.booleans(), min_size=5, max_size=5))
+def test_the_parts_of_the_workspace_fill_it_and_do_not_overlap(sizes, m, threads, chosen):
+    dropout = [0.5 * is_dropped for is_dropped in chosen[: len(sizes) - 1]]
+    layout = Layout(sizes, m, threads, LANES, dropout)
     end = 0
-    for name, start, size in sorted(parts(layout, sizes, m, threads), key=lambda part: part[1]):
+    for name, start, size in sorted(parts(layout, sizes, m, threads, dropout), key=lambda part: part[1]):
         assert start == end, name
         end = start + size
     assert end == layout.work_size
@@ -38,6 +42,7 @@ def test_the_parts_of_the_workspace_fill_it_and_do_not_overlap(sizes, m, threads
 def test_the_inputs_of_a_layer_are_the_outputs_of_the_one_before(sizes, m):
     table = Layout(sizes, m).table
     assert table.inputs.tolist() == [0, *table.a[:-1]]
+    assert not table.dropout.any()
     assert table.n_in.tolist() == sizes[:-1]
     assert table.n_out.tolist() == sizes[1:]
 
@@ -72,7 +77,7 @@ def test_fewer_examples_use_the_beginning(sizes, m, few):
     work = model.record.work
     work[...] = np.nan
     work[: X.size] = X.T.reshape(-1)
-    forward.bind(Forward(model=model, inputs=work, start=0, stop=few, m=few, rank=0), net.dtype)()
+    forward.bind(Forward(model=model, inputs=work, start=0, stop=few, m=few, rank=0, step=0), net.dtype)()
     _, activations = mbbp.reference.feedforward(net, X)
     for row, expected in zip(layout.table, activations[1:], strict=True):
         n = row.n_out
