@@ -68,9 +68,7 @@ class Loop(Fixed):
         cost, correct, gradient_norm, last_cost and penalty since the last `reset`; see `mbbp.kernels.epoch.Totals`.
     """
 
-    def __init__(
-        self, engine: Engine, examples: Examples, batch_size: int, objective: Objective = MEAN_COST
-    ) -> None:
+    def __init__(self, engine: Engine, examples: Examples, batch_size: int, objective: Objective = MEAN_COST) -> None:
         self.theta, self.gradient, self.batch_size = engine.theta, np.empty_like(engine.theta), batch_size
         self.threads = threads_for_step(engine.sizes, batch_size)
         totals = epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0, penalty=0.0)

@@ -12,7 +12,7 @@ import mbbp.threads
 from mbbp import loop
 from mbbp.cli import main
 from mbbp.kernels.layout import Layout
-from mbbp.reference_dropout import dropout_mask
+from mbbp.reference.dropout import dropout_mask
 from tests.conftest import JIT
 
 SIZES = [9, 7, 20, 3]

@@ -16,7 +16,9 @@ def problem(weights=True):
     rng = np.random.default_rng(3)
     X, Y = rng.standard_normal((N, 4)), rng.standard_normal((N, 2))
     given = rng.uniform(0.1, 3.0, N) if weights else np.empty(0)
-    return mbbp.Network([4, 5, 2], ["tanh", "identity"], dtype="float64", rng=0), Examples(X, Y, np.empty(0, int), given)
+    return mbbp.Network([4, 5, 2], ["tanh", "identity"], dtype="float64", rng=0), Examples(
+        X, Y, np.empty(0, int), given
+    )
 
 
 def textbook(net, examples, optimizer, l2, by_weights):
@@ -33,7 +35,10 @@ def textbook(net, examples, optimizer, l2, by_weights):
         divisor = weights.sum() if by_weights else m
         net.theta = theta
         each = [mbbp.reference.gradient(net, X[:, [i]], Y[:, [i]]) for i in range(m)]
-        g = sum(w * one.theta for w, one in zip(weights, each, strict=True)) / divisor + l2 / divisor * theta * is_weight
+        g = (
+            sum(w * one.theta for w, one in zip(weights, each, strict=True)) / divisor
+            + l2 / divisor * theta * is_weight
+        )
         cost += sum(w * one.cost for w, one in zip(weights, each, strict=True)) * m / divisor
         penalty += 0.5 * l2 * (theta[is_weight] ** 2).sum() * m / divisor
         if isinstance(optimizer, Nesterov):

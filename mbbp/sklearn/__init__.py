@@ -1,4 +1,4 @@
-"""scikit-learn's multi-layer perceptrons, trained by the engine of mbbp: change the import, and the program runs faster.
+"""scikit-learn's multi-layer perceptrons, trained by the engine of mbbp: change the import, and it runs faster.
 
 ``from mbbp.sklearn import MLPClassifier, MLPRegressor`` takes the place of ``from sklearn.neural_network import ...``.
 Names, defaults, meanings, errors and random numbers are those of scikit-learn 1.9, with scikit-learn 1.6 or newer

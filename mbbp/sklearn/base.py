@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from mbbp.activations import Activation
 from mbbp.costs import Cost
+from mbbp.dropout import Dropout, as_rates
 from mbbp.kernels.examples import Examples
 from mbbp.network import Network
 from mbbp.optimizers import Optimizer
@@ -40,9 +40,7 @@ from mbbp.threads import at_most
 FLOATS = (np.float64, np.float32)
 
 
-class BaseMLP(  # type: ignore[misc]
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The base of `MLPClassifier` and `MLPRegressor`. A subclass says what its losses and its targets are."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -77,7 +75,18 @@ class BaseMLP(  # type: ignore[misc]
         "progress_bar": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
-    _costs: ClassVar[dict[str, str | Cost]]  # the engine's cost for each loss
+    _costs: dict[str, str | Cost]  # the engine's cost for each loss
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    eval_loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    _model: Model
+    _best_theta: Array | None
 
     # ------------------------------------------------------------------------------------------ what a subclass says
 
@@ -127,9 +136,7 @@ class BaseMLP(  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------- training
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False
-    ) -> BaseMLP:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False) -> BaseMLP:
         sizes = self._hidden_sizes()
         if incremental and self.early_stopping and hasattr(self, "coefs_"):
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -190,6 +197,8 @@ class BaseMLP(  # type: ignore[misc]
         self.n_layers_ = len(sizes)
         output = self.out_activation
         self.out_activation_ = self._default_output() if output is None else getattr(output, "name", output)
+        # the seed is drawn only where it is needed: all other random numbers stay those of scikit-learn
+        self._dropout_seed = int(random_state.randint(2**31)) if np.any(self.dropout) else 0
         # as in scikit-learn, L-BFGS computes in float64
         self._build(sizes, dtype if self._is_stochastic else np.float64)
         draw_parameters(self._model, hidden_activations(self.activation, len(sizes) - 2), random_state)
@@ -203,9 +212,13 @@ class BaseMLP(  # type: ignore[misc]
             self.best_loss_ = None if self.early_stopping else np.inf
 
     def _build(self, sizes: list[int], dtype: Any) -> None:
-        output = activation_of(self.out_activation_ if self.out_activation is None else self.out_activation)
+        given: str | Activation = self.out_activation or self.out_activation_
+        output = activation_of(given)
         hidden = [activation_of(one) for one in hidden_activations(self.activation, len(sizes) - 2)]
-        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output))
+        dropout = None
+        if np.any(self.dropout):
+            dropout = Dropout(as_rates("dropout", self.dropout, len(sizes) - 1) or (), self._dropout_seed)
+        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output), dropout)
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
 
     def _go_on(self, dtype: Any) -> None:
@@ -259,8 +272,7 @@ class BaseMLP(  # type: ignore[misc]
             from sklearn.metrics import check_scoring
 
             return float(check_scoring(self, self.scoring)(self, held_out.X, held_out.y))
-        outputs = self._model.engine.predict(held_out.rows)
-        predicted = self._decode(outputs)
+        predicted = self._decode(self._predicted(held_out.rows))
         if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
             return float("nan")
         return float(self._score_of(held_out.y, predicted, held_out.weights))
@@ -282,7 +294,13 @@ class BaseMLP(  # type: ignore[misc]
             outputs = engine.predict_columns(X.T)
             if outputs is not None:
                 return outputs.T
-        return engine.predict(_rows(self._samples(X)))
+        return self._predicted(_rows(self._samples(X)))
+
+    def _predicted(self, rows: Array) -> Array:
+        outputs = self._model.engine.predict(rows)
+        if outputs is None:  # scikit-learn was told to assume that all numbers are finite
+            raise ValueError("X: expected finite numbers, got NaN or inf")
+        return outputs
 
     def _samples(self, X: Any) -> Any:
         return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=FLOATS, reset=False)
@@ -353,8 +371,11 @@ class BaseMLP(  # type: ignore[misc]
         X, y = self._validate_more(X, y)
         examples, found = self._examples(_rows(X), y, None), []
         for start in range(0, examples.n, 1024):
-            few = Examples(*(array[start : start + 1024] for array in examples[:4]))
-            found.append(engine.gradient(few, wants_inputs=True).inputs)
+            few = slice(start, start + 1024)
+            part = Examples(examples.inputs[few], examples.targets[few], examples.labels[few], examples.weights)
+            gradients = engine.gradient(part, wants_inputs=True).inputs
+            assert gradients is not None
+            found.append(gradients)
         return np.concatenate(found) * self._loss_factor
 
     def to_network(self) -> Network:
@@ -363,7 +384,8 @@ class BaseMLP(  # type: ignore[misc]
         Its examples are columns: ``mlp.to_network().feedforward(X.T)``. It can be saved, checked, and trained further.
         """
         engine = self._linked().engine
-        net = Network(engine.sizes, list(engine.activations), engine.cost, dtype=engine.dtype, rng=0)
+        rates = None if engine.dropout is None else engine.dropout.rates
+        net = Network(engine.sizes, list(engine.activations), engine.cost, dtype=engine.dtype, rng=0, dropout=rates)
         net.theta = engine.theta
         return net
 
@@ -384,7 +406,6 @@ class BaseMLP(  # type: ignore[misc]
         return tags
 
 
-
 def _are_same(views: list[Array], given: list[Any]) -> bool:
     return len(views) == len(given) and all(map(operator.is_, views, given))
 
@@ -398,5 +419,3 @@ def _chosen(X: Any, numbers: Array) -> Any:
     from sklearn.utils import _safe_indexing
 
     return _safe_indexing(X, numbers)
-
-

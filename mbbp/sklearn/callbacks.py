@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+__all__ = ["CallbackSupportMixin", "FitTask", "with_callbacks"]
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before scikit-learn 1.9
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
+    class CallbackSupportMixin:
         """No support for callbacks, as there is none in the installed scikit-learn."""
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:  # type: ignore[no-redef]
@@ -33,7 +35,8 @@ class FitTask:
     def __init__(self, mlp: Any, X: Any, y: Any, metadata: dict[str, Any]) -> None:
         self._mlp = mlp
         self._given = {"X": X, "y": y, "metadata": metadata}
-        self._context = self._epoch = None
+        self._context: Any = None
+        self._epoch: Any = None
         if hasattr(mlp, "_init_callback_context"):
             self._context = mlp._init_callback_context(max_subtasks=mlp.max_iter)
             self._context.call_on_fit_task_begin(estimator=mlp, **self._given)
@@ -59,7 +62,9 @@ class FitTask:
             stops = self._epoch.call_on_fit_task_end(
                 estimator=self._mlp, reconstruction_attributes=self._fitted, **self._given
             )
-        return any([bool(callback(self._mlp)) for callback in _plain_callbacks(self._mlp)]) or stops
+        for callback in _plain_callbacks(self._mlp):
+            stops = bool(callback(self._mlp)) or stops
+        return stops
 
     def end(self) -> None:
         """Tell the callbacks that the training has ended."""

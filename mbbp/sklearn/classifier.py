@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from mbbp.activations import Activation
-from mbbp.costs import Cost
+from mbbp.costs import Cost, get_cost
 from mbbp.parameters import Array
 from mbbp.sklearn.base import FLOATS, BaseMLP
 from mbbp.sklearn.callbacks import with_callbacks
@@ -145,7 +145,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
-    _costs: ClassVar[dict[str, str | Cost]] = {"squared_hinge": "squared_hinge", "squared_error": "quadratic"}
+    _costs = {"squared_hinge": "squared_hinge", "squared_error": "quadratic"}
 
     def __init__(
         self,
@@ -270,9 +270,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # -------------------------------------------------------------------------------------------------------- targets
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset
-        )
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
@@ -289,9 +287,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return X, y
 
     def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=False
-        )
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._check_classes(unique_labels(y))
@@ -324,7 +320,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     f"out_activation: expected logistic, or softmax for three classes or more, for the loss log_loss, "
                     f"got {self.out_activation!r}"
                 )
-            self._costs = {"log_loss": costs[output.name]}
+            return get_cost(costs[output.name])
         return super()._cost(output)
 
     def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.costs import Cost, get_cost
+from mbbp.dropout import Dropout
 from mbbp.engine import Engine
 from mbbp.parameters import Array, parameter_count, parameter_views
 
@@ -58,11 +59,20 @@ class Model:
         One for each computing layer.
     cost : Cost
         The cost.
+    dropout : Dropout, optional
+        Which share of the neurons a step of training drops.
     """
 
-    def __init__(self, sizes: Sequence[int], dtype: Any, activations: Iterable[Activation], cost: Cost) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        dtype: Any,
+        activations: Iterable[Activation],
+        cost: Cost,
+        dropout: Dropout | None = None,
+    ) -> None:
         self._theta = np.zeros(parameter_count(sizes), dtype)
-        self.engine = Engine(sizes, self._theta, list(activations), cost)
+        self.engine = Engine(sizes, self._theta, list(activations), cost, dropout=dropout)
         weights, biases = parameter_views(self._theta, sizes)
         self.coefs = [W.T for W in weights]
         self.intercepts = [b.reshape(-1) for b in biases]
@@ -71,6 +81,12 @@ class Model:
     def theta(self) -> Array:
         """All parameters as one vector, which may be written to."""
         return self._theta
+
+    @property
+    def is_weight(self) -> Array:
+        """For each parameter 1.0 if it is a weight, and 0.0 if it is a bias."""
+        parts = zip(self.coefs, self.intercepts, strict=True)
+        return np.concatenate([np.repeat([1.0, 0.0], (coef.size, intercept.size)) for coef, intercept in parts])
 
     def take(self, coefs: Sequence[Any], intercepts: Sequence[Any]) -> None:
         """Take over parameters that are not the model's own views, such as those that a user has set."""

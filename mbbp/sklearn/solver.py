@@ -146,5 +146,7 @@ def check_stochastic(mlp: Any) -> bool:
         If the solver is L-BFGS.
     """
     if mlp.solver == "lbfgs":
-        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {mlp.solver} is not stochastic.")
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {mlp.solver} is not stochastic."
+        )
     return True

@@ -97,7 +97,9 @@ def _batch_size(mlp: Any, n: int) -> int:
     if isinstance(mlp.batch_size, str):
         return min(200, n)
     if mlp.batch_size > n:
-        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6)
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+        )
     return min(int(mlp.batch_size), n)
 
 
@@ -180,8 +182,7 @@ def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
         raise ValueError(f"dropout: expected 0 for lbfgs, which needs the same loss each time, got {mlp.dropout}")
     compute = model.engine.summed_gradient(examples)
     divisor = float(examples.weights.sum(dtype=np.float64)) if examples.weights.size else float(examples.n)
-    weights = np.concatenate([np.repeat([1.0, 0.0], (c.size, b.size)) for c, b in zip(model.coefs, model.intercepts)])
-    weights *= mlp.alpha / divisor
+    weights = model.is_weight * (mlp.alpha / divisor)
 
     def loss_and_gradient(theta: Array) -> tuple[float, Array]:
         model.theta[...] = theta

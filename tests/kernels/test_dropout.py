@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mbbp.kernels.dropout import Dropping, drop, drop_in_place
 from mbbp.kernels.lowlevel.threefry import ROUNDS
-from mbbp.reference_dropout import dropout_mask, threefry
+from mbbp.reference.dropout import dropout_mask, threefry
 from tests.conftest import JIT
 from tests.kernels.matrices import InMemory, dtypes, orders, seeds, widths
 

@@ -93,8 +93,10 @@ SOLVERS = {
     "lbfgs": {"solver": "lbfgs"},
 }
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
-STOPPING = {"to the end": {}, "early": {"early_stopping": True, "validation_fraction": 0.3, "tol": 0.05,
-                                        "n_iter_no_change": 2, "max_iter": 15}}
+STOPPING = {
+    "to the end": {},
+    "early": {"early_stopping": True, "validation_fraction": 0.3, "tol": 0.05, "n_iter_no_change": 2, "max_iter": 15},
+}
 GRID = list(itertools.product(KINDS, SOLVERS, STOPPING, [True, False], [False, HAS_WEIGHTS]))
 
 
@@ -187,7 +189,9 @@ def test_float32_stays_float32(kind, solver):
         assert one.dtype == other.dtype
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-4)
     if hasattr(estimators[0], "predict_proba"):
-        assert [mlp.predict_proba(X).dtype for mlp in estimators] == [np.float32 if solver != "lbfgs" else np.float64] * 2
+        assert [mlp.predict_proba(X).dtype for mlp in estimators] == [
+            np.float32 if solver != "lbfgs" else np.float64
+        ] * 2
 
 
 @pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix", "csr_array", "csc_array"])
@@ -206,13 +210,23 @@ def test_sparse_samples(form, solver, early):
 
 
 @pytest.mark.parametrize("verbose", [True, 2])
-@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True, "tol": 0.5, "n_iter_no_change": 1},
-                                        {"solver": "sgd", "learning_rate": "adaptive", "tol": 5.0, "max_iter": 60}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"early_stopping": True, "tol": 0.5, "n_iter_no_change": 1},
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 5.0, "max_iter": 60},
+    ],
+)
 def test_what_verbose_prints(verbose, parameters, capsys):
     X, y = samples("multiclass")
     printed = []
-    for mlp in both("multiclass", verbose=verbose, n_iter_no_change=1, **{"max_iter": 30} | {
-            name: value for name, value in parameters.items() if name != "n_iter_no_change"}):
+    for mlp in both(
+        "multiclass",
+        verbose=verbose,
+        n_iter_no_change=1,
+        **{"max_iter": 30} | {name: value for name, value in parameters.items() if name != "n_iter_no_change"},
+    ):
         call([mlp], "fit", X, y)
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
@@ -221,8 +235,9 @@ def test_what_verbose_prints(verbose, parameters, capsys):
 @pytest.mark.parametrize("early", [False, True])
 def test_a_training_that_diverges_ends_as_theirs(early):
     X, y = samples("outputs")
-    estimators = both("outputs", solver="sgd", learning_rate_init=100.0, early_stopping=early, activation="identity",
-                      max_iter=8)
+    estimators = both(
+        "outputs", solver="sgd", learning_rate_init=100.0, early_stopping=early, activation="identity", max_iter=8
+    )
     with np.errstate(all="ignore"):
         for mlp in estimators:
             if early:
