@@ -148,8 +148,9 @@ class Cost:
         expected = self.required_activation
         if expected is not None and (output.name != expected or output.is_custom):
             given = f"a custom {output.name!r}" if output.is_custom else output.name
+            article = "an" if expected[0] in "aeiou" else "a"
             raise ValueError(
-                f"cost: expected a {expected} output layer for {self.name}, got {given}; "
+                f"cost: expected {article} {expected} output layer for {self.name}, got {given}; "
                 f"{self.name} needs {expected} outputs, because {self.kernels.reason}"
             )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.arrays import as_columns, as_numeric_array
+from mbbp.costs import Cost, get_cost
 from mbbp.network import Network
 from mbbp.optimizers import AdamW
 from mbbp.parameters import Array
@@ -101,13 +102,14 @@ def classifier(
         raise ValueError(
             f"y: expected examples of all labels from 0 to {n_classes - 1}, got none of {absent[0]}{TEXT_HINT}"
         )
-    return _trained(X, labels, n_classes, "softmax", hidden, epochs, dtype, rng, dropout, progress, training)
+    return _trained(X, labels, n_classes, "softmax", None, hidden, epochs, dtype, rng, dropout, progress, training)
 
 
 def regressor(
     X: ArrayLike,
     Y: ArrayLike,
     *,
+    cost: str | Cost = "quadratic",
     hidden: Sequence[int] = (100,),
     epochs: int | None = None,
     dtype: Any = "float32",
@@ -118,9 +120,9 @@ def regressor(
 ) -> Network:
     """Build a network that predicts numbers, and train it.
 
-    As `classifier`, with identity outputs and the quadratic cost. The targets are standardized too: the costs in
-    `Network.history` are those of standardized targets. After the training, the last layer is scaled, so that the
-    outputs are in the units of Y.
+    As `classifier`, with identity outputs and the quadratic cost, or another one for numbers. The targets are
+    standardized too: the costs in `Network.history` are those of standardized targets. After the training, the last
+    layer is scaled, so that the outputs are in the units of Y.
 
     Parameters
     ----------
@@ -128,6 +130,9 @@ def regressor(
         Training inputs, one example per column; for a table with one sample in each row pass ``rows.T``.
     Y : array_like of shape (n,) or (n_out, n)
         Desired outputs.
+    cost : str or Cost
+        quadratic, huber, absolute, quantile, or a custom one. It is the cost of standardized targets, so the delta of
+        `mbbp.costs.huber` counts standard deviations of a target. Poisson is not for such targets: build a `Network`.
     hidden, epochs, dtype, rng, dropout, progress, **training
         As for `classifier`.
 
@@ -154,6 +159,9 @@ def regressor(
     >>> float(abs(net.feedforward(X) - y).mean()) < 5
     True
     """
+    chosen = get_cost(cost)
+    if chosen.usual_activation not in (None, "identity") or chosen.is_of_classes:
+        raise ValueError(f"cost: expected one for standardized numbers, such as quadratic or huber, got {chosen.name}")
     array = as_numeric_array("Y", Y)
     array = array.reshape(1, -1) if array.ndim == 1 else array
     if not array.size:
@@ -165,9 +173,8 @@ def regressor(
     if scaling is None:
         raise ValueError("Y: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
     check_targets_fit("Y", targets, scaling, as_dtype(dtype))
-    net = _trained(
-        X, scaling.apply(targets), len(targets), "identity", hidden, epochs, dtype, rng, dropout, progress, training
-    )
+    scaled, n_out = scaling.apply(targets), len(targets)
+    net = _trained(X, scaled, n_out, "identity", chosen, hidden, epochs, dtype, rng, dropout, progress, training)
     undo_target_scaling(net, scaling)
     return net
 
@@ -218,6 +225,7 @@ def _trained(
     targets: Any,
     n_out: int,
     output: str,
+    cost: Cost | None,
     hidden: Sequence[int],
     epochs: int | None,
     dtype: Any,
@@ -236,7 +244,7 @@ def _trained(
     inner = _as_hidden(hidden)
     sizes = [inputs.shape[0], *inner, n_out]
     names = [*["relu"] * len(inner), output]
-    net = Network(sizes, names, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE, dropout=dropout)
+    net = Network(sizes, names, cost, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE, dropout=dropout)
     if epochs is None:
         epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))
     chosen: dict[str, Any] = {

@@ -262,7 +262,7 @@ CALLS = {
     "mbbp.Scaling.apply": lambda g: (mbbp.Scaling.learn(g.X).apply, {"X": g.X}),
     "mbbp.Scaling.undo": lambda g: (mbbp.Scaling.learn(g.X).undo, {"X": g.X}),
     "mbbp.classifier": lambda g: (mbbp.classifier, {"X": g.X, "y": np.arange(M) % N_OUT, **SMALL_PRESET}),
-    "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, **SMALL_PRESET}),
+    "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, "cost": "huber", **SMALL_PRESET}),
     "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
     "mbbp.set_threads": _setting("set_threads", n=None),
     "mbbp.check_gradients": lambda g: (

@@ -21,6 +21,15 @@ ABSOLUTE = mbbp.Cost("absolute", lambda a, y: abs(a - y), lambda a, y: np.sign(a
         ("relu", ABSOLUTE, ["relu", "relu", "identity"], "absolute"),
         ("sigmoid", "quadratic", ["sigmoid"] * 3, "quadratic"),
         ("tanh", "quadratic", ["tanh"] * 3, "quadratic"),
+        ("gelu", "quadratic", ["gelu", "gelu", "identity"], "quadratic"),
+        ("silu", "huber", ["silu", "silu", "identity"], "huber"),
+        ("elu", "absolute", ["elu", "elu", "identity"], "absolute"),
+        ("softplus", "quantile", ["softplus"] * 3, "quantile"),
+        ("exp", None, ["exp"] * 3, "quadratic"),
+        ("gelu", "poisson", ["gelu", "gelu", "exp"], "poisson"),
+        ("sigmoid", "squared_hinge", ["sigmoid", "sigmoid", "identity"], "squared_hinge"),
+        (["elu", "elu", "tanh"], "squared_hinge", ["elu", "elu", "tanh"], "squared_hinge"),
+        ("relu", mbbp.costs.huber(2.0), ["relu", "relu", "identity"], "huber"),
         ("relu", "log_likelihood", ["relu", "relu", "softmax"], "log_likelihood"),
         ("relu", "cross-entropy", ["relu", "relu", "sigmoid"], "cross_entropy"),
         ("sigmoid", "log_likelihood", ["sigmoid", "sigmoid", "softmax"], "log_likelihood"),
@@ -40,6 +49,17 @@ def test_a_network_without_a_hidden_layer():
     assert mbbp.Network([4, 3], "softmax").cost_function.name == "log_likelihood"
     with pytest.raises(ValueError, match="cost: expected a softmax output layer"):
         mbbp.Network([4, 3], "tanh", "log_likelihood")
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "silu", "elu"])
+def test_what_is_for_hidden_layers_alone_needs_a_cost(name):
+    with pytest.raises(ValueError, match=f"activation: expected one for each layer, or a named cost, got '{name}'"):
+        mbbp.Network([4, 6, 3], name)
+
+
+def test_poisson_needs_exp_outputs():
+    with pytest.raises(ValueError, match="cost: expected an exp output layer for poisson, got identity"):
+        mbbp.Network([4, 6, 3], ["relu", "identity"], "poisson")
 
 
 def test_relu_with_a_cost_learns_iris_like_classes(rng):

@@ -194,7 +194,7 @@ def test_bad_example_weights(net, method, weights, error, message):
     refused(net, lambda: run(GOOD_X, GOOD_Y, example_weights=weights), error, "example_weights: " + message)
 
 
-NAMES = "identity, leaky_relu, relu, sigmoid, softmax, tanh"
+NAMES = "elu, exp, gelu, identity, leaky_relu, relu, sigmoid, silu, softmax, softplus, tanh"
 BAD_NETWORKS = {
     "one layer": ({"sizes": [4]}, ValueError, "sizes: expected at least two whole numbers of 1 or more, got [4]"),
     "no layer": ({"sizes": []}, ValueError, "sizes: expected at least two whole"),
@@ -249,7 +249,8 @@ BAD_NETWORKS = {
     "a cost": (
         {"cost": "square"},
         ValueError,
-        "cost: expected one of cross_entropy, log_likelihood, quadratic, got 'square'",
+        "cost: expected one of absolute, cross_entropy, huber, log_likelihood, poisson, quadratic, quantile, "
+        "squared_hinge, got 'square'",
     ),
     "a number as the cost": ({"cost": 2}, TypeError, "cost: expected a name or an mbbp.Cost, got 2"),
     "cross-entropy of tanh": (

@@ -212,6 +212,7 @@ def test_check_exits_1_for_a_wrong_gradient(capsys, monkeypatch):
         ("--activation relu --cost log_likelihood", ["relu", "softmax"], "log_likelihood"),
         ("--activation relu --cost quadratic", ["relu", "identity"], "quadratic"),
         ("--cost cross_entropy", ["sigmoid", "sigmoid"], "cross_entropy"),
+        ("--activation gelu --cost squared_hinge", ["gelu", "identity"], "squared_hinge"),
         ("--activation relu", None, None),
     ],
 )

@@ -211,3 +211,16 @@ def test_a_saved_network_has_its_own_scaling(capsys, tmp_path):
     mbbp.save(mbbp.Network([64, 10], rng=0), tmp_path / "net.npz")
     assert main(["diagnose", "--network", str(tmp_path / "net.npz"), "--standardize"]) == 2
     assert "--scaling: expected no value with --network, got standardize" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("cost", "output"), [("poisson", "exp"), ("huber", "identity"), ("quantile", "identity")])
+def test_a_regression_has_the_outputs_of_its_cost(cost, output, tmp_path, capsys):
+    path, saved = tmp_path / "counts.csv", tmp_path / "net.npz"
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, 200)
+    path.write_text("x,visits\n" + "".join(f"{a},{b}\n" for a, b in zip(x, rng.poisson(np.exp(1 + x)), strict=True)))
+    words = ["--target", "visits", "--regression", "--cost", cost, "--epochs", "2", "--save", str(saved)]
+    assert main(["train", "--data", str(path), *words]) == 0
+    net = mbbp.load(saved)
+    assert (net.cost_function.name, net.layers[-1].activation.name) == (cost, output)
+    assert ("targets: not scaled" in capsys.readouterr().out) == (cost == "poisson")

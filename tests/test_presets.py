@@ -143,3 +143,21 @@ def test_rows_of_targets_get_a_hint(table):
         ValueError, match=r"Y: expected shape \(n_out, 400\), got \(400, 2\); for rows of samples pass Y.T"
     ):
         mbbp.regressor(X, Y.T)
+
+
+@pytest.mark.parametrize("cost", ["huber", "absolute", mbbp.costs.quantile(0.5)], ids=str)
+def test_other_costs_of_numbers(table, cost):
+    X, Y = table
+    outliers = Y.copy()
+    outliers[:, ::20] += 30 * Y.std(axis=1, keepdims=True)
+    net = mbbp.regressor(X, outliers, cost=cost, epochs=60, rng=0)
+    assert net.cost_function == mbbp.costs.get_cost(cost)
+    plain = mbbp.regressor(X, outliers, epochs=60, rng=0)
+    error, plain_error = (np.median(np.abs(one.feedforward(X) - Y), axis=1) for one in (net, plain))
+    assert (error < plain_error).all()
+
+
+@pytest.mark.parametrize("cost", ["poisson", "squared_hinge", "cross_entropy", "log_likelihood"])
+def test_a_cost_that_standardized_targets_do_not_fit_is_refused(table, cost):
+    with pytest.raises(ValueError, match=f"^cost: expected one for standardized numbers, .*, got {cost}"):
+        mbbp.regressor(*table, cost=cost)

@@ -212,7 +212,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self.best_loss_ = None if self.early_stopping else np.inf
 
     def _build(self, sizes: list[int], dtype: Any) -> None:
-        given: str | Activation = self.out_activation or self.out_activation_
+        given: Any = self.out_activation or self.out_activation_
         output = activation_of(given)
         hidden = [activation_of(one) for one in hidden_activations(self.activation, len(sizes) - 2)]
         dropout = None
