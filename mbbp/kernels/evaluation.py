@@ -243,7 +243,7 @@ def summed_gradient(at):
         order = rest(g.order, begin)
         gather_inputs(source.inputs, order, model, ZERO, m)
         copy_targets(g.source, order, model, ZERO, m, m)
-        forward_pass(g.model, model.work, ZERO, m, m, ZERO)
+        forward_pass(g.model, model.work, ZERO, m, m, ZERO, ZERO)
         total += summed_cost(model, m)
         beta = number(0) if begin == 0 else number(1)
         call(
@@ -256,6 +256,7 @@ def summed_gradient(at):
                 beta_of_biases=beta,
                 alpha=number(1),
                 team=g.team,
+                step=ZERO,
             ),
         )
     return total
