@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from abc import abstractmethod
 from numbers import Integral, Real
@@ -397,6 +398,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        # copy.copy hands over the same objects, which the training of one estimator would change for both
+        for name in ("_optimizer", "loss_curve_", "eval_loss_curve_", "validation_scores_"):
+            if getattr(self, name, None) is not None:
+                setattr(self, name, copy.copy(getattr(self, name)))
         if hasattr(self, "coefs_"):
             self._go_on(np.result_type(*self.coefs_))
 

@@ -95,7 +95,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     out_activation : str or mbbp.Activation, optional
         The activation of the output layer. By default the one that fits the loss.
     class_weight : dict or 'balanced', optional
-        The weight of each class; 'balanced' is n_samples / (n_classes * samples of the class).
+        The weight of each class; 'balanced' gives all classes the same sum of sample weights.
     label_smoothing : float
         The part of each target that is shared out among all classes, from 0 and below 1.
     dropout : float or list of float
@@ -345,8 +345,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weights(self, y: Any, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
-        return weights if sample_weight is None else weights * sample_weight
+        given = np.ones(len(y)) if sample_weight is None else sample_weight
+        if self.class_weight != "balanced" or self._is_multilabel:
+            return given * compute_sample_weight(self.class_weight, y)
+        codes = np.searchsorted(self.classes_, y)
+        totals = np.bincount(codes, given, len(self.classes_))
+        return given * (given.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0)))[codes]
 
     # ---------------------------------------------------------------------------------------------------- predictions
 

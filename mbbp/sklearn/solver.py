@@ -95,7 +95,7 @@ class Solver:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._state = self._state.writeable()  # joblib may give memory that cannot be written to
+        self._state = self._state.copy()  # joblib may give memory that cannot be written to, copy.copy the same memory
 
     def fits(self, theta: Array) -> bool:
         """Return whether the state is one for these parameters."""
