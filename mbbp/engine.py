@@ -24,7 +24,7 @@ from mbbp.fixed import Fixed
 from mbbp.inputs import as_inputs, is_plain
 from mbbp.kernels import dropout as dropping
 from mbbp.kernels import evaluation, propagation
-from mbbp.kernels.examples import Examples, inputs_of, source_of
+from mbbp.kernels.examples import Examples, SparseRows, inputs_of, source_of
 from mbbp.kernels.gemm.blocking import multiply_add
 from mbbp.kernels.gemm.sums import sum_columns
 from mbbp.kernels.gemm.tile import lanes
@@ -219,11 +219,12 @@ class Engine(Fixed):
         weights = as_example_weights("example_weights", example_weights, m, self.dtype)
         return Examples(inputs, rows, labels, weights, scaling)
 
-    def predict(self, inputs: Array) -> Array | None:
+    def predict(self, inputs: Array | SparseRows) -> Array | None:
         """Return the outputs (m, n_L) for inputs (m, n_in), or None if a scaled input is NaN or inf."""
-        out = np.empty((len(inputs), self.sizes[-1]), self.dtype)
+        m = inputs.shape[0]
+        out = np.empty((m, self.sizes[-1]), self.dtype)
         found = inputs_of(inputs, self.scaling, self.dtype, in_place=True)
-        order = np.arange(len(inputs) if found.gather else 0)
+        order = np.arange(m if found.gather else 0)
 
         def run(model: Placed, start: int, stop: int) -> Any:
             call = evaluation.Prediction(
@@ -231,7 +232,7 @@ class Engine(Fixed):
             )
             return evaluation.predict.run(call, self.dtype)
 
-        return out if all(self._in_chunks(len(inputs), run)) else None
+        return out if all(self._in_chunks(m, run)) else None
 
     def predict_columns(self, X: Array) -> Array | None:
         """Return the outputs (n_L, m) for columns (n_in, m), or None if a scaled input is NaN or inf.
@@ -265,9 +266,9 @@ class Engine(Fixed):
             block = FEW if m <= FEW else CHUNK * max(1, BLOCK // (CHUNK * n_in))
             return Predictor(self.model(self.layout(chunk)), n_in, n_out, self.scaling, chunk, block)
 
-    def activations_of(self, inputs: Array) -> list[Array]:
+    def activations_of(self, inputs: Array | SparseRows) -> list[Array]:
         """Return the activations (n_l, m) of every computing layer for finite inputs (m, n_in)."""
-        m = len(inputs)
+        m = inputs.shape[0]
         layout = self.layout(m)
         model = self.model(layout)
         call = evaluation.Prediction(

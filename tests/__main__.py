@@ -7,7 +7,8 @@
 
 The kernels are compiled for x86-64-v3, which most processors have, where the host has it. The nightly run repeats the
 tests at the other levels that the host has. The tests run once more with a wheel that has compiled kernels, which is
-built and installed into a folder for that; the slow ones do so in the nightly run only.
+built and installed into a folder for that; the slow ones do so in the nightly run only. The estimators in the place of
+scikit-learn's are tested with the newest scikit-learn, and once more with the oldest that is supported.
 
 `tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
 gates fill it with compiled kernels while style and types are checked. Some tests run twice: compiled, and with the
@@ -186,6 +187,19 @@ def do_wheel(tier: str, level: str, run: Run) -> None:
     run.do(Step("tests that measure time, installed wheel", timed, environment), tree)
 
 
+OLDEST = "1.6"  # of scikit-learn; pyproject.toml names it too
+
+
+def do_oldest_sklearn(run: Run) -> None:
+    """Install the oldest scikit-learn that is supported into a folder, and run the tests of the estimators with it."""
+    site = run.folder / "oldest"
+    pip = [*PYTHON, "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps", "--target", str(site)]
+    run.do(Step(f"scikit-learn {OLDEST}", [*pip, f"scikit-learn=={OLDEST}.*"]))
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [*PYTEST, *TWO_AT_ONCE, *selection("quick"), "tests/sklearn"]
+    run.do(Step(f"tests with scikit-learn {OLDEST}", command, {"PYTHONPATH": os.pathsep.join(paths)}))
+
+
 def do_all(tier: str, level: str, run: Run) -> None:
     if tier == "quick":
         for step in [*STYLE, compiled(tier)]:
@@ -197,6 +211,7 @@ def do_all(tier: str, level: str, run: Run) -> None:
             run.do(step)
     for step in rest:
         run.do(step)
+    do_oldest_sklearn(run)
     if shutil.which("cc"):
         do_wheel("default" if tier == "nightly" else "quick", level, run)
     else:

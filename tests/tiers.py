@@ -8,6 +8,14 @@ some parameters of a test are slow, mark them in its file with ``pytest.param(..
 """
 
 SLOW = {
+    # many trainings of scikit-learn's own MLP
+    "test_a_sparse_array_is_never_made_dense_as_a_whole",
+    "test_cross_validation_and_meta_estimators",
+    "test_estimator_with_new_parameters",
+    "test_processes_of_joblib_share_the_cores_out",
+    "test_searches_in_several_processes",
+    "test_the_same_over_a_grid",
+    "test_warm_start",
     # each of these starts processes, which import everything again
     "test_a_disk_that_takes_no_byte",
     "test_a_fork_while_another_thread_compiles",

@@ -42,10 +42,24 @@ class Scale(Protocol):
         """One factor, (1,), or one for each feature, (n_in,)."""
 
 
+class SparseRows(NamedTuple):
+    """Inputs (n, n_in) of which only those that are not 0 are stored, row after row (the format CSR)."""
+
+    values: Array  # of float32 or float64
+    places: Array  # int64: where each row begins in `places` itself, and where the last one ends; then all columns
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, values: Array, columns: Array, starts: Array, n_in: int) -> "SparseRows":
+        """Return the rows for the three arrays of the format: row i has the values starts[i] to starts[i + 1]."""
+        places = np.concatenate([starts.astype(np.int64) + len(starts), columns.astype(np.int64)])
+        return cls(values, places, (len(starts) - 1, n_in))
+
+
 class Examples(NamedTuple):
     """Examples: of each array, one row an example, in C order."""
 
-    inputs: Array  # (n, n_in), of one of INPUT_DTYPES
+    inputs: Any  # (n, n_in): an array of one of INPUT_DTYPES, or SparseRows
     targets: Array  # (n, n_L); or (0, n_L) where they are the unit vectors of the labels
     labels: Array  # (n,); or (0,) where the targets name no classes
     weights: Array  # (n,): the factor of each example's cost; or (0,) where every example counts alike
@@ -54,7 +68,7 @@ class Examples(NamedTuple):
     @property
     def n(self) -> int:
         """How many examples there are."""
-        return len(self.inputs)
+        return int(self.inputs.shape[0])
 
 
 @record
@@ -140,6 +154,22 @@ def _standardizing(dtype: Any, wide: Any) -> Callable[[Any], Any]:
     return gather_standardized
 
 
+def _spreading(dtype: Any, wide: Any) -> Callable[[Any], Any]:
+    def gather_sparse(at: Any) -> Any:
+        rows = at[0]
+        n_in, values, places = rows.n_in, typed(rows.values, dtype), typed(rows.scaling, np.int64)
+        first = places[0]  # of the columns
+        for i in range(rows.start, rows.stop):
+            row, out = rows.order[i], part(rows.out, i * n_in, n_in)
+            for j in range(n_in):
+                out[j] = 0
+            for k in range(places[row], places[row + 1]):
+                out[places[k]] = values[k - first]
+        return ZERO
+
+    return gather_sparse
+
+
 @functools.cache
 def _gather(make: Callable[[Any, Any], Callable[[Any], Any]], values: np.dtype[Any], dtype: np.dtype[Any]) -> Kernel:
     function = make(values.type, np.result_type(values, dtype).type)
@@ -151,13 +181,20 @@ def all_gather_kernels(dtype: np.dtype[Any]) -> Iterator[Kernel]:
     for make in (_copying, _multiplying, _standardizing):
         for code in INPUT_CODES:
             yield _gather(make, np.dtype(code), dtype)
+    for code in ("f4", "f8"):
+        yield _gather(_spreading, np.dtype(code), dtype)
 
 
-def inputs_of(values: Array, scaling: Scale | None, dtype: np.dtype[Any], *, in_place: bool = False) -> Inputs:
+def inputs_of(
+    values: Array | SparseRows, scaling: Scale | None, dtype: np.dtype[Any], *, in_place: bool = False
+) -> Inputs:
     """Return inputs (n, n_in) as the kernels of a network of this dtype take them.
 
-    With `in_place`, inputs that need no change have no gather kernel.
+    With `in_place`, inputs that need no change have no gather kernel. Sparse inputs have no scaling.
     """
+    if isinstance(values, SparseRows):
+        address = _gather(_spreading, values.values.dtype, dtype).address(dtype)
+        return Inputs(values.values, values.places, row_size=0, ahead=0, gather=address)
     row_size = values.shape[1] * values.itemsize
     ahead = max(LEAST_AHEAD, min(MOST_AHEAD, LINES_AHEAD * LINE_SIZE // row_size)) if values.nbytes > NEAR else 0
     if in_place and scaling is None and values.dtype == dtype:

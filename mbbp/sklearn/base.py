@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.dropout import Dropout, as_rates
-from mbbp.kernels.examples import Examples
+from mbbp.kernels.examples import Examples, SparseRows
 from mbbp.network import Network
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
@@ -156,14 +156,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         else:
             self._go_on(X.dtype)
         rows = _rows(X)
-        held_out, chosen = None, np.arange(len(rows))
+        held_out, chosen = None, np.arange(rows.shape[0])
         evaluated = None if eval_set is None else self._evaluated(eval_set)
         if self.early_stopping and self._is_stochastic:
             held_out, chosen = self._held_out(given, rows, y, weights, eval_set, random_state)
         work = Work(
             examples=self._examples(rows, y, weights),
             chosen=chosen,
-            n_seen=len(rows) if eval_set is not None else chosen.size,
+            n_seen=chosen.size,
             held_out=held_out,
             evaluated=evaluated,
             is_single_epoch=incremental,
@@ -238,7 +238,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         dtype = self._model.theta.dtype
         targets, labels = self._encode(y, dtype)
         given = np.empty(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
-        return Examples(rows, targets, labels, given)
+        return Examples(_as_read(rows), targets, labels, given)
 
     def _held_out(
         self, X: Any, rows: Array, y: Any, weights: Any, eval_set: Any, random_state: Any
@@ -247,9 +247,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if eval_set is not None:
             X_val, y_val = eval_set
             checked, y_val = self._validate_more(X_val, y_val)
-            return HeldOut(X_val, _rows(checked), y_val, None), np.arange(len(rows))
+            return HeldOut(X_val, _rows(checked), y_val, None), np.arange(rows.shape[0])
         chosen, numbers = train_test_split(
-            np.arange(len(rows)),
+            np.arange(rows.shape[0]),
             random_state=random_state,
             test_size=self.validation_fraction,
             stratify=self._strata(y),
@@ -298,7 +298,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return self._predicted(_rows(self._samples(X)))
 
     def _predicted(self, rows: Array) -> Array:
-        outputs = self._model.engine.predict(rows)
+        outputs = self._model.engine.predict(_as_read(rows))
         if outputs is None:  # scikit-learn was told to assume that all numbers are finite
             raise ValueError("X: expected finite numbers, got NaN or inf")
         return outputs
@@ -346,7 +346,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if not -n_hidden <= layer < n_hidden:
             raise ValueError(f"layer: expected one of {n_hidden} hidden layers, got {layer!r}")
         rows = _rows(self._samples(X))
-        parts = [engine.activations_of(rows[i : i + 1024])[layer % n_hidden].T for i in range(0, len(rows), 1024)]
+        starts = range(0, rows.shape[0], 1024)
+        parts = [engine.activations_of(_as_read(rows[i : i + 1024]))[layer % n_hidden].T for i in starts]
         return np.concatenate(parts)
 
     @property
@@ -370,11 +371,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         engine = self._linked().engine
         X, y = self._validate_more(X, y)
-        examples, found = self._examples(_rows(X), y, None), []
-        for start in range(0, examples.n, 1024):
+        rows, found = _rows(X), []
+        for start in range(0, rows.shape[0], 1024):
             few = slice(start, start + 1024)
-            part = Examples(examples.inputs[few], examples.targets[few], examples.labels[few], examples.weights)
-            gradients = engine.gradient(part, wants_inputs=True).inputs
+            gradients = engine.gradient(self._examples(rows[few], y[few], None), wants_inputs=True).inputs
             assert gradients is not None
             found.append(gradients)
         return np.concatenate(found) * self._loss_factor
@@ -415,9 +415,22 @@ def _are_same(views: list[Array], given: list[Any]) -> bool:
     return len(views) == len(given) and all(map(operator.is_, views, given))
 
 
-def _rows(X: Any) -> Array:
-    """Return samples as the kernels read them: one after the other in memory."""
-    return X.toarray() if scipy.sparse.issparse(X) else np.ascontiguousarray(X)
+def _rows(X: Any) -> Any:
+    """Return samples one after the other in memory: an array in C order, or a sparse one in the format CSR."""
+    if not scipy.sparse.issparse(X):
+        return np.ascontiguousarray(X)
+    rows = X.tocsr()
+    if not rows.has_canonical_format:  # a place may be given twice, then its value is the sum
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
+
+
+def _as_read(rows: Any) -> Array | SparseRows:
+    """Return the samples of `_rows` as the kernels read them."""
+    if scipy.sparse.issparse(rows):
+        return SparseRows.of(rows.data, rows.indices, rows.indptr, rows.shape[1])
+    return rows
 
 
 def _chosen(X: Any, numbers: Array) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.inputs import scaled
-from mbbp.kernels.examples import Examples, Source, gather, prefetch_first_rows, source_of
+from mbbp.kernels.examples import Examples, Source, SparseRows, gather, prefetch_first_rows, source_of
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Int, Integers, PointerTo, record
@@ -137,3 +137,19 @@ def test_weights_go_with_their_examples(dtype, order):
     np.testing.assert_array_equal(gathered(weighted, 3, 2, dtype, order)[2][: len(order)], weighted.weights[order])
     plain = weighted._replace(weights=np.empty(0, dtype))
     assert np.isnan(gathered(plain, 3, 2, dtype, order)[2]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stored", ["float32", "float64"])
+def test_sparse_rows_are_gathered_as_dense_ones(dtype, stored, rng):
+    dense = np.where(rng.random((9, 5)) < 0.4, rng.standard_normal((9, 5)), 0).astype(stored)
+    dense[3] = 0
+    row, columns = np.nonzero(dense)
+    starts = np.searchsorted(row, np.arange(10))
+    sparse = SparseRows.of(dense[row, columns], columns.astype(np.int32), starts.astype(np.int32), 5)
+    assert Examples(sparse, np.empty((9, 0)), np.empty(0), np.empty(0)).n == 9
+    net = mbbp.Network([5, 4, 3], dtype=dtype, rng=0)
+    np.testing.assert_array_equal(net.engine.predict(sparse), net.engine.predict(dense))
+    given = Examples(dense, np.empty((0, 3), dtype), rng.integers(0, 3, 9), np.empty(0, dtype))
+    one, other = (net.engine.gradient(each).theta for each in (given, given._replace(inputs=sparse)))
+    np.testing.assert_array_equal(one, other)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import sklearn
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mbbp.sklearn import MLPClassifier, MLPRegressor
+from tests.__main__ import OLDEST
 from tests.conftest import JIT
 from tests.sklearn.in_their_place import PRIVATE
 
@@ -29,7 +29,6 @@ def test_estimator(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(OTHERS)
 def test_estimator_with_new_parameters(estimator, check):
@@ -49,6 +48,6 @@ def test_their_own_tests_of_the_mlp_pass(tmp_path):
     assert f"{len(PRIVATE)} xfailed" in done.stdout
 
 
-def test_what_is_checked_is_what_is_meant():
-    assert ConvergenceWarning.__module__ == "sklearn.exceptions"  # the name in the filters above
-    assert tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 6)
+def test_the_oldest_scikit_learn_is_that_of_the_package():
+    assert f'"scikit-learn>={OLDEST}"' in (ROOT / "pyproject.toml").read_text()
+    assert tuple(map(int, sklearn.__version__.split(".")[:2])) >= tuple(map(int, OLDEST.split(".")))

@@ -1,10 +1,12 @@
 """The same numbers as scikit-learn's: parameters, loss curves, scores and predictions, over a grid of parameters."""
 
 import itertools
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn
 import sklearn.neural_network
 from sklearn.datasets import load_digits, make_multilabel_classification
@@ -101,7 +103,7 @@ GRID = list(itertools.product(KINDS, SOLVERS, STOPPING, [True, False], [False, H
 
 
 @pytest.mark.parametrize(("kind", "solver", "stopping", "shuffle", "weighted"), GRID)
-def test_fit(kind, solver, stopping, shuffle, weighted):
+def test_the_same_over_a_grid(kind, solver, stopping, shuffle, weighted):
     number = GRID.index((kind, solver, stopping, shuffle, weighted))
     X, y = samples(kind)
     estimators = both(
@@ -198,8 +200,6 @@ def test_float32_stays_float32(kind, solver):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early", [False, True])
 def test_sparse_samples(form, solver, early):
-    import scipy.sparse
-
     X, y = samples("multiclass")
     sparse = getattr(scipy.sparse, form)(np.where(X > 0.5, X, 0.0))
     estimators = both("multiclass", solver=solver, early_stopping=early, batch_size=32)
@@ -207,6 +207,19 @@ def test_sparse_samples(form, solver, early):
     assert_equal(estimators, sparse)
     call(estimators[1:], "fit", sparse.toarray(), y)
     assert_equal(estimators, sparse)
+
+
+def test_a_sparse_array_is_never_made_dense_as_a_whole():
+    n = 1 << 17  # dense, the samples alone would take 2 GB
+    rows = scipy.sparse.random(2000, n, density=1e-4, format="csr", random_state=0)
+    y = np.asarray(rows[:, : n // 2].sum(axis=1)).ravel() > 3
+    mlp = mbbp.sklearn.MLPClassifier((1,), batch_size=10, max_iter=1, random_state=0, early_stopping=True)
+    tracemalloc.start()
+    call([mlp], "fit", rows, y)
+    assert mlp.predict(rows).shape == (2000,)
+    assert mlp.transform(rows[:7]).shape == (7, 1)
+    assert tracemalloc.get_traced_memory()[1] < 0.6e9
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("verbose", [True, 2])

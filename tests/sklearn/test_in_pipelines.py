@@ -60,7 +60,6 @@ def test_a_table_with_text_and_gaps():
     assert "MLPClassifier" in pipeline._repr_html_()
 
 
-@pytest.mark.slow
 def test_searches_in_several_processes():
     pipeline = make_pipeline(StandardScaler(), classifier(solver="adam", learning_rate_init=0.01, max_iter=60))
     grid = {"mlpclassifier__hidden_layer_sizes": [(5,), (20,)], "mlpclassifier__alpha": [1e-4, 1e-1]}
@@ -80,7 +79,6 @@ def threads_in_a_process(mlp):
     return mlp.set_params(callbacks=None).fit(*IRIS) and mbbp.threads.get_threads()
 
 
-@pytest.mark.slow
 def test_processes_of_joblib_share_the_cores_out():
     n_jobs = 2
     found = joblib.Parallel(n_jobs=n_jobs)(joblib.delayed(threads_in_a_process)(classifier()) for _ in range(2))
@@ -114,7 +112,7 @@ def test_inspection():
     mlp = make_pipeline(StandardScaler(), regressor()).fit(*DIABETES)
     importances = permutation_importance(mlp, *DIABETES, n_repeats=2, random_state=0).importances_mean
     by_name = dict(zip(DIABETES[0].columns, importances, strict=True))
-    assert by_name["bmi"] > 5 * max(by_name["age"], 0.0)
+    assert by_name["bmi"] > 2 * max(by_name["age"], 0.0)
     found = partial_dependence(mlp, DIABETES[0], ["bmi"], grid_resolution=5)["average"][0]
     assert found[-1] > found[0]
 
