@@ -19,6 +19,7 @@ FIGURES = {
     "03-one-backward-pass-for-a-mini-batch": 6,
     "04-learning-and-why-it-slows-down": 12,
     "05-the-big-picture": 8,
+    "06-coming-from-scikit-learn": 5,
 }
 """The least number of figures that each notebook shows."""
 
@@ -115,7 +116,8 @@ def test_its_text_has_no_formal_errors(name):
 
 
 def test_the_readme_links_each_notebook_and_says_how_to_clear_outputs():
-    linked = [target for target in links_in(README) if target.startswith("notebooks/")]
+    section = README.partition("\n## Notebooks\n")[2].partition("\n## ")[0]
+    linked = [target for target in links_in(section) if target.startswith("notebooks/")]
     assert linked == [*(f"notebooks/{name}.ipynb" for name in FIGURES), "notebooks/README.md"]
     for name in FIGURES:
         title = prose_of(read(name))[0].splitlines()[0].removeprefix("# ")

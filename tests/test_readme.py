@@ -19,7 +19,7 @@ def blocks(language):
 @pytest.mark.skipif(not JIT, reason="thirty epochs need compiled kernels")
 def test_the_python_runs(capsys):
     namespace = {}
-    assert len(blocks("python")) == 6
+    assert len(blocks("python")) == 7
     for block in blocks("python"):
         exec(block, namespace)
         if "trained" not in namespace:
