@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -139,6 +140,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False) -> BaseMLP:
         sizes = self._hidden_sizes()
+        self._check_new_parameters(eval_set)
         if incremental and self.early_stopping and hasattr(self, "coefs_"):
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
@@ -185,6 +187,27 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _is_stochastic(self) -> bool:
         return self.solver != "lbfgs"
 
+    def _check_new_parameters(self, eval_set: Any) -> None:
+        """Check what the constraints of single parameters cannot tell."""
+        if self.scoring is not None:
+            check_scoring(self, self.scoring)
+        for callback in self.callbacks if isinstance(self.callbacks, list | tuple) else ():
+            if not callable(callback):
+                raise ValueError(f"callbacks: expected functions, got {callback!r}")
+        if not self._is_stochastic:
+            for name, is_used in (
+                ("dropout", np.any(self.dropout)),
+                ("clip_norm", self.clip_norm is not None),
+                ("learning_rate", callable(self.learning_rate)),
+            ):
+                if is_used:
+                    raise ValueError(
+                        f"{name}: expected its default for the solver lbfgs, which has no steps of its own, got "
+                        f"{getattr(self, name)!r}"
+                    )
+        if eval_set is not None and not (isinstance(eval_set, tuple | list) and len(eval_set) == 2):
+            raise ValueError(f"eval_set: expected a pair (X, y), got {type(eval_set).__name__}")
+
     def _hidden_sizes(self) -> list[int]:
         given = self.hidden_layer_sizes
         sizes = list(given) if hasattr(given, "__iter__") else [given]
@@ -204,9 +227,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._build(sizes, dtype if self._is_stochastic else np.float64)
         draw_parameters(self._model, hidden_activations(self.activation, len(sizes) - 2), random_state)
         self._best_theta = self._model.theta.copy()
+        self.eval_loss_curve_ = []
         if self._is_stochastic:
             self.loss_curve_ = []
-            self.eval_loss_curve_ = []
             self._no_improvement_count = 0
             self.validation_scores_ = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
@@ -263,15 +286,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _evaluated(self, eval_set: Any) -> Examples:
         """Return the caller's validation set as the engine takes it."""
-        if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
-            raise ValueError(f"eval_set: expected a pair (X, y), got {type(eval_set).__name__}")
         X, y = self._validate_more(*eval_set)
         return self._examples(_rows(X), y, None)
 
     def _validation_score(self, held_out: HeldOut) -> float:
         if self.scoring is not None:
-            from sklearn.metrics import check_scoring
-
             return float(check_scoring(self, self.scoring)(self, held_out.X, held_out.y))
         predicted = self._decode(self._predicted(held_out.rows))
         if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
@@ -343,6 +362,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         engine = self._linked().engine
         n_hidden = self.n_layers_ - 2
+        if n_hidden == 0:
+            raise ValueError("transform: expected a network with a hidden layer, got one without")
         if not -n_hidden <= layer < n_hidden:
             raise ValueError(f"layer: expected one of {n_hidden} hidden layers, got {layer!r}")
         rows = _rows(self._samples(X))
@@ -383,6 +404,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Return an `mbbp.Network` with the same parameters.
 
         Its examples are columns: ``mlp.to_network().feedforward(X.T)``. It can be saved, checked, and trained further.
+        Its labels are the places of the classes in `classes_`.
         """
         engine = self._linked().engine
         rates = None if engine.dropout is None else engine.dropout.rates

@@ -58,7 +58,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The size of a mini-batch; 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, a schedule of `mbbp.schedules`, or a function of the epoch
         The names are for sgd only, as in scikit-learn. A schedule or a function is for every solver but lbfgs; its
-        first epoch is 1, and epochs count on with `warm_start` and `partial_fit`.
+        first epoch is 1, and epochs count on with `warm_start` and `partial_fit`. For a schedule to its end, set
+        `n_iter_no_change` to inf. ReduceWhenStuck may watch training_cost, which is the loss here, or, with
+        `early_stopping`, validation_accuracy, which is the score.
     learning_rate_init : float
         The learning rate of the first epoch. A schedule has its own.
     power_t : float
@@ -122,7 +124,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss_, best_loss_ : float
         The last and the least loss, with its L2 term. `best_loss_` is None with early stopping.
     loss_curve_, eval_loss_curve_ : list of float
-        The loss of each epoch, and the loss on `eval_set` after it.
+        The loss of each epoch, and the loss on `eval_set` after it, which has no L2 term.
     validation_scores_, best_validation_score_ : list of float, float
         The scores of early stopping; None without it.
     n_iter_, t_ : int
@@ -232,8 +234,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
             The weight of each sample.
         eval_set : pair (X, y), optional
-            Your own validation set. Its loss after each epoch goes to `eval_loss_curve_`, and early stopping looks at
-            its score instead of holding out a part of X.
+            Your own validation set. Its loss after each epoch, or each iteration of lbfgs, goes to `eval_loss_curve_`,
+            and early stopping looks at its score instead of holding out a part of X.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from mbbp.engine import Engine
 from mbbp.parameters import Array, parameter_count, parameter_views
 
 THEIR_NAMES = {"logistic": "sigmoid"}  # their name, and ours
-HIDDEN = ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+HIDDEN = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 OUTPUT = (*HIDDEN, "softmax", "exp")
 
 
@@ -142,5 +142,7 @@ def cost_of(loss: str | Cost, output: Activation, costs: dict[str, str | Cost]) 
         If the loss is not defined for the activation.
     """
     found = loss if isinstance(loss, Cost) else get_cost(costs[loss])
-    found.check_fits(output)
+    needed = found.required_activation
+    if needed is not None and (output.name != needed or output.is_custom):
+        raise ValueError(f"out_activation: expected {needed} for the loss {found.name}, got {output.name}")
     return found

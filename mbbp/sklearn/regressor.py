@@ -44,7 +44,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The size of a mini-batch; 'auto' is min(200, n_samples).
     learning_rate : {'constant', 'invscaling', 'adaptive'}, a schedule of `mbbp.schedules`, or a function of the epoch
         The names are for sgd only, as in scikit-learn. A schedule or a function is for every solver but lbfgs; its
-        first epoch is 1, and epochs count on with `warm_start` and `partial_fit`.
+        first epoch is 1, and epochs count on with `warm_start` and `partial_fit`. For a schedule to its end, set
+        `n_iter_no_change` to inf. ReduceWhenStuck may watch training_cost, which is the loss here, or, with
+        `early_stopping`, validation_accuracy, which is the score.
     learning_rate_init : float
         The learning rate of the first epoch. A schedule has its own.
     power_t : float
@@ -79,7 +81,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     delta : float
         The error from which on the loss huber is linear.
     quantile : float
-        The quantile that the loss quantile predicts, between 0 and 1.
+        The quantile that the loss quantile predicts, between 0 and 1. Its loss falls slowly: a smaller `tol` and a
+        falling learning rate bring the prediction closer to the quantile.
     out_activation : str or mbbp.Activation, optional
         The activation of the output layer. By default the one that fits the loss.
     dropout : float or list of float
@@ -88,7 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     clip_norm : float, optional
         The largest norm of a gradient, without its L2 term.
     scoring : str or callable, optional
-        The scorer of scikit-learn by which early stopping decides, such as 'roc_auc'. By default R².
+        The scorer of scikit-learn by which early stopping decides, such as 'neg_median_absolute_error'. By default R².
     callbacks : callable or list of callable, optional
         Functions that get the estimator after each epoch, or each iteration of lbfgs. If one returns True, training
         stops. For callbacks of scikit-learn's own protocol, use `set_callbacks` (scikit-learn 1.9).
@@ -104,7 +107,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss_, best_loss_ : float
         The last and the least loss, with its L2 term. `best_loss_` is None with early stopping.
     loss_curve_, eval_loss_curve_ : list of float
-        The loss of each epoch, and the loss on `eval_set` after it.
+        The loss of each epoch, and the loss on `eval_set` after it, which has no L2 term.
     validation_scores_, best_validation_score_ : list of float, float
         The scores of early stopping; None without it.
     n_iter_, t_ : int
@@ -218,8 +221,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
             The weight of each sample.
         eval_set : pair (X, y), optional
-            Your own validation set. Its loss after each epoch goes to `eval_loss_curve_`, and early stopping looks at
-            its score instead of holding out a part of X.
+            Your own validation set. Its loss after each epoch, or each iteration of lbfgs, goes to `eval_loss_curve_`,
+            and early stopping looks at its score instead of holding out a part of X.
 
         Returns
         -------

@@ -60,10 +60,18 @@ class Curves:
         self._mlp = mlp
 
     def gains(self, monitor: str) -> list[float]:
-        """Return a curve as numbers of which the largest is the best."""
-        if monitor.startswith("validation"):
-            return list(self._mlp.validation_scores_ or [])
-        return [-loss for loss in self._mlp.loss_curve_]
+        """Return a curve as numbers of which the largest is the best.
+
+        Raises
+        ------
+        ValueError
+            If a schedule asks for a score, and there is none.
+        """
+        if not monitor.startswith("validation"):
+            return [-loss for loss in self._mlp.loss_curve_]
+        if self._mlp.validation_scores_ is None:
+            raise ValueError(f"learning_rate: expected early_stopping=True for the monitor {monitor}, got False")
+        return list(self._mlp.validation_scores_)
 
 
 class Solver:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
 from mbbp.kernels.examples import Examples
 from mbbp.loop import Loop, Objective
@@ -18,6 +16,7 @@ from mbbp.parameters import Array
 from mbbp.progress import Progress
 from mbbp.sklearn.callbacks import FitTask
 from mbbp.sklearn.solver import Curves, Solver
+from mbbp.sklearn.warning import warn_caller
 
 SECONDS_BETWEEN_LOOKS = 0.1  # the time in compiled code before Ctrl-C is handled
 
@@ -69,15 +68,15 @@ def fit_stochastic(mlp: Any, work: Work, task: FitTask) -> None:
                 bar.tell(_figures(mlp))
                 if task.end_epoch() or is_over or work.is_single_epoch:
                     break
-                if mlp.n_iter_ == mlp.max_iter:
-                    warnings.warn(
+                # the last epoch of a schedule is where training was meant to end
+                if mlp.n_iter_ == mlp.max_iter and not callable(mlp.learning_rate):
+                    warn_caller(
                         f"Stochastic Optimizer: Maximum iterations ({mlp.max_iter}) reached and the optimization "
                         "hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=5,
                     )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warn_caller("Training interrupted by user.")
     if work.held_out is not None and mlp._best_theta is not None:
         model.theta[...] = mlp._best_theta
 
@@ -97,9 +96,7 @@ def _batch_size(mlp: Any, n: int) -> int:
     if isinstance(mlp.batch_size, str):
         return min(200, n)
     if mlp.batch_size > n:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
-        )
+        warn_caller("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return min(int(mlp.batch_size), n)
 
 
@@ -134,8 +131,7 @@ def _count(mlp: Any, work: Work, loss: float) -> bool:
     mlp.loss_curve_.append(loss)
     if mlp.verbose:
         print(f"Iteration {mlp.n_iter_}, loss = {loss:.8f}")
-    if work.evaluated is not None:
-        mlp.eval_loss_curve_.append(mlp._model.engine.score(work.evaluated).cost * mlp._loss_factor)
+    _count_evaluation(mlp, work)
     if work.held_out is not None:
         _count_score(mlp, work.held_out)
     else:
@@ -149,6 +145,11 @@ def _count(mlp: Any, work: Work, loss: float) -> bool:
         return True
     mlp._no_improvement_count = 0
     return False
+
+
+def _count_evaluation(mlp: Any, work: Work) -> None:
+    if work.evaluated is not None:
+        mlp.eval_loss_curve_.append(mlp._model.engine.score(work.evaluated).cost * mlp._loss_factor)
 
 
 def _count_score(mlp: Any, held_out: HeldOut) -> None:
@@ -178,8 +179,6 @@ def _printing(verbose: Any) -> dict[str, int]:
 def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
     """Train with SciPy's L-BFGS-B over the flat vector of all parameters."""
     model, examples = mlp._model, work.examples
-    if np.any(mlp.dropout):
-        raise ValueError(f"dropout: expected 0 for lbfgs, which needs the same loss each time, got {mlp.dropout}")
     compute = model.engine.summed_gradient(examples)
     divisor = float(examples.weights.sum(dtype=np.float64)) if examples.weights.size else float(examples.n)
     weights = model.is_weight * (mlp.alpha / divisor)
@@ -190,9 +189,13 @@ def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
         decay = weights * theta
         return loss + 0.5 * float(decay @ theta), compute.gradient / divisor + decay
 
+    stopped: list[bool] = []
+
     def after_iteration(intermediate_result: Any) -> None:
         model.theta[...] = intermediate_result.x
+        _count_evaluation(mlp, work)
         if task.end_epoch():
+            stopped.append(True)
             raise StopIteration
         task.begin_epoch()
 
@@ -202,9 +205,15 @@ def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
         model.theta.copy(),
         method="L-BFGS-B",
         jac=True,
-        callback=after_iteration if task.watches else None,
+        callback=after_iteration if task.watches or work.evaluated is not None else None,
         options={"maxfun": mlp.max_fun, "maxiter": mlp.max_iter, "gtol": mlp.tol} | _printing(mlp.verbose),
     )
-    mlp.n_iter_ = _check_optimize_result("lbfgs", found, mlp.max_iter)
+    mlp.n_iter_ = min(found.nit, mlp.max_iter)
+    if not found.success and not stopped:
+        warn_caller(
+            f"lbfgs failed to converge after {mlp.n_iter_} iteration(s) (status={found.status}):\n{found.message}\n\n"
+            f"You might also want to scale the data or to increase the number of iterations (max_iter={mlp.max_iter}).",
+            ConvergenceWarning,
+        )
     mlp.loss_ = found.fun
     model.theta[...] = found.x

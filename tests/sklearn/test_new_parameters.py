@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_pinball_loss, roc_auc_score
 
 import mbbp
@@ -72,7 +73,15 @@ def test_an_activation_for_each_layer_and_for_the_outputs():
         ({"out_activation": "tanh"}, "out_activation: expected logistic, or softmax .*, got 'tanh'"),
         ({"dropout": 1.0}, "The 'dropout' parameter"),
         ({"dropout": [0.1, 0.2, 0.3]}, "dropout: expected a number, or 2 numbers"),
-        ({"dropout": 0.1, "solver": "lbfgs"}, "dropout: expected 0 for lbfgs"),
+        ({"dropout": 0.1, "solver": "lbfgs"}, "dropout: expected its default for the solver lbfgs"),
+        ({"clip_norm": 1.0, "solver": "lbfgs"}, "clip_norm: expected its default for the solver lbfgs"),
+        ({"learning_rate": abs, "solver": "lbfgs"}, "learning_rate: expected its default for the solver lbfgs"),
+        ({"scoring": "no such scorer"}, "no such scorer"),
+        ({"callbacks": [3]}, "callbacks: expected functions, got 3"),
+        (
+            {"learning_rate": mbbp.schedules.ReduceWhenStuck(0.1, monitor="validation_cost")},
+            "learning_rate: expected early_stopping=True",
+        ),
         ({"clip_norm": 0.0}, "The 'clip_norm' parameter"),
         ({"label_smoothing": 1.0}, "The 'label_smoothing' parameter"),
         ({"loss": "hinge"}, "The 'loss' parameter"),
@@ -215,7 +224,9 @@ def test_a_validation_set_of_ones_own():
     stopped.fit(X[:300], Y[:300], eval_set=own)
     assert stopped.best_validation_score_ == pytest.approx(stopped.score(*own))
     assert stopped.loss_curve_[:7] == same.loss_curve_
-    for bad in (own[0], (own[0],), (own[0][:, :3], own[1]), (own[0], own[1][1:]), (own[0], np.full(100, 77))):
+    other = MLPClassifier((9,), solver="lbfgs", random_state=0, max_iter=7).fit(X[:300], Y[:300], eval_set=own)
+    assert len(other.eval_loss_curve_) == other.n_iter_
+    for bad in (own[0], (own[0],), [own], (own[0][:, :3], own[1]), (own[0], own[1][1:]), (own[0], np.full(100, 77))):
         with pytest.raises(ValueError, match=r"eval_set|features|inconsistent|classes"):
             MLPClassifier((9,), max_iter=1).fit(X[:300], Y[:300], eval_set=bad)
 
@@ -367,3 +378,25 @@ def test_gradients_of_the_losses_in_the_estimator():
     examples = mlp._examples(np.ascontiguousarray(x), y, None)
     found = mlp._model.engine.gradient(examples).theta[: mlp.coefs_[0].size].reshape(mlp.coefs_[0].shape)
     np.testing.assert_allclose(found, numeric_gradient(mlp, x, y), atol=1e-7)
+
+
+def test_a_loss_needs_its_output_activation():
+    with pytest.raises(ValueError, match="out_activation: expected exp for the loss poisson, got identity"):
+        MLPRegressor("poisson", out_activation="identity").fit(X, Y)
+    with pytest.raises(ValueError, match="y: expected numbers of at least 0"):
+        MLPRegressor("poisson").fit(X, Y - 5.0)
+    with pytest.raises(ValueError, match="transform: expected a network with a hidden layer"):
+        MLPClassifier((), max_iter=2).fit(X, Y).transform(X)
+
+
+def test_a_schedule_that_has_ended_needs_no_warning(recwarn):
+    mlp = MLPClassifier((5,), learning_rate=mbbp.schedules.Cosine(0.01, 3), max_iter=3).fit(X, Y)
+    assert mlp.n_iter_ == 3
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_warning_points_to_the_users_line(solver):
+    with pytest.warns(ConvergenceWarning) as found:
+        MLPClassifier((5,), solver=solver, max_iter=2).fit(X, Y)
+    assert found[0].filename == __file__
