@@ -14,15 +14,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier as ScikitLearns
 
 from benchmarks import gate
-from benchmarks.gate import TRIES, Floor, shortfalls
+from benchmarks.gate import TRIES, Floor, fit_ratio, missed_in_all_tries, row_ratio, shortfalls
 from mbbp.activations import ACTIVATIONS, Activation
 from mbbp.bench.cases import TABLE
 from mbbp.bench.implementations import BookLoop, Mbbp, NumpyMatrices
 from mbbp.kernels.activations import Block
 from mbbp.kernels.layout import SPARE_ROWS
 from mbbp.kernels.lowlevel import processor
+from mbbp.sklearn import MLPClassifier
 
 FLOORS_OF = {
     "x86-64-v2": [
@@ -145,6 +147,59 @@ def test_there_are_as_many_tries_as_help(shares_of_the_floor, tries, passes, mon
     missed = shortfalls(Floor((2, 3, 1), 4, over_book=10, over_numpy=2, roof=0.5))
     assert (missed == []) == passes
     assert tries == len(shares_of_the_floor) - len(left)
+
+
+# The least of how many times as long scikit-learn's estimator takes for a fit to the digits, for each mini-batch size,
+# and for the outputs of one row. On the Xeon it takes 1.6, 3.1, 6.3 and 34 times as long at v2, 2.6, 5.4, 11 and 39
+# times at v3, and 3.4, 6, 12 and 40 times at v4. Nothing was measured on other kinds of processors.
+FIT_FLOORS_OF = {"x86-64-v3": {200: 1.8, 32: 3.5, 8: 6.0}, "x86-64-v4": {200: 1.8, 32: 3.5, 8: 6.0}}
+FIT_FLOORS = FIT_FLOORS_OF.get(processor.level() or "", {200: 1.2, 32: 2.0, 8: 4.2})
+ROW_FLOOR = 8.0
+
+
+def fit_shortfalls(ours, batch_size):
+    floors = {"fit": FIT_FLOORS[batch_size]}
+    return missed_in_all_tries(f"digits, batch {batch_size}", floors, lambda: fit_ratio(ours, batch_size))
+
+
+def row_shortfalls(ours):
+    return missed_in_all_tries("one row", {"predict": ROW_FLOOR}, lambda: row_ratio(ours))
+
+
+class FitsThriceAsSlowly(MLPClassifier):
+    """Our estimator, with the whole training done three times."""
+
+    def fit(self, X, y):
+        for _ in range(2):
+            super().fit(X, y)
+        return super().fit(X, y)
+
+
+class ChecksEachRow(MLPClassifier):
+    """Our estimator, with scikit-learn's check of every row, as for a list."""
+
+    def predict(self, X):
+        return super().predict(X.tolist())
+
+
+@pytest.mark.parametrize("batch_size", FIT_FLOORS)
+def test_a_fit_of_the_estimator_keeps_its_floor(batch_size):
+    assert fit_shortfalls(MLPClassifier, batch_size) == []
+
+
+@pytest.mark.parametrize("batch_size", [200, *(pytest.param(m, marks=pytest.mark.nightly) for m in (32, 8))])
+@pytest.mark.parametrize("slow", [FitsThriceAsSlowly, ScikitLearns])
+def test_the_gate_of_the_fit_trips(slow, batch_size):
+    assert fit_shortfalls(slow, batch_size) != []
+
+
+def test_a_prediction_of_one_row_keeps_its_floor():
+    assert row_shortfalls(MLPClassifier) == []
+
+
+@pytest.mark.parametrize("slow", [ChecksEachRow, ScikitLearns])
+def test_the_gate_of_one_row_trips(slow):
+    assert row_shortfalls(slow) != []
 
 
 def swish(z):

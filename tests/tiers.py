@@ -65,6 +65,7 @@ SLOW = {
     "test_exp_and_tanh_do_not_call_the_c_library",
     "test_functions_outlive_the_names_they_had",
     "test_networks_with_other_functions_do_not_mix",
+    "test_the_race_is_run_by_the_command",
     "test_jitted_code_refuses_what_python_refuses",
     "test_jitted_code_takes_any_layout",
     "test_out_may_overlap_with_a_factor",

@@ -29,6 +29,9 @@ differs from that of the book's loop is not timed. The exit code is 1 if there i
 slower than --compare allows.
 """
 
+FIT = "fit"
+NOT_WITH_FIT = ("sizes", "table", "dtype", "sweep", "cold", "peers", "seconds", "threads", "csv", "plot", "compare")
+
 SETTLE = 0.1  # seconds to wait before each measurement, until the threads of the last one no longer wait for more work
 
 
@@ -50,7 +53,7 @@ def add_bench(commands: Any) -> None:
         description=DESCRIPTION,
         formatter_class=HelpFormatter,
     )
-    bench.set_defaults(run=run)
+    bench.set_defaults(run=run, default_of=bench.get_default)
     work = bench.add_argument_group("work")
     work.add_argument(
         "--sizes",
@@ -66,14 +69,17 @@ def add_bench(commands: Any) -> None:
         help="measure eleven cases: networks from tiny to large, each with its own mini-batch size, and one of them "
         "also with more data than the caches hold",
     )
-    work.add_argument("--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256)")
-    work.add_argument("--dtype", default="float32", help="float32 or float64")
+    work.add_argument(
+        "--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256; for fit 200,32,8)"
+    )
+    work.add_argument("--dtype", help="float32 or float64 (float32; for fit, float64)")
     work.add_argument(
         "--what",
         default="step",
-        choices=("step", "gradient", "predict", "epoch"),
+        choices=("step", "gradient", "predict", "epoch", FIT),
         help="step: a step of training; gradient or predict: the gradient or the outputs of one mini-batch, computed "
-        "by a call from Python; epoch: an epoch of training by the public interface",
+        "by a call from Python; epoch: an epoch of training by the public interface; fit: a race of the estimators of "
+        "mbbp.sklearn against those of scikit-learn, on four data sets, in some minutes",
     )
     work.add_argument(
         "--sweep", choices=("width", "depth", "batch"), help="vary one of these, and report how the time grows"
@@ -128,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
 
     mbbp.set_threads(options.threads)
     described = machine.describe(options.threads, cores, options.seed)
+    if options.what == FIT:
+        return _fit(options, described)
     return _cold(options, described) if options.cold else _bench(options, described)
 
 
@@ -138,12 +146,14 @@ def _check(options: argparse.Namespace) -> None:
     from mbbp.threads import available_cores
     from mbbp.validation import as_count, as_dtype, as_number, as_sizes, refuse_unknown
 
+    if options.what == FIT:
+        _check_fit(options)
     options.sizes = [tuple(as_sizes(one)) for one in options.sizes]
     if options.batch_size is not None:
         options.batch_size = [as_count("--batch-size", m) for m in options.batch_size]
         if not options.batch_size:
             raise ValueError("--batch-size: expected at least one whole number, got none")
-    options.dtype = as_dtype(options.dtype).name
+    options.dtype = as_dtype(options.dtype or ("float64" if options.what == FIT else "float32")).name
     options.peers = [name for name in options.peers.split(",") if name]
     if options.peers == ["all"]:
         options.peers = list(PEER_NAMES)
@@ -169,6 +179,21 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name}: expected only --json with --cold, got --{name} {path}")
         check_can_be_written(f"--{name}", path, allowed)
     options.old = None if options.compare is None else load_record(options.compare)
+
+
+def _check_fit(options: argparse.Namespace) -> None:
+    """Check that scikit-learn is there, and that no option is given that ``--what fit`` does not have."""
+    from mbbp.extras import load_extra
+
+    for name in NOT_WITH_FIT:
+        value = getattr(options, name)
+        if value != options.default_of(name):
+            given = "" if value is True else f" {value}"
+            raise ValueError(
+                f"--{name}: expected only --batch-size, --seed, --json and --markdown with --what fit, "
+                f"got --{name}{given}"
+            )
+    load_extra("--what fit", "sklearn.neural_network")
 
 
 def _run_held(command: list[str], environment: dict[str, str]) -> int:
@@ -254,6 +279,23 @@ def _cold(options: argparse.Namespace, described: dict[str, Any]) -> int:
         record.write_record(options.json, record.make_cold_record(starts, described, options))
         print(f"wrote {options.json}")
     return 0
+
+
+def _fit(options: argparse.Namespace, described: dict[str, Any]) -> int:
+    from mbbp.bench import fit, fit_data, fit_table, record
+    from mbbp.bench.status import Status
+    from mbbp.files import write_text
+
+    with Status() as tell:
+        race = fit.run_race(fit_data.PROBLEMS, options.batch_size or fit.BATCH_SIZES, options.seed, tell)
+    print(fit_table.as_text(race, described))
+    if options.json is not None:
+        record.write_record(options.json, record.make_fit_record(race.to_dict(), described, options))
+        print(f"wrote {options.json}")
+    if options.markdown is not None:
+        write_text(options.markdown, fit_table.as_markdown(race, described))
+        print(f"wrote {options.markdown}")
+    return 1 if race.is_wrong else 0
 
 
 def _cases(options: argparse.Namespace) -> "list[tuple[int | None, Case]]":

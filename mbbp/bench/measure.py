@@ -31,7 +31,7 @@ Tell = Callable[[str], None]
 Clock = Callable[[], float]  # seconds
 
 
-def _silent(message: str) -> None:
+def silent(message: str) -> None:
     """Ignore the message."""
 
 
@@ -227,7 +227,7 @@ def measure(
     kinds: Sequence[type[Implementation]],
     seconds: float | Deadline,
     seed: int,
-    tell: Tell = _silent,
+    tell: Tell = silent,
     roof: Roof | None = None,
     clock: Clock = time.perf_counter,
     settle: float = 0.0,
@@ -284,7 +284,7 @@ def measure_case(
     kinds: Sequence[type[Implementation]],
     seconds: float,
     seed: int,
-    tell: Tell = _silent,
+    tell: Tell = silent,
     clock: Clock = time.perf_counter,
 ) -> CaseResult:
     """Compare implementations on one case; see `measure`."""

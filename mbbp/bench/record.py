@@ -43,6 +43,11 @@ growth          a list, for each sweep: sweep, from, to, exponents: for each eng
                 fastest rounds
 cold            with --cold, instead of cases and growth: a list of engine, note, runs, import_seconds,
                 first_training_seconds and process_seconds (each the smallest of the runs), or of engine and refused
+fit             with --what fit, instead of cases and growth: a list of data, batch_size, epochs; difference (of the
+                losses, relative to the largest one), is_wrong; and by the names of both estimators, for each seed:
+                seconds (the fastest fit; empty if is_wrong) and scores (accuracy or R2); ratio: the median over seeds
+predict_row     with --what fit: a list of data, us (the least microseconds of a call, by name) and ratio
+left_out        with --what fit: for each data set that is not there, why
 """
 
 
@@ -66,6 +71,11 @@ def make_cold_record(
 ) -> dict[str, Any]:
     """Return the record of a run of ``--cold``, see `SCHEMA`."""
     return _head(machine, options) | {"cold": starts}
+
+
+def make_fit_record(race: dict[str, Any], machine: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Return the record of a run of ``--what fit``, see `SCHEMA`."""
+    return _head(machine, options) | race
 
 
 def _head(machine: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -96,8 +106,9 @@ def load_record(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: expected a record of mbbp bench, got other JSON")
     if record["schema"] != VERSION:
         raise ValueError(f"{path}: expected schema {VERSION}, got {record['schema']!r}")
-    if "cold" in record:
-        raise ValueError(f"{path}: expected a record with cases, got one of mbbp bench --cold")
+    for name, option in (("cold", "--cold"), ("fit", "--what fit")):
+        if name in record:
+            raise ValueError(f"{path}: expected a record with cases, got one of mbbp bench {option}")
     try:
         speedups(record, "mbbp")
     except (KeyError, TypeError, AttributeError) as error:

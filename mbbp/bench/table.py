@@ -44,11 +44,11 @@ def duration(us: float) -> str:
         return "-"
     for unit, size in (("s", 1e6), ("ms", 1e3), ("us", 1.0)):
         if us >= 0.9995 * size:
-            return f"{_digits(us / size)} {unit}"
-    return f"{_digits(us * 1e3)} ns"
+            return f"{digits(us / size)} {unit}"
+    return f"{digits(us * 1e3)} ns"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Return a number with three digits and without an exponent."""
     rounded = float(f"{value:.3g}")
     decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 0
@@ -64,9 +64,9 @@ def cells(one: CaseResult, result: Result, roof: dict[str, float]) -> list[str]:
         duration(result.median),
         duration(result.minimum),
         f"{result.spread:.1%}" if math.isfinite(result.spread) else "-",
-        _digits(one.examples_per_second(result)),
-        "-" if math.isnan(speedup) else f"{_digits(speedup)}x",
-        _digits(gflops),
+        digits(one.examples_per_second(result)),
+        "-" if math.isnan(speedup) else f"{digits(speedup)}x",
+        digits(gflops),
         f"{gflops / roof[result.dtype]:.0%}" if roof.get(result.dtype) else "-",
         "-" if size is None else f"{size:,}",
         "-" if result.difference is None else f"{result.difference:.0e}" if result.difference else "0",
@@ -138,12 +138,12 @@ def as_markdown(results: Sequence[CaseResult], machine: dict[str, Any], roof: di
         lines.append(f"|{' --- |' + ' ---: |' * (len(HEADINGS) - 1)}")
         for row in one.results:
             found = cells(one, row, roof) if row.us else [_name(row), _why(row), *[""] * (len(HEADINGS) - 2)]
-            lines.append(f"| {' | '.join(_escaped(cell) for cell in found)} |")
-    lines += ["", *(f"- {_escaped(line)}" for line in _notes(results))]
+            lines.append(f"| {' | '.join(escaped(cell) for cell in found)} |")
+    lines += ["", *(f"- {escaped(line)}" for line in _notes(results))]
     return "\n".join(lines) + "\n"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text in which Markdown finds no formatting."""
     return text.replace("|", "/").replace("*", "\\*").replace("<", "&lt;")
 
