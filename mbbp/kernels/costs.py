@@ -38,7 +38,7 @@ class Outputs(NamedTuple):
     rs: Int  # from neuron to neuron
     cs: Int  # from example to example
     spare: Numbers  # room for SPARE_ROWS m numbers
-    parameter: Real  # of the cost; 0 where it has none
+    parameter: Real  # of the cost; of a logarithm the least probability that it is taken of; 0 where it has none
     threshold: Real  # a single output above it means the label 1
 
 
@@ -118,7 +118,9 @@ def _quadratic(at):
 def _cross_entropy(at):
     """Sum over ln(1 + exp(z_j)) - y_j z_j, with one logarithm for the product of many 1 + exp(-|z_j|)."""
     outputs = at[0]
-    total = 0.0
+    total, least = 0.0, outputs.parameter
+    number = part(outputs.z, ZERO, ZERO).dtype.type
+    limit = number(math.log((1.0 - least) / least) if least > 0 else math.inf)  # the |z| of the least probability
     count, size = stretches(outputs)
     for k in range(count):
         z, _, y, _ = _vectors(outputs, k, size)
@@ -127,8 +129,10 @@ def _cross_entropy(at):
             z_part, y_part = part(z, start, n), part(y, start, n)
             product = 1.0
             for j in range(n):
-                total += max(z_part[j], 0) - y_part[j] * z_part[j]
-                product *= 1.0 + np.float64(exp_nonpositive(-abs(z_part[j])))
+                z_j = limit if z_part[j] > limit else z_part[j]  # in this order, so that NaN stays NaN
+                z_j = -limit if z_j < -limit else z_j
+                total += max(z_j, 0) - y_part[j] * z_j
+                product *= 1.0 + np.float64(exp_nonpositive(-abs(z_j)))
             total += math.log(product)
     return total
 
@@ -153,10 +157,11 @@ def _log_likelihood(at):
     if outputs.cs == 1 and _chooses_in_rows(outputs):
         return -_log_of_product(part(outputs.spare, ZERO, outputs.m))
     rs, cs = outputs.rs, outputs.cs
-    total, product = 0.0, 1.0
+    total, product, least = 0.0, 1.0, part(outputs.a, ZERO, ZERO).dtype.type(outputs.parameter)
     for i in range(outputs.m):
         for j in range(outputs.n):
             target, output = outputs.y[j * rs + i * cs], outputs.a[j * rs + i * cs]
+            output = least if output < least else output
             if target == 0:
                 total += target * output  # nothing, or NaN
                 continue
@@ -188,8 +193,9 @@ def _chooses_in_rows(outputs):
             chosen[i] += y[i] * a[i]
             sums[i] += y[i]
             squares[i] += y[i] * y[i]
-    count = ZERO
+    count, least = ZERO, chosen.dtype.type(outputs.parameter)
     for i in range(m):
+        chosen[i] = least if chosen[i] < least else chosen[i]
         count += (chosen[i] > SMALLEST) & (sums[i] == 1) & (squares[i] == 1)
     return count == m
 

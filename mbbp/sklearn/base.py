@@ -128,7 +128,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _score_of(self, y: Any, predicted: Any, sample_weight: Any) -> float:
         """Return the score by which early stopping decides."""
 
-    def _cost(self, output: Activation) -> Cost:
+    def _cost(self, output: Activation, dtype: Any) -> Cost:
         return cost_of(self.loss, output, self._costs)
 
     @property
@@ -242,7 +242,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         dropout = None
         if np.any(self.dropout):
             dropout = Dropout(as_rates("dropout", self.dropout, len(sizes) - 1) or (), self._dropout_seed)
-        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output), dropout)
+        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output, dtype), dropout)
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
 
     def _go_on(self, dtype: Any) -> None:
@@ -408,7 +408,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         engine = self._linked().engine
         rates = None if engine.dropout is None else engine.dropout.rates
-        net = Network(engine.sizes, list(engine.activations), engine.cost, dtype=engine.dtype, rng=0, dropout=rates)
+        # without the least probability of the log loss
+        cost = engine.cost if engine.cost.parameter != np.finfo(engine.dtype).eps else engine.cost.name
+        net = Network(engine.sizes, list(engine.activations), cost, dtype=engine.dtype, rng=0, dropout=rates)
         net.theta = engine.theta
         return net
 

@@ -15,10 +15,11 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from mbbp.activations import Activation
-from mbbp.costs import Cost, get_cost
+from mbbp.costs import Cost
 from mbbp.parameters import Array
 from mbbp.sklearn.base import FLOATS, BaseMLP
 from mbbp.sklearn.callbacks import with_callbacks
+from mbbp.sklearn.models import log_loss
 from mbbp.sklearn.solver import check_stochastic
 
 PROBABILITIES = ("softmax", "logistic", "sigmoid")
@@ -314,7 +315,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return "identity"
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
-    def _cost(self, output: Activation) -> Cost:
+    def _cost(self, output: Activation, dtype: Any) -> Cost:
         if self.loss == "log_loss":
             costs = {"softmax": "log_likelihood", "sigmoid": "cross_entropy"}
             if output.name not in costs or (output.name == "softmax" and self.n_outputs_ == 1):
@@ -322,8 +323,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     f"out_activation: expected logistic, or softmax for three classes or more, for the loss log_loss, "
                     f"got {self.out_activation!r}"
                 )
-            return get_cost(costs[output.name])
-        return super()._cost(output)
+            return log_loss(costs[output.name], dtype)
+        return super()._cost(output, dtype)
 
     def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
         n_classes, nothing = len(self.classes_), np.empty((0, self.n_outputs_), dtype)

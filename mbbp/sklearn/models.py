@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any
 
@@ -131,6 +132,11 @@ def sizes_of(coefs: Sequence[Any]) -> list[int]:
     if any(len(shape) != 2 for shape in shapes) or any(one[1] != two[0] for one, two in pairwise(shapes)):
         raise ValueError(f"coefs_: expected matrices that can be multiplied, got the shapes {shapes}")
     return [shapes[0][0], *(shape[1] for shape in shapes)]
+
+
+def log_loss(name: str, dtype: Any) -> Cost:
+    """Return a cost with logarithms that counts no probability as less than scikit-learn's log loss does."""
+    return replace(get_cost(name), parameter=float(np.finfo(dtype).eps))
 
 
 def cost_of(loss: str | Cost, output: Activation, costs: dict[str, str | Cost]) -> Cost:

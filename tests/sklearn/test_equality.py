@@ -276,3 +276,18 @@ def test_edited_coefs_are_honoured():
     assert_equal(estimators, X)
     call(estimators, "partial_fit", X, y)
     assert_equal(estimators, X)
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "binary", "multilabel"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(), (3,)])
+def test_a_sample_that_is_wrong_beyond_measure_costs_as_much(kind, dtype, sizes):
+    X, y = samples(kind)
+    X = (30 * X).astype(dtype)
+    estimators = both(kind, solver="sgd", hidden_layer_sizes=sizes, learning_rate_init=10.0, momentum=0.0, max_iter=3)
+    call(estimators, "fit", X, y)
+    theirs, ours = (mlp.loss_curve_ for mlp in estimators)
+    assert max(theirs) > 5
+    # theirs has lost digits in 1 - p, where a logistic output p is close to 1
+    exact = kind == "multiclass" and dtype == "float64"
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9 if exact else 1e-3)
