@@ -147,7 +147,7 @@ class Optimizer:
         rates : Rates
             The learning rate and the other numbers of the step.
         """
-        return self._step(theta, state, rates, target=gradient, kernel=self.kernel())
+        return self._step(theta, state, rates, target=gradient, kernel=self.kernel(), is_gradient=True)
 
     def _step(
         self,
@@ -160,12 +160,14 @@ class Optimizer:
         beta: float = 0.0,
         beta_of_biases: float = 0.0,
         alpha: float = 1.0,
+        is_gradient: bool = False,
     ) -> updates.Step:
         state.check_fits(theta)
         if target.shape != theta.shape:
             raise ValueError(f"gradient: expected shape {theta.shape}, got {target.shape}")
         return updates.Step(
             target=target,
+            is_gradient=int(is_gradient),
             beta=beta,
             beta_of_biases=beta_of_biases,
             alpha=alpha,

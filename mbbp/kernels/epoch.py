@@ -3,10 +3,11 @@
 import math
 from typing import NamedTuple
 
+from mbbp.kernels.descent import descend
 from mbbp.kernels.evaluation import correct_outputs, summed_cost
 from mbbp.kernels.examples import Source, gather, prefetch_first_rows
 from mbbp.kernels.lowlevel.calls import call
-from mbbp.kernels.lowlevel.compiling import ZERO, inlined
+from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
@@ -140,6 +141,8 @@ def train(at):
     size = last.b + last.n_out
     number = part(model.theta, ZERO, ZERO).dtype.type
     beta, beta_of_biases = number(step.beta), number(step.beta_of_biases)
+    # the whole gradient is needed where it is measured
+    in_slabs = step.is_gradient and not step.measures_norm and step.clip_norm == math.inf
     for begin in range(0, t.n, t.batch_size):
         m = min(t.batch_size, t.n - begin)
         order, steps = rest(t.order, begin), step.steps[0]  # before the first thread counts this one
@@ -169,10 +172,16 @@ def train(at):
                 beta=beta,
                 beta_of_biases=beta_of_biases,
                 alpha=number(step.alpha / divisor),
+                has_target=ZERO if in_slabs else ONE,
                 team=team,
             ),
         )
-        if step.update and not _update(t, size, step.l2 + t.l2 / divisor):
+        l2 = step.l2 + t.l2 / divisor
+        if in_slabs:
+            if not wait(team):  # for all errors
+                return 0
+            descend(step, model, l2, m, team)
+        elif step.update and not _update(t, size, l2):
             return 0
         if not wait(team):  # for all parameters
             return 0

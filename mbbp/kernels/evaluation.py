@@ -219,6 +219,7 @@ def gradient(at):
             beta=number(0),
             beta_of_biases=number(0),
             alpha=number(1),
+            has_target=1,
             team=g.team,
         ),
     )
@@ -255,6 +256,7 @@ def summed_gradient(at):
                 beta=beta,
                 beta_of_biases=beta,
                 alpha=number(1),
+                has_target=1,
                 team=g.team,
                 step=ZERO,
             ),

@@ -77,6 +77,7 @@ class Backward(NamedTuple):
     beta: Number
     beta_of_biases: Number
     alpha: Number
+    has_target: Int  # if not, the errors are carried back, and no gradient is written
     team: Team
 
 
@@ -259,6 +260,8 @@ def backward(at):
                 call(layer.drop_errors, dropping_of(model, index, place, place, start, stop, m, p.step))
             if before.multiply_by_derivative:
                 call(before.multiply_by_derivative, block_of(model, before, start, stop, m))
+        if not p.has_target:
+            continue
         # for all errors of this layer and the one before, and for all threads that need the weights unchanged
         if (index > 0 or last == 0) and not wait(team):
             return ZERO

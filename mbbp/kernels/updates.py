@@ -25,6 +25,7 @@ class Step(NamedTuple):
     """A step of training, as an optimizer asks for it."""
 
     target: Numbers  # what the backward pass writes to
+    is_gradient: Int  # whether the target is memory for the gradient alone, which nobody reads after the update
     beta: Real  # factor of the old target, for weights ...
     beta_of_biases: Real  # ... and for biases
     alpha: Real  # of the mean gradient
@@ -222,10 +223,26 @@ def norm(at):
 
 
 @inlined
-def update_parameters(step, model, l2, first, end):
-    """Update the parameters from `first` to `end`; L2 and decay act on the weights alone."""
-    retained = 1.0 - step.learning_rate * step.weight_decay
+def segment(step, model, start, target, n, l2, is_weights):
+    """Return the n parameters from `start` on, with their target; L2 and decay act on the weights alone."""
     last = model.layers[model.n_layers - 1]
+    return Segment(
+        theta=rest(model.theta, start),
+        target=target,
+        state=rest(step.state, start),
+        stride=last.b + last.n_out,
+        n=n,
+        settings=step.settings,
+        learning_rate=step.learning_rate,
+        step=step.steps[0],
+        l2=l2 if is_weights else 0.0,
+        retained=1.0 - step.learning_rate * step.weight_decay if is_weights else 1.0,
+    )
+
+
+@inlined
+def update_parameters(step, model, l2, first, end):
+    """Update the parameters from `first` to `end`."""
     for index in range(2 * model.n_layers):
         layer = model.layers[index // 2]
         is_weights = index % 2 == 0
@@ -233,18 +250,4 @@ def update_parameters(step, model, l2, first, end):
         size = layer.n_out * layer.n_in if is_weights else layer.n_out
         start, stop = max(begin, first), min(begin + size, end)
         if start < stop:
-            call(
-                step.update,
-                Segment(
-                    theta=rest(model.theta, start),
-                    target=rest(step.target, start),
-                    state=rest(step.state, start),
-                    stride=last.b + last.n_out,
-                    n=stop - start,
-                    settings=step.settings,
-                    learning_rate=step.learning_rate,
-                    step=step.steps[0],
-                    l2=l2 if is_weights else 0.0,
-                    retained=retained if is_weights else 1.0,
-                ),
-            )
+            call(step.update, segment(step, model, start, rest(step.target, start), stop - start, l2, is_weights))
