@@ -1,10 +1,14 @@
 """Gradient and update of a layer, slab by slab.
 
-The gradient of a large layer, its parameters and the optimizer's states do not fit into the near caches together. If all
-of the gradient is written first, and then read by the update, it goes through the far cache twice. Here the
-gradient of a few inputs is written to a small piece of memory, always the same one, and their parameters are updated at
-once. The numbers are the same to the bit: no sum is over more than the examples of the mini-batch.
+The gradient of a large layer, its parameters and the optimizer's states do not fit into the near caches together. If
+the whole gradient is written first, and then read by the update, it goes through the far cache twice. Here the gradient
+of a few inputs is written to a small piece of memory, always the same one, and their parameters are updated at once.
+The numbers are the same to the bit: no sum is over more than the examples of the mini-batch.
+
+With many examples the products take most of the time, and large products are faster than many small ones.
 """
+
+import math
 
 from mbbp.kernels.gemm.matrix import Matrix, by_columns
 from mbbp.kernels.gemm.products import add_columns, add_outer_products
@@ -16,7 +20,16 @@ from mbbp.kernels.propagation import inputs_of_layer, mini_batch, multiplier_of
 from mbbp.kernels.team import share
 from mbbp.kernels.updates import segment
 
-SLAB = 8192  # numbers of a gradient at once: they stay in the cache until the update reads them
+SLAB = 2048  # numbers of a gradient at once: they stay in the nearest cache until the update reads them
+MOST_EXAMPLES = 64  # of a mini-batch for which this is faster, measured ...
+SMALL = 1 << 14  # ... or the parameters of a network for which it always is
+
+
+@inlined
+def is_faster_in_slabs(step, m, size):
+    """Return whether the step of m examples and so many parameters is taken slab by slab."""
+    needs_whole_gradient = step.measures_norm or step.clip_norm < math.inf
+    return step.is_gradient and not needs_whole_gradient and (m <= MOST_EXAMPLES or size <= SMALL)
 
 
 @inlined

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from mbbp.kernels.descent import descend
+from mbbp.kernels.descent import descend, is_faster_in_slabs
 from mbbp.kernels.evaluation import correct_outputs, summed_cost
 from mbbp.kernels.examples import Source, gather, prefetch_first_rows
 from mbbp.kernels.lowlevel.calls import call
@@ -141,8 +141,6 @@ def train(at):
     size = last.b + last.n_out
     number = part(model.theta, ZERO, ZERO).dtype.type
     beta, beta_of_biases = number(step.beta), number(step.beta_of_biases)
-    # the whole gradient is needed where it is measured
-    in_slabs = step.is_gradient and not step.measures_norm and step.clip_norm == math.inf
     for begin in range(0, t.n, t.batch_size):
         m = min(t.batch_size, t.n - begin)
         order, steps = rest(t.order, begin), step.steps[0]  # before the first thread counts this one
@@ -162,6 +160,7 @@ def train(at):
             if team.rank == 0:
                 step.steps[0] -= 1
             return 0
+        in_slabs = is_faster_in_slabs(step, m, size)
         call(
             model.backward,
             Backward(

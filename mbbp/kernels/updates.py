@@ -18,6 +18,7 @@ from mbbp.kernels.lowlevel.kernel import Kernel, kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, Real, Reals, record
 from mbbp.kernels.lowlevel.tuples import numbers_of, reals_of
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.kernels.square_root import square_root
 
 
 @record
@@ -121,7 +122,7 @@ def _adam(s, epsilon):
         g = gradient[i] + l2 * theta[i]
         mean[i] = beta1 * mean[i] + new1 * g
         square[i] = beta2 * square[i] + new2 * g * g
-        theta[i] = retained * theta[i] - rate * mean[i] / (math.sqrt(square[i]) + small)
+        theta[i] = retained * theta[i] - rate * mean[i] / (square_root(square[i]) + small)
 
 
 @kernel(Segment, fastmath=FAST)
@@ -151,7 +152,7 @@ def rmsprop(at):
     for i in range(theta.size):
         g = gradient[i] + l2 * theta[i]
         square[i] = rho * square[i] + new * g * g
-        theta[i] = retained * theta[i] - rate * g / (math.sqrt(square[i]) + epsilon)
+        theta[i] = retained * theta[i] - rate * g / (square_root(square[i]) + epsilon)
     return ZERO
 
 

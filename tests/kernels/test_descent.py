@@ -1,0 +1,49 @@
+"""Gradient and update slab by slab: the same bits as with the whole gradient."""
+
+import numpy as np
+import pytest
+
+import mbbp
+from mbbp.kernels.descent import MOST_EXAMPLES, SLAB, SMALL
+from mbbp.loop import Loop, Objective
+from mbbp.optimizer_state import Rates
+from mbbp.optimizers import OPTIMIZERS
+from mbbp.parameters import parameter_count
+
+SIZES = {
+    "small": [3, 4, 2],
+    "narrow layers": [9, 1, 5, 1],
+    "one layer": [7, 3],
+    "more than a slab": [130, 37, 5],
+    "many slabs": [301, 70, 33, 2],
+    "a wide layer": [5, SLAB + 3, 2],
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if name not in ("sgd", "momentum")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_bits_as_with_the_whole_gradient(sizes, optimizer, dtype, threads, monkeypatch, rng):
+    m = 34  # not a multiple of anything
+    monkeypatch.setattr("mbbp.loop.threads_for_step", lambda *_: threads)
+    X, Y = rng.standard_normal((sizes[0], 2 * m)), rng.standard_normal((sizes[-1], 2 * m))
+    found = []
+    for is_gradient in (1, 0):
+        net = mbbp.Network(sizes, "tanh", dtype=dtype, rng=0)
+        loop = Loop(net.engine, net.engine.examples(X, Y), m, Objective(l2=0.1))
+        assert loop.threads == threads
+        chosen = mbbp.optimizers.get_optimizer(optimizer, weight_decay=0.01)
+        state = chosen.start(net.theta.size, net.dtype)
+        step = chosen.step(net.engine.theta, loop.gradient, state, Rates(0.01, l2=0.01))
+        assert step.is_gradient
+        assert loop.run(np.arange(2 * m), step._replace(is_gradient=is_gradient))
+        found.append((net.theta, state.moments))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_sizes_above_meet_every_case():
+    sizes = [parameter_count(one) for one in SIZES.values()]
+    assert min(sizes) < SLAB < SMALL < max(sizes)
+    assert MOST_EXAMPLES > 34
