@@ -72,7 +72,7 @@ def add_bench(commands: Any) -> None:
     work.add_argument(
         "--batch-size", type=parse_sizes, metavar="M,M", help="mini-batch sizes (1,2,5,10,32,100,256; for fit 200,32,8)"
     )
-    work.add_argument("--dtype", help="float32 or float64 (float32; for fit, float64)")
+    work.add_argument("--dtype", help="float32 or float64 (default: float32); fit is in float64")
     work.add_argument(
         "--what",
         default="step",

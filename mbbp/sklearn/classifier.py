@@ -139,7 +139,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
     >>> mlp = MLPClassifier(early_stopping=True, random_state=0).fit(X / 16, y)
-    >>> mlp.score(X / 16, y) > 0.97
+    >>> mlp.score(X / 16, y) > 0.9
     True
     """
 

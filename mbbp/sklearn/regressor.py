@@ -122,7 +122,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.pipeline import make_pipeline
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> mlp = MLPRegressor(solver="lbfgs", alpha=50.0, max_iter=1000, random_state=0)
+    >>> mlp = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", alpha=300.0, max_iter=5000, random_state=0)
     >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.5
     True
     """
