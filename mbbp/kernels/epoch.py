@@ -8,6 +8,7 @@ from mbbp.kernels.evaluation import correct_outputs, summed_cost
 from mbbp.kernels.examples import Source, gather, prefetch_first_rows
 from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
+from mbbp.kernels.lowlevel.denormals import set_back, take_denormals_as_zero
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
@@ -135,7 +136,14 @@ def train(at):
 
     With `goes_on`, such steps are taken, too. 0 also if the team was given up.
     """
-    t = at[0]
+    register = take_denormals_as_zero()
+    is_finite = _train(at[0])
+    set_back(register)
+    return is_finite
+
+
+@inlined
+def _train(t):
     model, source, team, step = t.model[0], t.source[0], t.team, t.step
     last = model.layers[model.n_layers - 1]
     size = last.b + last.n_out
