@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from abc import abstractmethod
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -141,8 +142,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False) -> BaseMLP:
         sizes = self._hidden_sizes()
         self._check_new_parameters(eval_set)
-        if incremental and self.early_stopping and hasattr(self, "coefs_"):
-            raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         given = X
         X, y = self._validate_input(X, y, incremental, reset=is_first)
@@ -243,15 +242,26 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if np.any(self.dropout):
             dropout = Dropout(as_rates("dropout", self.dropout, len(sizes) - 1) or (), self._dropout_seed)
         self._model = Model(sizes, dtype, [*hidden, output], self._cost(output, dtype), dropout)
+        self._built_from = self._what_a_model_is_built_from()
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+
+    def _what_a_model_is_built_from(self) -> list[str]:
+        """Return the parameters that a model depends on, and a training does not, in a form that can be compared."""
+        names = ("activation", "out_activation", "loss", "dropout", "delta", "quantile")
+        return [repr(getattr(self, name, None)) for name in names]
 
     def _go_on(self, dtype: Any) -> None:
         """Make the parameters that are there those of the model, whether or not a user has replaced them."""
         coefs, intercepts = self.coefs_, self.intercepts_
-        if not hasattr(self, "_model") or not self._model.has(coefs, intercepts):
-            self._build(sizes_of(coefs), dtype if self._is_stochastic else np.float64)
-        elif not self._is_stochastic and self._model.theta.dtype != np.float64:
-            self._build(sizes_of(coefs), np.float64)
+        wanted = np.dtype(np.float64) if not self._is_stochastic else None  # None for any
+        if (
+            not hasattr(self, "_model")
+            or not self._model.has(coefs, intercepts)
+            or wanted not in (None, self._model.theta.dtype)
+            or self._built_from != self._what_a_model_is_built_from()
+        ):
+            kept = self._model.theta.dtype if hasattr(self, "_model") else dtype
+            self._build(sizes_of(coefs), wanted or kept)
         self._model.take(coefs, intercepts)
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
         # as in scikit-learn, where the best parameters are then the same arrays as those that training changes
@@ -311,13 +321,15 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             and X.shape[1] == self.n_features_in_
             and not hasattr(self, "feature_names_in_")
         ):
-            outputs = engine.predict_columns(X.T)
+            with at_most(self.n_threads) if self.n_threads is not None else nullcontext():
+                outputs = engine.predict_columns(X.T)
             if outputs is not None:
                 return outputs.T
         return self._predicted(_rows(self._samples(X)))
 
     def _predicted(self, rows: Array) -> Array:
-        outputs = self._model.engine.predict(_as_read(rows))
+        with at_most(self.n_threads):
+            outputs = self._model.engine.predict(_as_read(rows))
         if outputs is None:  # scikit-learn was told to assume that all numbers are finite
             raise ValueError("X: expected finite numbers, got NaN or inf")
         return outputs

@@ -222,6 +222,35 @@ def test_a_sparse_array_is_never_made_dense_as_a_whole():
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"activation": "tanh"},
+        {"solver": "lbfgs"},
+        {"alpha": 0.5, "batch_size": 11, "shuffle": False},
+        {"solver": "sgd", "momentum": 0.3},
+        {"learning_rate_init": 0.01, "max_iter": 9},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["multiclass", "outputs"])
+def test_parameters_that_are_changed_between_fits(changes, kind):
+    X, y = samples(kind)
+    estimators = both(kind, warm_start=True)
+    call(estimators, "fit", X, y)
+    for mlp in estimators:
+        mlp.set_params(**changes)
+    call(estimators, "fit", X, y)
+    assert_equal(estimators, X)
+    if "solver" not in changes:
+        call(estimators, "partial_fit", X, y)
+        assert_equal(estimators, X)
+    for mlp in estimators:
+        mlp.set_params(warm_start=False, solver="adam", hidden_layer_sizes=np.int64(4))
+    call(estimators, "fit", X[:, :9], y)
+    assert_equal(estimators, X[:, :9])
+
+
 @pytest.mark.parametrize("verbose", [True, 2])
 @pytest.mark.parametrize(
     "parameters",
