@@ -111,6 +111,8 @@ class Loop(Fixed):
 
         The numbers in `order` must be from 0 to n - 1. A check would take a part of the time of the steps.
         """
+        if self._fixed["l2"] > 0 and not step.is_gradient:
+            raise ValueError("step: expected one that stores the gradient, for the L2 term of the objective")
         if self._calls:
             for call in self._calls:
                 call.set(order=order, n=order.size, step=step)

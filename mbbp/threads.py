@@ -50,7 +50,7 @@ def get_threads() -> int:
 
 def _from_environment(name: str) -> int:
     value = os.environ.get(name, "").partition(",")[0]  # OpenMP has a number for each level of nesting
-    return int(value) if value.isdigit() and int(value) > 0 else available_cores()
+    return int(value) if value.isdecimal() and int(value) > 0 else available_cores()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
@@ -21,11 +20,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.dropout import Dropout, as_rates
-from mbbp.kernels.examples import Examples, SparseRows
+from mbbp.kernels.examples import Examples
 from mbbp.network import Network
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
 from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
+from mbbp.sklearn.checks import check_new_parameters, hidden_sizes
 from mbbp.sklearn.models import (
     HIDDEN,
     OUTPUT,
@@ -36,11 +36,13 @@ from mbbp.sklearn.models import (
     hidden_activations,
     sizes_of,
 )
-from mbbp.sklearn.solver import STOCHASTIC
+from mbbp.sklearn.samples import as_read, chosen, rows_of
+from mbbp.sklearn.solver import STOCHASTIC, Curves, Solver
 from mbbp.sklearn.training import HeldOut, Work, fit_lbfgs, fit_stochastic
-from mbbp.threads import at_most
+from mbbp.threads import OneWriter, at_most
 
 FLOATS = (np.float64, np.float32)
+MEANS = ("squared_error", "absolute_error", "huber", "quantile")  # losses that are means over the outputs
 
 
 class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -98,11 +100,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Return X and y, checked."""
 
     @abstractmethod
-    def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
+    def _validate_more(self, X: Any, y: Any, name: str) -> tuple[Any, Any]:
         """Return X and y, checked against those that the estimator was fitted to."""
 
     @abstractmethod
-    def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
+    def _encode(self, y: Any, dtype: Any, name: str) -> tuple[Array, Array]:
         """Return targets (n, n_outputs) and labels (n,) for the engine; one of them may be empty."""
 
     @abstractmethod
@@ -135,13 +137,35 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     @property
     def _loss_factor(self) -> float:
         """What the engine's cost is multiplied by: scikit-learn's squared error is a mean over the outputs."""
-        return 1.0 / self.n_outputs_ if self.loss == "squared_error" else 1.0
+        return 1.0 / self.n_outputs_ if self.loss in MEANS else 1.0
 
     # ------------------------------------------------------------------------------------------------------- training
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False) -> BaseMLP:
-        sizes = self._hidden_sizes()
-        self._check_new_parameters(eval_set)
+        # `setdefault` is one step: of several threads that fit, one is first
+        writer = self.__dict__.setdefault("_writer", OneWriter())
+        with writer.fitting(), at_most(self.n_threads):
+            before = self.__dict__.copy()
+            try:
+                work, given = self._prepare(X, y, sample_weight, eval_set, incremental)
+            except BaseException:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                raise
+            task = FitTask(self, *given)
+            (fit_stochastic if self._is_stochastic else fit_lbfgs)(self, work, task)
+            if not np.isfinite(self._model.theta).all():
+                raise ValueError(
+                    "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+                    "be preprocessed."
+                )
+            task.end()
+        return self
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool) -> tuple[Work, Any]:
+        """Check everything, set what a training begins with, and return the work and what callbacks get."""
+        sizes = hidden_sizes(self.hidden_layer_sizes)
+        check_new_parameters(self, eval_set)
         is_first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         given = X
         X, y = self._validate_input(X, y, incremental, reset=is_first)
@@ -151,77 +175,47 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             sample_weight = _check_sample_weight(sample_weight, X)
         weights = self._weights(y, sample_weight)
         random_state = check_random_state(self.random_state)
-        self.n_outputs_ = self._count_outputs(y)
+        n_outputs = self._count_outputs(y)
+        if not is_first and n_outputs != np.shape(self.coefs_[-1])[1]:
+            raise ValueError(f"y: expected {np.shape(self.coefs_[-1])[1]} outputs as in the first fit, got {n_outputs}")
+        self.n_outputs_ = n_outputs
+        # a seed is drawn only where it is needed: all other random numbers stay those of scikit-learn
+        if np.any(self.dropout) and (is_first or not getattr(self, "_dropout_seed", 0)):
+            self._dropout_seed = int(random_state.randint(1, 2**31))
         if is_first:
             self._start([X.shape[1], *sizes, self.n_outputs_], X.dtype, random_state)
         else:
             self._go_on(X.dtype)
-        rows = _rows(X)
-        held_out, chosen = None, np.arange(rows.shape[0])
-        evaluated = None if eval_set is None else self._evaluated(eval_set)
-        if self.early_stopping and self._is_stochastic:
-            held_out, chosen = self._held_out(given, rows, y, weights, eval_set, random_state)
+        if callable(self.learning_rate):  # a function that cannot be used is found before anything is trained
+            Solver(self, self._model.theta).begin_epoch(len(self.loss_curve_) + 1, Curves(self))
+        rows, held_out, evaluated = rows_of(X), None, None
+        examples, chosen_rows = self._examples(rows, y, weights, "y"), np.arange(rows.shape[0])
+        if eval_set is not None:
+            X_given, y_given = eval_set
+            X_val, y_val = self._validate_more(X_given, y_given, "eval_set")
+            held_out = HeldOut(X_given, rows_of(X_val), y_val, None)
+            evaluated = self._examples(held_out.rows, y_val, None, "eval_set")
+        elif self.early_stopping and self._is_stochastic:
+            held_out, chosen_rows = self._held_out(given, rows, y, weights, random_state)
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         work = Work(
-            examples=self._examples(rows, y, weights),
-            chosen=chosen,
-            n_seen=chosen.size,
-            held_out=held_out,
+            examples=examples,
+            chosen=chosen_rows,
+            held_out=held_out if self.early_stopping and self._is_stochastic else None,
             evaluated=evaluated,
             is_single_epoch=incremental,
             random_state=random_state,
         )
-        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        task = FitTask(self, X, y, metadata)
-        with at_most(self.n_threads), self._model.engine.writer.fitting():
-            (fit_stochastic if self._is_stochastic else fit_lbfgs)(self, work, task)
-        if not np.isfinite(self._model.theta).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-            )
-        task.end()
-        return self
+        return work, (X, y, metadata)
 
     @property
     def _is_stochastic(self) -> bool:
         return self.solver != "lbfgs"
 
-    def _check_new_parameters(self, eval_set: Any) -> None:
-        """Check what the constraints of single parameters cannot tell."""
-        if self.scoring is not None:
-            check_scoring(self, self.scoring)
-        for callback in self.callbacks if isinstance(self.callbacks, list | tuple) else ():
-            if not callable(callback):
-                raise ValueError(f"callbacks: expected functions, got {callback!r}")
-        if not self._is_stochastic:
-            for name, is_used in (
-                ("dropout", np.any(self.dropout)),
-                ("clip_norm", self.clip_norm is not None),
-                ("learning_rate", callable(self.learning_rate)),
-            ):
-                if is_used:
-                    raise ValueError(
-                        f"{name}: expected its default for the solver lbfgs, which has no steps of its own, got "
-                        f"{getattr(self, name)!r}"
-                    )
-        if eval_set is not None and not (isinstance(eval_set, tuple | list) and len(eval_set) == 2):
-            raise ValueError(f"eval_set: expected a pair (X, y), got {type(eval_set).__name__}")
-
-    def _hidden_sizes(self) -> list[int]:
-        given = self.hidden_layer_sizes
-        sizes = list(given) if hasattr(given, "__iter__") else [given]
-        if np.any(np.array(sizes) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
-
     def _start(self, sizes: list[int], dtype: Any, random_state: Any) -> None:
         """Set everything that a training begins with."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
-        output = self.out_activation
-        self.out_activation_ = self._default_output() if output is None else getattr(output, "name", output)
-        # the seed is drawn only where it is needed: all other random numbers stay those of scikit-learn
-        self._dropout_seed = int(random_state.randint(2**31)) if np.any(self.dropout) else 0
         # as in scikit-learn, L-BFGS computes in float64
         self._build(sizes, dtype if self._is_stochastic else np.float64)
         draw_parameters(self._model, hidden_activations(self.activation, len(sizes) - 2), random_state)
@@ -235,7 +229,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self.best_loss_ = None if self.early_stopping else np.inf
 
     def _build(self, sizes: list[int], dtype: Any) -> None:
-        given: Any = self.out_activation or self.out_activation_
+        given: Any = self.out_activation or self._default_output()
+        self.out_activation_ = getattr(given, "name", given)
         output = activation_of(given)
         hidden = [activation_of(one) for one in hidden_activations(self.activation, len(sizes) - 2)]
         dropout = None
@@ -245,10 +240,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._built_from = self._what_a_model_is_built_from()
         self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
 
-    def _what_a_model_is_built_from(self) -> list[str]:
-        """Return the parameters that a model depends on, and a training does not, in a form that can be compared."""
-        names = ("activation", "out_activation", "loss", "dropout", "delta", "quantile")
-        return [repr(getattr(self, name, None)) for name in names]
+    def _what_a_model_is_built_from(self) -> tuple[Any, ...]:
+        """Return the parameters that a model depends on; a regressor has more of them."""
+        return self.activation, self.out_activation, self.loss, self.dropout
 
     def _go_on(self, dtype: Any) -> None:
         """Make the parameters that are there those of the model, whether or not a user has replaced them."""
@@ -267,37 +261,27 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         # as in scikit-learn, where the best parameters are then the same arrays as those that training changes
         self._best_theta = None
 
-    def _examples(self, rows: Array, y: Any, weights: Any) -> Examples:
+    def _examples(self, rows: Any, y: Any, weights: Any, name: str) -> Examples:
+        """Return samples and targets for the engine; `name` is that of the targets in an error."""
         dtype = self._model.theta.dtype
-        targets, labels = self._encode(y, dtype)
+        targets, labels = self._encode(y, dtype, name)
         given = np.empty(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype)
-        return Examples(_as_read(rows), targets, labels, given)
+        return Examples(as_read(rows), targets, labels, given)
 
-    def _held_out(
-        self, X: Any, rows: Array, y: Any, weights: Any, eval_set: Any, random_state: Any
-    ) -> tuple[HeldOut, Array]:
+    def _held_out(self, X: Any, rows: Any, y: Any, weights: Any, random_state: Any) -> tuple[HeldOut, Array]:
         """Return what early stopping looks at, and the numbers of the samples to train on."""
-        if eval_set is not None:
-            X_val, y_val = eval_set
-            checked, y_val = self._validate_more(X_val, y_val)
-            return HeldOut(X_val, _rows(checked), y_val, None), np.arange(rows.shape[0])
-        chosen, numbers = train_test_split(
+        train, held_out = train_test_split(
             np.arange(rows.shape[0]),
             random_state=random_state,
             test_size=self.validation_fraction,
             stratify=self._strata(y),
         )
-        if numbers.size < 2:
+        if held_out.size < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        held_out = HeldOut(X, rows[numbers], y[numbers], None if weights is None else weights[numbers])
-        return held_out._replace(X=_chosen(X, numbers) if self.scoring is not None else None), chosen
-
-    def _evaluated(self, eval_set: Any) -> Examples:
-        """Return the caller's validation set as the engine takes it."""
-        X, y = self._validate_more(*eval_set)
-        return self._examples(_rows(X), y, None)
+        given = chosen(X, rows, held_out) if self.scoring is not None else None
+        return HeldOut(given, rows[held_out], y[held_out], None if weights is None else weights[held_out]), train
 
     def _validation_score(self, held_out: HeldOut) -> float:
         if self.scoring is not None:
@@ -325,11 +309,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 outputs = engine.predict_columns(X.T)
             if outputs is not None:
                 return outputs.T
-        return self._predicted(_rows(self._samples(X)))
+        return self._predicted(rows_of(self._samples(X)))
 
     def _predicted(self, rows: Array) -> Array:
         with at_most(self.n_threads):
-            outputs = self._model.engine.predict(_as_read(rows))
+            outputs = self._model.engine.predict(as_read(rows))
         if outputs is None:  # scikit-learn was told to assume that all numbers are finite
             raise ValueError("X: expected finite numbers, got NaN or inf")
         return outputs
@@ -344,6 +328,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         except AttributeError:  # parameters may have been set by hand
             check_is_fitted(self, "coefs_")
             self._go_on(np.result_type(*self.coefs_))
+            return self._model
+        if self._built_from != self._what_a_model_is_built_from():
+            self._go_on(model.theta.dtype)
             return self._model
         # by identity: a comparison of numbers would take longer than a prediction
         if not (_are_same(model.coefs, self.coefs_) and _are_same(model.intercepts, self.intercepts_)):
@@ -373,14 +360,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             If there is no such layer.
         """
         engine = self._linked().engine
-        n_hidden = self.n_layers_ - 2
+        n_hidden = len(self.coefs_) - 1
         if n_hidden == 0:
             raise ValueError("transform: expected a network with a hidden layer, got one without")
-        if not -n_hidden <= layer < n_hidden:
-            raise ValueError(f"layer: expected one of {n_hidden} hidden layers, got {layer!r}")
-        rows = _rows(self._samples(X))
+        if not hasattr(layer, "__index__") or not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer: expected a whole number from {-n_hidden} to {n_hidden - 1}, got {layer!r}")
+        rows = rows_of(self._samples(X))
         starts = range(0, rows.shape[0], 1024)
-        parts = [engine.activations_of(_as_read(rows[i : i + 1024]))[layer % n_hidden].T for i in starts]
+        parts = [engine.activations_of(as_read(rows[i : i + 1024]))[layer % n_hidden].T for i in starts]
         return np.concatenate(parts)
 
     @property
@@ -403,11 +390,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             Row i is the gradient of the loss of sample i. L2 is no part of the loss here.
         """
         engine = self._linked().engine
-        X, y = self._validate_more(X, y)
-        rows, found = _rows(X), []
+        X, y = self._validate_more(X, y, "y")
+        rows, found = rows_of(X), []
         for start in range(0, rows.shape[0], 1024):
             few = slice(start, start + 1024)
-            gradients = engine.gradient(self._examples(rows[few], y[few], None), wants_inputs=True).inputs
+            gradients = engine.gradient(self._examples(rows[few], y[few], None, "y"), wants_inputs=True).inputs
             assert gradients is not None
             found.append(gradients)
         return np.concatenate(found) * self._loss_factor
@@ -430,16 +417,17 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_model"}
+        return {name: value for name, value in state.items() if name not in ("_model", "_built_from", "_writer")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         # copy.copy hands over the same objects, which the training of one estimator would change for both
-        for name in ("_optimizer", "loss_curve_", "eval_loss_curve_", "validation_scores_"):
+        for name in ("_optimizer", "loss_curve_", "eval_loss_curve_", "validation_scores_", "_best_theta"):
             if getattr(self, name, None) is not None:
                 setattr(self, name, copy.copy(getattr(self, name)))
-        if hasattr(self, "coefs_"):
-            self._go_on(np.result_type(*self.coefs_))
+        for name in ("coefs_", "intercepts_"):
+            if hasattr(self, name):
+                setattr(self, name, [np.array(one) for one in getattr(self, name)])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -449,27 +437,3 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
 def _are_same(views: list[Array], given: list[Any]) -> bool:
     return len(views) == len(given) and all(map(operator.is_, views, given))
-
-
-def _rows(X: Any) -> Any:
-    """Return samples one after the other in memory: an array in C order, or a sparse one in the format CSR."""
-    if not scipy.sparse.issparse(X):
-        return np.ascontiguousarray(X)
-    rows = X.tocsr()
-    if not rows.has_canonical_format:  # a place may be given twice, then its value is the sum
-        rows = rows.copy()
-        rows.sum_duplicates()
-    return rows
-
-
-def _as_read(rows: Any) -> Array | SparseRows:
-    """Return the samples of `_rows` as the kernels read them."""
-    if scipy.sparse.issparse(rows):
-        return SparseRows.of(rows.data, rows.indices, rows.indptr, rows.shape[1])
-    return rows
-
-
-def _chosen(X: Any, numbers: Array) -> Any:
-    from sklearn.utils import _safe_indexing
-
-    return _safe_indexing(X, numbers)

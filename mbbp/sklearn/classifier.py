@@ -107,14 +107,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     clip_norm : float, optional
         The largest norm of a gradient, without its L2 term.
     scoring : str or callable, optional
-        The scorer of scikit-learn by which early stopping decides, such as 'roc_auc'. By default the accuracy.
+        The scorer of scikit-learn by which early stopping decides, without weights, such as 'roc_auc'. By default the
+        accuracy.
     callbacks : callable or list of callable, optional
         Functions that get the estimator after each epoch, or each iteration of lbfgs. If one returns True, training
         stops. For callbacks of scikit-learn's own protocol, use `set_callbacks` (scikit-learn 1.9).
     progress_bar : bool
         Whether to show a progress bar.
     n_threads : int, optional
-        The most threads. The results do not depend on their number.
+        The most threads of a training or a prediction. The results do not depend on their number.
 
     Attributes
     ----------
@@ -145,7 +146,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = BaseMLP._parameter_constraints | {
         "loss": [StrOptions({"log_loss", "squared_hinge", "squared_error"}), Cost],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
     _costs = {"squared_hinge": "squared_hinge", "squared_error": "quadratic"}
@@ -236,11 +237,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The weight of each sample.
         eval_set : pair (X, y), optional
             Your own validation set. Its loss after each epoch, or each iteration of lbfgs, goes to `eval_loss_curve_`,
-            and early stopping looks at its score instead of holding out a part of X.
+            and early stopping looks at its score, without weights, instead of holding out a part of X.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y, `sample_weight` or `eval_set` is not as it must be, or a parameter becomes NaN or inf.
+            Before the training begins, such an error leaves the estimator as it was.
+        TypeError
+            If something is of the wrong type.
+        RuntimeError
+            If the estimator is being trained already, by another thread or by the training that calls a callback.
         """
         return self._fit(X, y, sample_weight, eval_set=eval_set)
 
@@ -264,6 +275,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            As `fit`, if y has other classes, and with early stopping.
         """
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
@@ -289,10 +305,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._check_classes(classes)
         return X, y
 
-    def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
+    def _validate_more(self, X: Any, y: Any, name: str) -> tuple[Any, Any]:
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if type_of_target(y).startswith("multilabel") != self._is_multilabel:
+            wanted = "a matrix of 0 and 1" if self._is_multilabel else "a class for each sample"
+            raise ValueError(f"{name}: expected {wanted} as in the fit, got {type_of_target(y)} targets")
         self._check_classes(unique_labels(y))
         return X, y
 
@@ -326,7 +345,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return log_loss(costs[output.name], dtype)
         return super()._cost(output, dtype)
 
-    def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
+    def _encode(self, y: Any, dtype: Any, name: str) -> tuple[Array, Array]:
         n_classes, nothing = len(self.classes_), np.empty((0, self.n_outputs_), dtype)
         if not self._is_multilabel:
             codes = np.searchsorted(self.classes_, y)
@@ -348,7 +367,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weights(self, y: Any, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        given = np.ones(len(y)) if sample_weight is None else sample_weight
+        given = np.ones(y.shape[0]) if sample_weight is None else sample_weight
         if self.class_weight != "balanced" or self._is_multilabel:
             return given * compute_sample_weight(self.class_weight, y)
         codes = np.searchsorted(self.classes_, y)
@@ -427,7 +446,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(_gives_margins)
     def decision_function(self, X: Any) -> Array:
-        """Return the outputs of the network, for losses that give no probabilities.
+        """Return how far each output is above the threshold between the classes, if outputs are no probabilities.
 
         Parameters
         ----------
@@ -439,8 +458,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes one number, which is above 0 for the second class.
         """
-        outputs = self._outputs(X)
-        return outputs[:, 0] if self.n_outputs_ == 1 else outputs
+        margins = self._outputs(X) - self._model.engine.cost.threshold
+        return margins[:, 0] if self.n_outputs_ == 1 else margins
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

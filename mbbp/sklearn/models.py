@@ -33,11 +33,11 @@ def hidden_activations(given: Any, n_hidden: int) -> list[str | Activation]:
     ValueError
         If there are not as many as hidden layers, or one of them is unknown.
     """
-    if isinstance(given, str | Activation):
-        return [given] * n_hidden
-    found = list(given)
+    found = [given] * n_hidden if isinstance(given, str | Activation) else list(given)
     if len(found) != n_hidden:
         raise ValueError(f"activation: expected one, or one for each of {n_hidden} hidden layers, got {len(found)}")
+    if any(isinstance(one, Activation) and one.name == "softmax" for one in found):
+        raise ValueError("activation: expected softmax for the output layer only, got it for a hidden layer")
     for one in found:
         if not isinstance(one, Activation) and one not in HIDDEN:
             raise ValueError(f"activation: expected one of {', '.join(HIDDEN)} or an mbbp.Activation, got {one!r}")

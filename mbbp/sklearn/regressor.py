@@ -91,21 +91,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     clip_norm : float, optional
         The largest norm of a gradient, without its L2 term.
     scoring : str or callable, optional
-        The scorer of scikit-learn by which early stopping decides, such as 'neg_median_absolute_error'. By default R².
+        The scorer of scikit-learn by which early stopping decides, without weights, such as
+        'neg_median_absolute_error'. By default R².
     callbacks : callable or list of callable, optional
         Functions that get the estimator after each epoch, or each iteration of lbfgs. If one returns True, training
         stops. For callbacks of scikit-learn's own protocol, use `set_callbacks` (scikit-learn 1.9).
     progress_bar : bool
         Whether to show a progress bar.
     n_threads : int, optional
-        The most threads. The results do not depend on their number.
+        The most threads of a training or a prediction. The results do not depend on their number.
 
     Attributes
     ----------
     coefs_, intercepts_ : list of ndarray
         The weights (n_in, n_out) and the biases (n_out,) of each layer. If you change them, the network changes.
     loss_, best_loss_ : float
-        The last and the least loss, with its L2 term. `best_loss_` is None with early stopping.
+        The last and the least loss, with its L2 term. `best_loss_` is None with early stopping. Of several
+        outputs, a loss with a name is the mean, but poisson the sum, and so is a Cost.
     loss_curve_, eval_loss_curve_ : list of float
         The loss of each epoch, and the loss on `eval_set` after it, which has no L2 term.
     validation_scores_, best_validation_score_ : list of float, float
@@ -222,11 +224,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             The weight of each sample.
         eval_set : pair (X, y), optional
             Your own validation set. Its loss after each epoch, or each iteration of lbfgs, goes to `eval_loss_curve_`,
-            and early stopping looks at its score instead of holding out a part of X.
+            and early stopping looks at its score, without weights, instead of holding out a part of X.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y, `sample_weight` or `eval_set` is not as it must be, or a parameter becomes NaN or inf.
+            Before the training begins, such an error leaves the estimator as it was.
+        TypeError
+            If something is of the wrong type.
+        RuntimeError
+            If the estimator is being trained already, by another thread or by the training that calls a callback.
         """
         return self._fit(X, y, sample_weight, eval_set=eval_set)
 
@@ -247,6 +259,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError
+            As `fit`, and with early stopping.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -256,12 +273,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True, dtype=FLOATS, reset=reset
         )
+        if y.dtype.kind not in "fiub":
+            raise TypeError(f"y: expected numbers, got {y.dtype}")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
 
-    def _validate_more(self, X: Any, y: Any) -> tuple[Any, Any]:
-        return self._validate_input(X, y, incremental=True, reset=False)
+    def _validate_more(self, X: Any, y: Any, name: str) -> tuple[Any, Any]:
+        X, y = self._validate_input(X, y, incremental=True, reset=False)
+        if self._count_outputs(y) != self.n_outputs_:
+            raise ValueError(f"{name}: expected {self.n_outputs_} outputs, got {self._count_outputs(y)}")
+        return X, y
 
     def _count_outputs(self, y: Any) -> int:
         return 1 if y.ndim == 1 else int(y.shape[1])
@@ -279,10 +301,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             "quantile": costs.quantile(self.quantile),
         }
 
-    def _encode(self, y: Any, dtype: Any) -> tuple[Array, Array]:
+    def _encode(self, y: Any, dtype: Any, name: str) -> tuple[Array, Array]:
         targets = np.ascontiguousarray(y, dtype).reshape(len(y), -1)
-        self._model.engine.cost.check_targets("y", targets.T)
+        self._model.engine.cost.check_targets(name, targets.T)
         return targets, np.empty(0, np.uint8)
+
+    def _what_a_model_is_built_from(self) -> tuple[Any, ...]:
+        return *super()._what_a_model_is_built_from(), self.delta, self.quantile
 
     def _strata(self, y: Any) -> Any:
         return None

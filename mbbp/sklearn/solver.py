@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mbbp.kernels.updates import Step
-from mbbp.optimizer_state import OptimizerState, Rates
+from mbbp.optimizer_state import Rates
 from mbbp.optimizers import AdamEpsilonHat, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Array
 from mbbp.schedules import get_schedule
@@ -21,10 +21,6 @@ SMALLEST_RATE = 1e-6  # an adaptive learning rate below this ends the training
 class _Momentum(Momentum):
     def __post_init__(self) -> None:
         """Check nothing: scikit-learn has, and allows a momentum of 1."""
-
-    def step(self, theta: Array, gradient: Array, state: OptimizerState, rates: Rates) -> Step:
-        """Return a step that stores the gradient, since L2 is added to it afterwards."""
-        return Optimizer.step(self, theta, gradient, state, rates)
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,8 @@ class Solver:
     def step(self, theta: Array, gradient: Array) -> Step:
         """Return the record of a step for the kernels."""
         rates = Rates(self.learning_rate, clip_norm=self._clip_norm)
-        return self._optimizer.step(theta, gradient, self._state, rates)
+        # not the optimizer's own form of it, which may not store the gradient: L2 is added to it afterwards
+        return Optimizer.step(self._optimizer, theta, gradient, self._state, rates)
 
     def end_epoch(self, t: int) -> None:
         """Set the learning rate after `t` samples."""

@@ -35,7 +35,6 @@ class Work(NamedTuple):
 
     examples: Examples
     chosen: Array  # the numbers of the examples to train on
-    n_seen: int  # by which `t_` grows with each epoch
     held_out: HeldOut | None  # for early stopping
     evaluated: Examples | None  # the caller's validation set
     is_single_epoch: bool
@@ -126,7 +125,7 @@ class _Runner:
 def _count(mlp: Any, work: Work, loss: float) -> bool:
     """Count an epoch, and return whether the training is over."""
     mlp.n_iter_ += 1
-    mlp.t_ += work.n_seen
+    mlp.t_ += work.chosen.size
     mlp.loss_ = loss
     mlp.loss_curve_.append(loss)
     if mlp.verbose:
@@ -193,12 +192,15 @@ def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
 
     def after_iteration(intermediate_result: Any) -> None:
         model.theta[...] = intermediate_result.x
+        mlp.n_iter_ += 1
+        mlp.loss_ = float(intermediate_result.fun)
         _count_evaluation(mlp, work)
         if task.end_epoch():
             stopped.append(True)
             raise StopIteration
         task.begin_epoch()
 
+    mlp.n_iter_ = 0
     task.begin_epoch()
     found = scipy.optimize.minimize(
         loss_and_gradient,

@@ -26,6 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import mbbp
 from mbbp.sklearn import MLPClassifier, MLPRegressor
+from mbbp.sklearn.samples import rows_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -194,9 +195,7 @@ def test_samples_are_not_copied():
     def look(mlp):
         seen.append(mlp)
 
-    from mbbp.sklearn import base
-
-    rows = base._rows(X)
+    rows = rows_of(X)
     assert rows is X
     mlp.set_params(callbacks=look).fit(X, NAMES)
     assert seen == [mlp]
