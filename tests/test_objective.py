@@ -108,3 +108,13 @@ def test_the_gradient_of_a_sum_is_that_of_the_textbook(n, weighted, rng):
         expected = mbbp.reference.gradient(net, X.T, np.eye(3)[labels].T, example_weights=weights if weighted else None)
         np.testing.assert_allclose(compute.gradient, n * expected.theta, rtol=0, atol=1e-11)
         assert cost == pytest.approx(n * expected.cost, rel=1e-12)
+
+
+def test_l2_of_the_mini_batch_needs_a_step_that_stores_the_gradient():
+    net, examples = problem()
+    loop = Loop(net.engine, examples, BATCH, Objective(l2=L2))
+    for name in ("sgd", "momentum"):
+        optimizer = OPTIMIZERS[name]
+        state = optimizer.start(net.theta.size, net.dtype)
+        with pytest.raises(ValueError, match="step: expected one that stores the gradient"):
+            loop.run(np.arange(N), optimizer.step(net.engine.theta, loop.gradient, state, Rates(RATE)))

@@ -5,7 +5,7 @@ import pytest
 
 import mbbp
 from mbbp.kernels.descent import MOST_EXAMPLES, SLAB, SMALL
-from mbbp.loop import Loop, Objective
+from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
 from mbbp.optimizers import OPTIMIZERS
 from mbbp.parameters import parameter_count
@@ -31,7 +31,7 @@ def test_the_same_bits_as_with_the_whole_gradient(sizes, optimizer, dtype, threa
     found = []
     for is_gradient in (1, 0):
         net = mbbp.Network(sizes, "tanh", dtype=dtype, rng=0)
-        loop = Loop(net.engine, net.engine.examples(X, Y), m, Objective(l2=0.1))
+        loop = Loop(net.engine, net.engine.examples(X, Y), m)
         assert loop.threads == threads
         chosen = mbbp.optimizers.get_optimizer(optimizer, weight_decay=0.01)
         state = chosen.start(net.theta.size, net.dtype)
