@@ -9,6 +9,7 @@ from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
 from mbbp.optimizers import OPTIMIZERS
 from mbbp.parameters import parameter_count
+from tests.conftest import JIT
 
 SIZES = {
     "small": [3, 4, 2],
@@ -25,6 +26,8 @@ SIZES = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_bits_as_with_the_whole_gradient(sizes, optimizer, dtype, threads, monkeypatch, rng):
+    if not JIT and parameter_count(sizes) > 2 * SLAB + 1000:
+        pytest.skip("takes long without compiled kernels")
     m = 34  # not a multiple of anything
     monkeypatch.setattr("mbbp.loop.threads_for_step", lambda *_: threads)
     X, Y = rng.standard_normal((sizes[0], 2 * m)), rng.standard_normal((sizes[-1], 2 * m))
