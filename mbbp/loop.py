@@ -1,6 +1,7 @@
 """The compiled training loop over some examples, with its memory and its threads."""
 
 import ctypes
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from mbbp.engine import Engine
 from mbbp.fixed import Fixed
-from mbbp.kernels import epoch, updates
+from mbbp.kernels import descent, epoch, updates
+from mbbp.kernels import objective as kernels
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.lowlevel.kernel import Bound
 from mbbp.kernels.lowlevel.records import array_of
@@ -85,7 +87,8 @@ class Loop(Fixed):
             "source": engine.source(examples),
             "batch_size": batch_size,
             "l2": objective.l2,
-            "divides_by_weights": int(objective.divides_by_weights),
+            "squared_norm": kernels.squared_norm_of_weights.address(engine.dtype) if objective.l2 > 0 else 0,
+            "divisor": kernels.sum_of_example_weights.address(engine.dtype) if objective.divides_by_weights else 0,
             "goes_on": int(objective.goes_on),
             "norm": updates.norm.address(engine.dtype),
             "totals": self._totals,
@@ -113,11 +116,15 @@ class Loop(Fixed):
         """
         if self._fixed["l2"] > 0 and not step.is_gradient:
             raise ValueError("step: expected one that stores the gradient, for the L2 term of the objective")
+        needs_whole_gradient = step.measures_norm or step.clip_norm < math.inf
+        in_slabs = step.is_gradient and not needs_whole_gradient
+        descend = descent.descend.address(self.theta.dtype) if in_slabs else 0
+        changing = {"order": order, "n": order.size, "step": step, "descend": descend}
         if self._calls:
             for call in self._calls:
-                call.set(order=order, n=order.size, step=step)
+                call.set(**changing)
             return
-        fixed = {"order": order, "n": order.size, "step": step, **self._fixed}
+        fixed = {**changing, **self._fixed}
         self._calls = [  # the records of the threads differ only in the place in the team
             epoch.train.bind(epoch.Training(team=place, **fixed), self.theta.dtype) for place in self._team
         ]

@@ -8,17 +8,19 @@ The numbers are the same to the bit: no sum is over more than the examples of th
 With many examples the products take most of the time, and large products are faster than many small ones.
 """
 
-import math
+from typing import NamedTuple
 
 from mbbp.kernels.gemm.matrix import Matrix, by_columns
 from mbbp.kernels.gemm.products import add_columns, add_outer_products
 from mbbp.kernels.gemm.tile import MR
 from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
+from mbbp.kernels.lowlevel.kernel import kernel
+from mbbp.kernels.lowlevel.records import Int, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
-from mbbp.kernels.propagation import inputs_of_layer, mini_batch, multiplier_of
-from mbbp.kernels.team import share
-from mbbp.kernels.updates import segment
+from mbbp.kernels.propagation import Model, inputs_of_layer, mini_batch, multiplier_of
+from mbbp.kernels.team import Team, share
+from mbbp.kernels.updates import Step, segment
 
 SLAB = 2048  # numbers of a gradient at once: they stay in the nearest cache until the update reads them
 MOST_EXAMPLES = 64  # of a mini-batch for which this is faster, measured ...
@@ -26,10 +28,20 @@ SMALL = 1 << 14  # ... or the parameters of a network for which it always is
 
 
 @inlined
-def is_faster_in_slabs(step, m, size):
-    """Return whether the step of m examples and so many parameters is taken slab by slab."""
-    needs_whole_gradient = step.measures_norm or step.clip_norm < math.inf
-    return step.is_gradient and not needs_whole_gradient and (m <= MOST_EXAMPLES or size <= SMALL)
+def is_faster_in_slabs(m, size):
+    """Return whether a step of m examples and so many parameters is faster slab by slab."""
+    return m <= MOST_EXAMPLES or size <= SMALL
+
+
+@record
+class Descent(NamedTuple):
+    """The update of all layers after the errors were carried back."""
+
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    step: Step
+    l2: Real  # of this mini-batch
+    m: Int
+    team: Team
 
 
 @inlined
@@ -40,9 +52,11 @@ def _slab_of(layer, lanes):
     return MR, max(MR, SLAB // layer.n_out // MR * MR)
 
 
-@inlined
-def descend(step, model, l2, m, team):
+@kernel(Descent)
+def descend(at):
     """Update this thread's share of every layer from the errors in the workspace, which are all there."""
+    d = at[0]
+    model, step, l2, m, team = d.model[0], d.step, d.l2, d.m, d.team
     multiplier = multiplier_of(model, team.rank)
     zero = part(model.theta, ZERO, ZERO).dtype.type(0)
     for index in range(model.n_layers):
@@ -61,3 +75,4 @@ def descend(step, model, l2, m, team):
         if team.rank == team.size - 1:
             add_columns(zero, part(step.target, layer.b, layer.n_out), D, multiplier)
             call(step.update, segment(step, model, layer.b, rest(step.target, layer.b), layer.n_out, l2, False))
+    return ZERO

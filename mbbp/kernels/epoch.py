@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from mbbp.kernels.descent import descend, is_faster_in_slabs
+from mbbp.kernels.descent import Descent, is_faster_in_slabs
 from mbbp.kernels.evaluation import correct_outputs, summed_cost
 from mbbp.kernels.examples import Source, gather, prefetch_first_rows
 from mbbp.kernels.lowlevel.calls import call
@@ -12,6 +12,7 @@ from mbbp.kernels.lowlevel.denormals import set_back, take_denormals_as_zero
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, PointerTo, Real, record
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.kernels.objective import MiniBatch
 from mbbp.kernels.propagation import Backward, Model, forward_pass
 from mbbp.kernels.team import Team, share, share_of_rows, wait
 from mbbp.kernels.updates import Step, Vector, update_parameters
@@ -41,32 +42,13 @@ class Training(NamedTuple):
     batch_size: Int  # the last mini-batch is what is left
     step: Step
     l2: Real  # besides that of the step: of a mini-batch, divided by what its mean is divided by
-    divides_by_weights: Int  # whether a mean is divided by the sum of the weights, not by the number of examples
+    squared_norm: Address  # of the kernel for the L2 term, or 0
+    divisor: Address  # of the kernel that says what a mean is divided by; 0 for the number of examples
     goes_on: Int  # whether to take the steps of costs that are not finite
-    norm: Address  # of the kernel that measures a vector
+    norm: Address  # of the kernel that measures a gradient
+    descend: Address  # of the kernel that updates slab by slab; 0 for a step that needs the whole gradient, or none
     totals: PointerTo(Totals)  # type: ignore[valid-type]  # one
     team: Team
-
-
-@inlined
-def _divisor_of_mean(training, m):
-    """Return what a mean over the mini-batch is divided by."""
-    if not training.divides_by_weights:
-        return float(m)
-    model = training.model[0]
-    weights, total = part(model.work, model.weights, m), 0.0
-    for i in range(m):
-        total += weights[i]
-    return total if total > 0 else 1.0
-
-
-@inlined
-def _squared_norm_of_weights(training):
-    model, total = training.model[0], 0.0
-    for index in range(model.n_layers):
-        layer = model.layers[index]
-        total += call(training.norm, Vector(x=rest(model.theta, layer.W), n=layer.n_out * layer.n_in)) ** 2
-    return total
 
 
 @inlined
@@ -76,7 +58,7 @@ def _add_to_totals(training, m, divisor):
     cost, examples = summed_cost(model, m), m / divisor  # for each unit of weight; exactly 1 without weights
     penalty = 0.0
     if training.l2 > 0:
-        penalty = 0.5 * training.l2 * _squared_norm_of_weights(training) * examples
+        penalty = 0.5 * training.l2 * call(training.squared_norm, MiniBatch(model=training.model, m=m)) * examples
     correct = ZERO
     if source.has_labels:
         correct = correct_outputs(model, m)
@@ -136,19 +118,13 @@ def train(at):
 
     With `goes_on`, such steps are taken, too. 0 also if the team was given up.
     """
-    register = take_denormals_as_zero()
-    is_finite = _train(at[0])
-    set_back(register)
-    return is_finite
-
-
-@inlined
-def _train(t):
+    t, register = at[0], take_denormals_as_zero()
     model, source, team, step = t.model[0], t.source[0], t.team, t.step
     last = model.layers[model.n_layers - 1]
     size = last.b + last.n_out
     number = part(model.theta, ZERO, ZERO).dtype.type
     beta, beta_of_biases = number(step.beta), number(step.beta_of_biases)
+    is_finite = 0
     for begin in range(0, t.n, t.batch_size):
         m = min(t.batch_size, t.n - begin)
         order, steps = rest(t.order, begin), step.steps[0]  # before the first thread counts this one
@@ -159,16 +135,16 @@ def _train(t):
             prefetch_first_rows(source, rest(order, m), model, next_start, next_stop)
         forward_pass(t.model, rest(model.work, start * model.layers[0].n_in), start, stop, m, team.rank, steps)
         if not wait(team):  # for all outputs
-            return 0
-        divisor = _divisor_of_mean(t, m)
+            break
+        divisor = call(t.divisor, MiniBatch(model=t.model, m=m)) if t.divisor else float(m)
         if team.rank == 0:
             _add_to_totals(t, m, divisor)
             step.steps[0] += 1
         if not wait(team) or not (t.goes_on or math.isfinite(t.totals[0].last_cost)):  # for the cost
             if team.rank == 0:
                 step.steps[0] -= 1
-            return 0
-        in_slabs = is_faster_in_slabs(step, m, size)
+            break
+        in_slabs = t.descend != 0 and is_faster_in_slabs(m, size)
         call(
             model.backward,
             Backward(
@@ -186,10 +162,13 @@ def _train(t):
         l2 = step.l2 + t.l2 / divisor
         if in_slabs:
             if not wait(team):  # for all errors
-                return 0
-            descend(step, model, l2, m, team)
+                break
+            call(t.descend, Descent(model=t.model, step=step, l2=l2, m=m, team=team))
         elif step.update and not _update(t, size, l2):
-            return 0
+            break
         if not wait(team):  # for all parameters
-            return 0
-    return 1
+            break
+    else:
+        is_finite = 1
+    set_back(register)
+    return is_finite
