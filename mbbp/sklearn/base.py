@@ -217,8 +217,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
         # as in scikit-learn, L-BFGS computes in float64
-        self._build(sizes, dtype if self._is_stochastic else np.float64)
-        draw_parameters(self._model, hidden_activations(self.activation, len(sizes) - 2), random_state)
+        model = self._new_model(sizes, dtype if self._is_stochastic else np.float64)
+        draw_parameters(model, hidden_activations(self.activation, len(sizes) - 2), random_state)
+        self._adopt(model)
         self._best_theta = self._model.theta.copy()
         self.eval_loss_curve_ = []
         if self._is_stochastic:
@@ -228,7 +229,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self.best_loss_ = None if self.early_stopping else np.inf
 
-    def _build(self, sizes: list[int], dtype: Any) -> None:
+    def _new_model(self, sizes: list[int], dtype: Any) -> Model:
         given: Any = self.out_activation or self._default_output()
         self.out_activation_ = getattr(given, "name", given)
         output = activation_of(given)
@@ -236,9 +237,13 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         dropout = None
         if np.any(self.dropout):
             dropout = Dropout(as_rates("dropout", self.dropout, len(sizes) - 1) or (), self._dropout_seed)
-        self._model = Model(sizes, dtype, [*hidden, output], self._cost(output, dtype), dropout)
+        return Model(sizes, dtype, [*hidden, output], self._cost(output, dtype), dropout)
+
+    def _adopt(self, model: Model) -> None:
+        """Make a model with all its parameters the estimator's; another thread may be predicting meanwhile."""
         self._built_from = self._what_a_model_is_built_from()
-        self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+        self._model = model
+        self.coefs_, self.intercepts_ = list(model.coefs), list(model.intercepts)
 
     def _what_a_model_is_built_from(self) -> tuple[Any, ...]:
         """Return the parameters that a model depends on; a regressor has more of them."""
@@ -247,17 +252,19 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _go_on(self, dtype: Any) -> None:
         """Make the parameters that are there those of the model, whether or not a user has replaced them."""
         coefs, intercepts = self.coefs_, self.intercepts_
-        wanted = np.dtype(np.float64) if not self._is_stochastic else None  # None for any
+        found = np.result_type(*coefs)
+        kept = found if found in FLOATS else np.dtype(dtype)
+        wanted = kept if self._is_stochastic else np.dtype(np.float64)
+        model = self.__dict__.get("_model")
         if (
-            not hasattr(self, "_model")
-            or not self._model.has(coefs, intercepts)
-            or wanted not in (None, self._model.theta.dtype)
+            model is None
+            or not model.has(coefs, intercepts)
+            or model.theta.dtype != wanted
             or self._built_from != self._what_a_model_is_built_from()
         ):
-            kept = self._model.theta.dtype if hasattr(self, "_model") else dtype
-            self._build(sizes_of(coefs), wanted or kept)
-        self._model.take(coefs, intercepts)
-        self.coefs_, self.intercepts_ = list(self._model.coefs), list(self._model.intercepts)
+            model = self._new_model(sizes_of(coefs), wanted)
+        model.take(coefs, intercepts)
+        self._adopt(model)
         # as in scikit-learn, where the best parameters are then the same arrays as those that training changes
         self._best_theta = None
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -128,3 +129,22 @@ def test_copies_agree_after_parameters_were_changed(change):
     for one in copies:
         np.testing.assert_array_equal(one.predict_proba(X), mlp.predict_proba(X))
         assert one.out_activation_ == mlp.out_activation_ == change.get("out_activation", "softmax")
+
+
+def test_many_threads_predict_with_an_estimator_that_was_just_loaded():
+    mlp = MLPClassifier((30,), random_state=0, max_iter=5).fit(X, Y)
+    expected, file = mlp.predict_proba(X[:1]), pickle.dumps(mlp)
+    for _ in range(20):
+        loaded = pickle.loads(file)
+        with ThreadPoolExecutor(8) as pool:
+            for found in pool.map(loaded.predict_proba, [X[:1]] * 16):
+                np.testing.assert_array_equal(found, expected)
+
+
+def test_a_float32_network_stays_one_when_it_is_loaded():
+    mlp = MLPClassifier((9,), random_state=0, max_iter=3).fit(X.astype(np.float32), Y)
+    loaded = pickle.loads(pickle.dumps(mlp))
+    for one in (mlp, loaded):
+        one.partial_fit(X, Y)
+        assert one.coefs_[0].dtype == np.float32
+    np.testing.assert_array_equal(loaded.coefs_[0], mlp.coefs_[0])
