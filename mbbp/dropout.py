@@ -16,6 +16,9 @@ MOST_SEED = 2**32 - 1
 class Dropout(NamedTuple):
     """Which share of the neurons each step of training drops.
 
+    The masks depend on how many steps the state of the optimizer has counted. So a training that goes on with this
+    state meets new masks, and a new trainer, or a `fit` with another optimizer, the same ones again.
+
     Attributes
     ----------
     rates : tuple of float

@@ -13,6 +13,7 @@ SLOW = {
     "test_cross_validation_and_meta_estimators",
     "test_estimator_with_new_parameters",
     "test_processes_of_joblib_share_the_cores_out",
+    "test_samples_of_any_shape_dtype_and_order",
     "test_searches_in_several_processes",
     "test_the_same_over_a_grid",
     "test_warm_start",

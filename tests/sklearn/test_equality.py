@@ -10,6 +10,8 @@ import pytest
 import scipy.sparse
 import sklearn
 import sklearn.neural_network
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.datasets import load_digits, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 
@@ -323,3 +325,31 @@ def test_a_sample_that_is_wrong_beyond_measure_costs_as_much(kind, dtype, sizes)
     # theirs has lost digits in 1 - p, where a logistic output p is close to 1
     exact = kind == "multiclass" and dtype == "float64"
     np.testing.assert_allclose(ours, theirs, rtol=1e-9 if exact else 1e-3)
+
+
+@given(
+    n=st.integers(2, 30),
+    n_features=st.integers(1, 9),
+    n_classes=st.integers(1, 4),
+    sizes=st.lists(st.integers(1, 9), max_size=3),
+    batch_size=st.integers(1, 40),
+    dtype=st.sampled_from(["float32", "float64", "int64", "uint8", "bool"]),
+    order=st.sampled_from("CF"),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_samples_of_any_shape_dtype_and_order(n, n_features, n_classes, sizes, batch_size, dtype, order, seed):
+    rng = np.random.default_rng(seed)
+    X = np.asarray(rng.integers(0, 5, (n, n_features)), dtype, order=order)
+    y = rng.integers(0, n_classes, n)
+    parameters = {"hidden_layer_sizes": sizes, "batch_size": batch_size, "random_state": seed, "max_iter": 2}
+    for kind in ("multiclass", "one output"):
+        estimators = both(kind, **parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a batch that is larger than all samples
+            call(estimators, "fit", X, y)
+        theirs, ours = estimators
+        tolerance = 1e-4 if dtype == "float32" else 1e-9
+        np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=tolerance, atol=tolerance)
+        for one, other in zip(theirs.coefs_, ours.coefs_, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(other, one, rtol=0, atol=tolerance)
