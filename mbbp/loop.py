@@ -10,10 +10,10 @@ import numpy as np
 from mbbp.engine import Engine
 from mbbp.fixed import Fixed
 from mbbp.kernels import descent, epoch, updates
-from mbbp.kernels import objective as kernels
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.lowlevel.kernel import Bound
 from mbbp.kernels.lowlevel.records import array_of
+from mbbp.kernels.objective import squared_norm_of_weights, sum_of_example_weights
 from mbbp.kernels.team import give_up, make_team
 from mbbp.parameters import Array, backprop_flops
 from mbbp.threads import run_together, worthwhile_threads
@@ -87,8 +87,8 @@ class Loop(Fixed):
             "source": engine.source(examples),
             "batch_size": batch_size,
             "l2": objective.l2,
-            "squared_norm": kernels.squared_norm_of_weights.address(engine.dtype) if objective.l2 > 0 else 0,
-            "divisor": kernels.sum_of_example_weights.address(engine.dtype) if objective.divides_by_weights else 0,
+            "squared_norm": squared_norm_of_weights.address(engine.dtype) if objective.l2 > 0 else 0,
+            "divisor": sum_of_example_weights.address(engine.dtype) if objective.divides_by_weights else 0,
             "goes_on": int(objective.goes_on),
             "norm": updates.norm.address(engine.dtype),
             "totals": self._totals,

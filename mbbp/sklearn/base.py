@@ -414,8 +414,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         engine = self._linked().engine
         rates = None if engine.dropout is None else engine.dropout.rates
-        # without the least probability of the log loss
-        cost = engine.cost if engine.cost.parameter != np.finfo(engine.dtype).eps else engine.cost.name
+        # the log loss is scikit-learn's form of a cost: it counts no probability as less than a least one
+        cost = engine.cost.name if self.loss == "log_loss" else engine.cost
         net = Network(engine.sizes, list(engine.activations), cost, dtype=engine.dtype, rng=0, dropout=rates)
         net.theta = engine.theta
         return net
