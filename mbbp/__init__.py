@@ -28,6 +28,7 @@ from mbbp.parameters import Gradient
 from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
+from mbbp.schema import Column, Schema
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
@@ -41,6 +42,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Column",
     "Cost",
     "DivergedError",
     "EarlyStopping",
@@ -54,6 +56,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Scaling",
+    "Schema",
     "StopTraining",
     "Trainer",
     "chapter2",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from mbbp.layers import Layer
 from mbbp.optimizer_state import OptimizerState
 from mbbp.parameters import Array, parameter_count, parameter_views
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, check_representable, get_scaling
+from mbbp.schema import Schema
 from mbbp.summary import network_html
-from mbbp.validation import as_dtype, as_generator, as_sizes
+from mbbp.validation import as_dtype, as_generator, as_metadata, as_sizes
 
 DropoutRates = float | Sequence[float] | None
 Rng = int | np.random.Generator | None
@@ -54,6 +55,8 @@ class Structure(Fixed):
         self._rng = as_generator("rng", rng)
         self.history = History()
         self._optimizer_state: OptimizerState | None = None
+        self._schema: Schema | None = None
+        self._metadata: dict[str, str] = {}
         theta = np.empty(parameter_count(self.sizes), self.dtype)
         found = get_scaling("scaling", scaling, self.sizes[0])
         check_representable("scaling", found, self.dtype)
@@ -80,7 +83,7 @@ class Structure(Fixed):
     def __setstate__(self, state: dict[str, Any]) -> None:
         activations, theta, scaling = (state.pop(name) for name in ("_activations", "_theta", "_scaling"))
         dropout = state.pop("_dropout", None)  # older pickles have none
-        self.__dict__.update(state)
+        self.__dict__.update({"_schema": None, "_metadata": {}} | state)
         # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
         if self._optimizer_state is not None:
             self._optimizer_state = self._optimizer_state.writeable()
@@ -131,6 +134,28 @@ class Structure(Fixed):
     @rng.setter
     def rng(self, value: Rng) -> None:
         self._rng = as_generator("rng", value)
+
+    @property
+    def schema(self) -> Schema | None:
+        """What the inputs and the outputs stand for: columns of a table, names of classes. It may be set."""
+        return self._schema
+
+    @schema.setter
+    def schema(self, value: Schema | None) -> None:
+        if value is not None:
+            if not isinstance(value, Schema):
+                raise TypeError(f"schema: expected an mbbp.Schema or None, got {value!r:.100}")
+            value.check_fits("schema", self.sizes[0], self.sizes[-1])
+        self._schema = value
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Texts by name, of any meaning, which are saved with the network. It may be set."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, value: Mapping[str, str]) -> None:
+        self._metadata = as_metadata("metadata", value)
 
     @property
     def optimizer_state(self) -> OptimizerState | None:

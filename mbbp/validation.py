@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -186,3 +186,19 @@ def as_generator(argument: str, value: Any) -> np.random.Generator:
     if value is not None and not isinstance(value, np.random.Generator):
         value = as_count(argument, value, least=0, most=math.inf)  # NumPy's own seeds have 128 bits
     return np.random.default_rng(value)
+
+
+def as_metadata(argument: str, value: object) -> dict[str, str]:
+    """Return texts by name as a new dict.
+
+    Raises
+    ------
+    TypeError
+        If it is no mapping from str to str.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument}: expected a mapping from names to texts, got {shown(value)}")
+    for name, text in value.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError(f"{argument}: expected texts by name, got {shown(name)}: {shown(text)}")
+    return dict(value)
