@@ -1,0 +1,119 @@
+"""A network from plain arrays and names: the way back from every other format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mbbp.activations import ACTIVATIONS
+from mbbp.costs import Cost
+from mbbp.exchange.plain import PlainLayer
+from mbbp.network import Network
+from mbbp.parameters import Array
+from mbbp.scaling import Scaling
+from mbbp.schema import Schema
+
+MOST_LAYERS = 10_000
+"""The most layers that are read, as in `mbbp.load`: more would take long to build, and are hardly a network."""
+
+USUAL_COSTS = {"softmax": "log_likelihood", "sigmoid": "cross_entropy", "exp": "poisson"}
+"""The cost of a network whose format tells none, by its output activation; quadratic for all others."""
+
+
+class Parts(NamedTuple):
+    """What a network is made from.
+
+    Attributes
+    ----------
+    layers : sequence of PlainLayer
+    mean, factor : ndarray of shape (n_in,) or (1,), or None
+        Inputs are scaled as (x - mean) * factor.
+    rates : tuple of float or None
+        The dropout rates of the inputs and of each hidden layer.
+    cost : str, Cost or None
+        None for the usual one of the output activation.
+    schema : Schema or None
+    metadata : dict
+    """
+
+    layers: Sequence[PlainLayer]
+    mean: Array | None = None
+    factor: Array | None = None
+    rates: tuple[float, ...] | None = None
+    cost: str | Cost | None = None
+    schema: Schema | None = None
+    metadata: dict[str, str] | None = None
+
+
+def rebuild(parts: Parts) -> Network:
+    """Return a network of these parts.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit together, or hold NaN or inf.
+    """
+    layers = parts.layers
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise ValueError(f"layers: expected from 1 to {MOST_LAYERS:,}, got {len(layers):,}")
+    for number, (one, two) in enumerate(zip(layers, layers[1:], strict=False), 1):
+        if len(one.W) != two.W.shape[1]:
+            raise ValueError(
+                f"layers: expected layer {number + 1} for {len(one.W)} inputs, got one for {two.W.shape[1]}"
+            )
+    for number, layer in enumerate(layers, 1):
+        if layer.activation not in ACTIVATIONS:
+            raise ValueError(f"layers: expected an activation of mbbp in layer {number}, got {layer.activation!r:.100}")
+        if layer.activation == "softmax" and number < len(layers):
+            raise ValueError(f"layers: expected softmax in the output layer alone, got it in layer {number}")
+        if layer.W.dtype != layers[0].W.dtype or layer.W.dtype not in (np.float32, np.float64):
+            raise ValueError(f"layers: expected float32 or float64 in all layers, got {layer.W.dtype} in {number}")
+        if not (np.isfinite(layer.W).all() and np.isfinite(layer.b).all()):
+            raise ValueError(f"layers: expected finite weights and biases in layer {number}, got NaN or inf")
+    given = iter(layers)
+
+    def draw(rng: Any, n_in: int, n_out: int) -> tuple[Array, Array]:
+        layer = next(given)
+        return layer.W, layer.b.reshape(-1, 1)
+
+    output = layers[-1].activation
+    net = Network(
+        [layers[0].W.shape[1], *(len(layer.W) for layer in layers)],
+        [layer.activation for layer in layers],
+        USUAL_COSTS.get(output, "quadratic") if parts.cost is None else parts.cost,
+        dtype=layers[0].W.dtype,
+        initializer=draw,
+        scaling=as_scaling(parts.mean, parts.factor),
+        dropout=parts.rates,
+    )
+    net.schema = parts.schema
+    net.metadata = parts.metadata or {}
+    return net
+
+
+def as_scaling(mean: Array | None, factor: Array | None) -> Scaling | None:
+    """Return the scaling (x - mean) * factor, or None if it changes nothing.
+
+    A factor that is the same for all features becomes a single number, which is faster.
+
+    Raises
+    ------
+    ValueError
+        If a factor is 0, or a number is NaN or inf.
+    """
+    has_mean = mean is not None and bool(np.any(mean))
+    if factor is None:
+        factor = np.ones(1)
+    is_one = bool((factor == 1).all())
+    if not has_mean and is_one:
+        return None
+    if not has_mean and bool((factor == factor[0]).all()):
+        factor = factor[:1]
+    return Scaling(mean if has_mean else 0.0, factor)
+
+
+def names_of(columns: Any) -> list[str] | None:
+    """Return the names of the columns of a table, as scikit-learn keeps them, or None."""
+    return None if columns is None else [str(one) for one in columns]
