@@ -21,6 +21,13 @@ from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
+from mbbp.exchange.jax import to_jax
+from mbbp.exchange.keras import from_keras
+from mbbp.exchange.onnx_read import from_onnx
+from mbbp.exchange.onnx_write import to_onnx
+from mbbp.exchange.safetensors import from_safetensors, to_safetensors
+from mbbp.exchange.sklearn import from_sklearn
+from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -65,6 +72,11 @@ __all__ = [
     "costs",
     "datasets",
     "diagnose",
+    "from_keras",
+    "from_onnx",
+    "from_safetensors",
+    "from_sklearn",
+    "from_torch",
     "get_threads",
     "kernels",
     "load",
@@ -74,4 +86,8 @@ __all__ = [
     "save",
     "schedules",
     "set_threads",
+    "to_jax",
+    "to_onnx",
+    "to_safetensors",
+    "to_torch",
 ]

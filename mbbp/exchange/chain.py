@@ -64,6 +64,10 @@ class Drop:
 Step = Linear | Function | Shift | Factor | Drop
 
 
+MOST_CHANGES = 16
+"""How many shifts and factors one layer may take: each of them goes over all its weights."""
+
+
 def refuse(argument: str, where: str, why: str) -> NoReturn:
     """Raise the error for a part of a model that cannot be converted.
 
@@ -72,7 +76,9 @@ def refuse(argument: str, where: str, why: str) -> NoReturn:
     ValueError
         Always; it names the part and says why.
     """
-    raise ValueError(f"{argument}: expected a multilayer perceptron that mbbp can compute, got {where:.200}: {why:.600}")
+    raise ValueError(
+        f"{argument}: expected a multilayer perceptron that mbbp can compute, got {where:.200}: {why:.600}"
+    )
 
 
 @dataclass
@@ -86,6 +92,7 @@ class _Assembly:
     factor: Array = field(default_factory=lambda: np.ones(1))
     open: Linear | None = None
     dropped: Drop | None = None  # after an open layer
+    changes: int = 0  # shifts and factors since the last linear map
 
     def linear(self, step: Linear) -> None:
         if self.open is not None:
@@ -99,7 +106,7 @@ class _Assembly:
             refuse(self.argument, step.where, f"it takes {n_in} inputs, and the scaling before has {n}")
         if 0 in step.W.shape:
             refuse(self.argument, step.where, f"its weights have the shape {step.W.shape}")
-        self.open = step
+        self.open, self.changes = step, 0
 
     def close(self, name: str, where: str) -> None:
         """End the open layer with a function."""
@@ -152,12 +159,19 @@ class _Assembly:
         elif step.rate:
             self.rates[-1] = 1 - (1 - self.rates[-1]) * (1 - step.rate) if self.rates[-1] else step.rate
 
+    def _count(self, where: str) -> None:
+        self.changes += 1
+        if self.changes > MOST_CHANGES:
+            refuse(self.argument, where, f"it is one of more than {MOST_CHANGES} shifts and factors in a row")
+
     def _check_size(self, where: str, v: Array) -> None:
         assert self.open is not None
+        self._count(where)
         if v.size not in (1, self.open.b.size):
             refuse(self.argument, where, f"it has {v.size} numbers for {self.open.b.size} neurons")
 
     def _check_features(self, where: str, v: Array) -> None:
+        self._count(where)
         if not np.isfinite(v).all():
             refuse(self.argument, where, "it holds NaN or inf")
         sizes = {1, self.mean.size, self.factor.size, v.size}
@@ -192,7 +206,9 @@ def assemble(argument: str, steps: Iterable[Step]) -> Parts:
     if not made.layers:
         raise ValueError(f"{argument}: expected a model with at least one layer of weights, got one without")
     if made.rates[-1]:
-        raise ValueError(f"{argument}: expected no dropout after the output layer, got a probability of {made.rates[-1]}")
+        raise ValueError(
+            f"{argument}: expected no dropout after the output layer, got a probability of {made.rates[-1]}"
+        )
     rates = tuple(made.rates[:-1])
     return Parts(made.layers, made.mean, made.factor, rates if any(rates) else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def rebuild(parts: Parts) -> Network:
     layers = parts.layers
     if not 1 <= len(layers) <= MOST_LAYERS:
         raise ValueError(f"layers: expected from 1 to {MOST_LAYERS:,}, got {len(layers):,}")
-    for number, (one, two) in enumerate(zip(layers, layers[1:], strict=False), 1):
+    for number, (one, two) in enumerate(pairwise(layers), 1):
         if len(one.W) != two.W.shape[1]:
             raise ValueError(
                 f"layers: expected layer {number + 1} for {len(one.W)} inputs, got one for {two.W.shape[1]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _read(file: Any) -> Network:
     if code is None:
         raise ValueError(f"dtype: expected 'float32' or 'float64', got {facts.get('dtype')!r:.100}")
     expected: dict[str, tuple[str, list[int]]] = {}
-    for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         expected |= {f"layers.{i}.weight": (code, [n_out, n_in]), f"layers.{i}.bias": (code, [n_out])}
     found = set(file.keys())
     expected |= {name: ("F64", [sizes[0]]) for name in (MEAN, FACTOR) if name in found}
@@ -127,7 +128,7 @@ def _read(file: Any) -> Network:
         raise ValueError(f"tensors: expected {FACTOR} beside {MEAN}, got none")
     if found != expected.keys():
         wrong = sorted(found ^ expected.keys())[:3]
-        raise ValueError(f"tensors: expected those of sizes {str(list(sizes)):.100}, got a difference in {wrong!s:.200}")
+        raise ValueError(f"tensors: expected those of sizes {list(sizes)!s:.100}, got a difference in {wrong!s:.200}")
     for name, (dtype, shape) in expected.items():  # all of them, before memory is taken for one
         part = file.get_slice(name)
         if (part.get_dtype(), list(part.get_shape())) != (dtype, shape):
@@ -138,8 +139,8 @@ def _read(file: Any) -> Network:
         for i, name in enumerate(names)
     ]
     mean, factor = (np.array(file.get_tensor(name)) if name in found else None for name in (MEAN, FACTOR))
-    cost, rates, seed = read_cost(facts), facts.get("dropout"), facts.get("dropout_seed")
+    cost, rates = read_cost(facts), facts.get("dropout")
     net = rebuild(Parts(layers, mean, factor, rates, cost, read_schema(facts), facts.get("metadata")))
     if net.dropout is not None:
-        net.engine.set_dropout_seed(seed)
+        net.engine.set_dropout_seed(facts["dropout_seed"])
     return net

@@ -1,0 +1,164 @@
+"""Networks from Keras models, whatever backend they run on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mbbp.exchange.chain import Drop, Factor, Function, Shift, Step, as_layer, assemble, refuse
+from mbbp.exchange.rebuild import rebuild
+from mbbp.extras import load_extra
+from mbbp.network import Network
+
+ACTIVATIONS = {
+    "linear": "identity",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "elu": "elu",
+    "softplus": "softplus",
+    "softmax": "softmax",
+    "exponential": "exp",
+}
+"""Keras' functions by name, and ours. Its gelu and leaky_relu are others by default: see `_function`."""
+
+
+def from_keras(model: Any) -> Network:
+    """Return the network that a Keras model computes.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A Sequential, or a functional model that is a chain: of Dense, Activation, ReLU, LeakyReLU (0.01), ELU, Softmax,
+        Dropout, Flatten, Normalization and Rescaling.
+
+    Returns
+    -------
+    Network
+        Its examples are columns: where the model takes x, it takes x.T. The weights are copied. Normalization and
+        Rescaling become the scaling of the network, and Dropout its dropout. The cost is the usual one of the output
+        activation: log_likelihood for softmax, cross_entropy for sigmoid, poisson for exp, else quadratic.
+
+    Raises
+    ------
+    ValueError
+        If the model is not built yet, is no chain, or a layer cannot be converted: the message names the layer, and
+        says why.
+    TypeError
+        If it is no keras.Model.
+    ImportError
+        If Keras is not installed.
+
+    Notes
+    -----
+    The outputs are those of ``model.predict`` up to rounding. Keras' function gelu is the one with erf unless
+    ``approximate=True``, and that of the name "leaky_relu" has the slope 0.2, which mbbp has not: it is refused.
+    """
+    keras = load_extra("from_keras", "keras")
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model: expected a keras.Model, got {model!r:.100}")
+    if not model.built or (isinstance(model, keras.Sequential) and not model.layers):
+        raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
+    if not isinstance(model, keras.Sequential):
+        _check_chain(keras, model)
+    return rebuild(assemble("model", _steps(keras, model)))
+
+
+def _check_chain(keras: Any, model: Any) -> None:
+    if not hasattr(model, "inputs") or not hasattr(model, "operations"):
+        refuse("model", f"{model.name} ({type(model).__name__})", "it is neither a Sequential nor a functional model")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        refuse("model", model.name, f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one each")
+    tensor = model.inputs[0]
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        given = layer.input if not isinstance(layer.input, list) else None
+        if given is not tensor:
+            refuse("model", f"{layer.name} ({type(layer).__name__})", "the layers are no chain here")
+        tensor = layer.output
+    if tensor is not model.outputs[0]:
+        refuse("model", model.name, "its output is not that of its last layer")
+
+
+def _steps(keras: Any, model: Any) -> Iterator[Step]:
+    layers = keras.layers
+    for layer in model.layers:
+        kind, where = type(layer), f"{layer.name} ({type(layer).__name__})"
+        if kind is layers.Dense:
+            yield from _dense(layer, where)
+        elif kind is layers.Activation:
+            yield from _function(layer.activation, where)
+        elif kind is layers.ReLU:
+            if layer.max_value is not None or layer.threshold or layer.negative_slope not in (0, 0.01):
+                refuse("model", where, "mbbp has relu without a largest value and threshold, with the slope 0 or 0.01")
+            yield Function(where, "leaky_relu" if layer.negative_slope else "relu")
+        elif kind is layers.LeakyReLU:
+            if layer.negative_slope != 0.01:
+                refuse("model", where, f"its negative_slope is {layer.negative_slope!r}, and mbbp has 0.01")
+            yield Function(where, "leaky_relu")
+        elif kind is layers.ELU:
+            if layer.alpha != 1:
+                refuse("model", where, f"its alpha is {layer.alpha!r}, and mbbp has 1")
+            yield Function(where, "elu")
+        elif kind is layers.Softmax:
+            if layer.axis not in (-1, 1):
+                refuse("model", where, f"its axis is {layer.axis!r}, and mbbp has -1")
+            yield Function(where, "softmax")
+        elif kind is layers.Dropout:
+            yield Drop(where, float(layer.rate))
+        elif kind is layers.Normalization:
+            yield from _normalization(keras, layer, where)
+        elif kind is layers.Rescaling:
+            # scale x + offset; mbbp subtracts first
+            scale, offset = (np.asarray(one, np.float64).reshape(-1) for one in (layer.scale, layer.offset))
+            if not scale.all():
+                refuse("model", where, "its scale is 0")
+            yield Shift(where, offset / scale)
+            yield Factor(where, scale)
+        elif kind in (keras.Sequential,):
+            yield from _steps(keras, layer)
+        elif kind not in (layers.InputLayer, layers.Flatten, layers.Identity):
+            refuse("model", where, "mbbp has no such layer")
+
+
+def _dense(layer: Any, where: str) -> Iterator[Step]:
+    weights = [np.asarray(one) for one in layer.get_weights()]
+    if not weights or getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
+        refuse("model", where, "its weights are not there, or not plain numbers")
+    computed = str(layer.compute_dtype)
+    if computed != weights[0].dtype.name:
+        refuse("model", where, f"it computes in {computed}, and its weights are {weights[0].dtype}")
+    yield as_layer("model", where, weights[0].T, weights[1] if layer.use_bias else None)
+    name = getattr(layer.activation, "__name__", "")
+    if name != "linear":  # so that an Activation may follow
+        yield from _function(layer.activation, where)
+
+
+def _function(function: Any, where: str) -> Iterator[Step]:
+    keras = load_extra("from_keras", "keras")
+    name = getattr(function, "__name__", type(function).__name__)
+    if function is keras.activations.gelu:
+        if inspect.signature(function).parameters["approximate"].default:
+            refuse("model", where, "its gelu is the approximate one")
+        yield Function(where, "gelu")
+    elif name in ACTIVATIONS and function is getattr(keras.activations, name, None):
+        yield Function(where, ACTIVATIONS[name])
+    elif function is keras.activations.leaky_relu:
+        refuse("model", where, "its leaky_relu has the slope 0.2, and mbbp has 0.01")
+    else:
+        refuse("model", where, f"its activation is {name!r:.100}, which mbbp does not have")
+
+
+def _normalization(keras: Any, layer: Any, where: str) -> Iterator[Step]:
+    if getattr(layer, "mean", None) is None or layer.invert:
+        refuse("model", where, "it is not adapted yet, or inverts")
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(one), np.float64).reshape(-1) for one in (layer.mean, layer.variance)
+    )
+    yield Shift(where, -mean)
+    yield Factor(where, 1 / np.maximum(np.sqrt(variance), keras.backend.epsilon()))
