@@ -55,7 +55,7 @@ def _silu(do: _Writer, z: str) -> str:
 
 
 def _softplus(do: _Writer, z: str) -> str:
-    """Return max(z, 0) + log1p(e), e = exp(-|z|); log1p by Kahan: with u = 1 + e as rounded, it is log(u) e / (u - 1)."""
+    """Return max(z, 0) + log1p(e) with e = exp(-|z|). By Kahan, log1p(e) = log(u) e / (u - 1) with u = 1 + e."""
     e = do("Exp", do("Neg", do("Abs", z)))
     u = do("Add", e, 1.0)
     d = do("Sub", u, 1.0)

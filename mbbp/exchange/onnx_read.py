@@ -172,8 +172,8 @@ def _steps(chain: Chain) -> list[Step]:
 
 def _check_rows(given: Any, n_in: int) -> None:
     dimensions = given.type.tensor_type.shape.dim if given.type.tensor_type.HasField("shape") else ()
-    sizes = [one.dim_value if one.HasField("dim_value") else None for one in dimensions][1:]
-    if dimensions and None not in sizes and math.prod(sizes) != n_in:
+    sizes: list[int] = [one.dim_value if one.HasField("dim_value") else -1 for one in dimensions][1:]
+    if dimensions and -1 not in sizes and math.prod(sizes) != n_in:
         raise ValueError(f"model: expected an input of {n_in} features, as the first layer has, got {sizes!s:.100}")
 
 

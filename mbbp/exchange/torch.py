@@ -137,7 +137,7 @@ def to_torch(net: Network) -> Any:
     """
     parts = plain(net, "to_torch")
     torch = load_extra("to_torch", "torch")
-        made: OrderedDict[str, Any] = OrderedDict()
+    made: OrderedDict[str, Any] = OrderedDict()
     if parts.factor is not None:  # in the network's dtype, as mbbp scales inputs of this dtype
         mean = np.zeros_like(parts.factor) if parts.mean is None else parts.mean
         made["scaling"] = modules.Scaling(*(torch.from_numpy(one.astype(parts.dtype)) for one in (mean, parts.factor)))

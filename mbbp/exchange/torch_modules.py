@@ -1,7 +1,7 @@
 """The modules of PyTorch that PyTorch itself does not have.
 
 They are made when they are asked for, since PyTorch may not be installed: ``torch_modules.Scaling``. Pickle finds them
-by the same name.
+by the same name. The arguments of `forward` have no types: TorchScript takes them as tensors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _modules() -> dict[str, Any]:
     torch = load_extra("to_torch", "torch")
     base: Any = torch.nn.Module
 
-    class Scaling(base):  # type: ignore[misc]
+    class Scaling(base):
         """Scales rows of inputs as (x - mean) * factor; both are buffers, which no training changes."""
 
         def __init__(self, mean: Any, factor: Any) -> None:
@@ -35,7 +35,7 @@ def _modules() -> dict[str, Any]:
             self.register_buffer("mean", mean)
             self.register_buffer("factor", factor)
 
-        def forward(self, x):  # type: ignore[no-untyped-def]  # TorchScript takes every argument as a tensor
+        def forward(self, x):
             """Return the scaled inputs (m, n_in)."""
             return (x - self.mean) * self.factor
 
@@ -45,10 +45,10 @@ def _modules() -> dict[str, Any]:
             yield Shift(where, -mean)
             yield Factor(where, factor)
 
-    class Exp(base):  # type: ignore[misc]
+    class Exp(base):
         """The activation exp."""
 
-        def forward(self, z):  # type: ignore[no-untyped-def]
+        def forward(self, z):
             """Return exp(z)."""
             return z.exp()
 
