@@ -39,18 +39,31 @@ class Function:
 
 @dataclass(frozen=True)
 class Shift:
-    """The map x -> x + v, with one number or one for each feature."""
+    """The map x -> x + times v, with one number v or one for each feature.
+
+    `times` is apart, so that a file which names the same numbers a thousand times takes no more memory than once.
+    """
 
     where: str
     v: Array
+    times: float = 1.0
+
+    def numbers(self) -> Array:
+        """Return what is added."""
+        return self.v * self.times
 
 
 @dataclass(frozen=True)
 class Factor:
-    """The map x -> x v, with one number or one for each feature."""
+    """The map x -> x v, with one number v or one for each feature; or x / v."""
 
     where: str
     v: Array
+    divides: bool = False
+
+    def numbers(self) -> Array:
+        """Return what is multiplied by."""
+        return 1 / self.v if self.divides else self.v
 
 
 @dataclass(frozen=True)
@@ -129,26 +142,26 @@ class _Assembly:
         if self.open is not None:
             self._check_size(step.where, step.v)
             W, b = self.open.W, self.open.b
-            self.open = Linear(self.open.where, W, (b + step.v).astype(W.dtype))
+            self.open = Linear(self.open.where, W, (b + step.numbers()).astype(W.dtype))
         elif self.layers:
             refuse(self.argument, step.where, "it shifts the outputs of an activation")
         else:
             self._check_features(step.where, step.v)
-            self.mean = self.mean - step.v / self.factor
+            self.mean = self.mean - step.numbers() / self.factor
 
     def scale(self, step: Factor) -> None:
         if self.open is not None:
             self._check_size(step.where, step.v)
             W, b = self.open.W, self.open.b
-            v = np.broadcast_to(step.v, b.shape)
+            v = np.broadcast_to(step.numbers(), b.shape)
             self.open = Linear(self.open.where, (W * v[:, np.newaxis]).astype(W.dtype), (b * v).astype(W.dtype))
         elif self.layers:
             refuse(self.argument, step.where, "it scales the outputs of an activation")
         else:
             self._check_features(step.where, step.v)
             if not step.v.all():
-                refuse(self.argument, step.where, "it multiplies an input by 0")
-            self.factor = self.factor * step.v
+                refuse(self.argument, step.where, "it multiplies or divides an input by 0")
+            self.factor = self.factor * step.numbers()
 
     def drop(self, step: Drop) -> None:
         if not 0 <= step.rate < 1:

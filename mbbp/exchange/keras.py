@@ -65,7 +65,7 @@ def from_keras(model: Any) -> Network:
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
     if not isinstance(model, keras.Sequential):
         _check_chain(keras, model)
-    return rebuild(assemble("model", _steps(keras, model)))
+    return rebuild("model", assemble("model", _steps(keras, model)))
 
 
 def _check_chain(keras: Any, model: Any) -> None:
@@ -77,7 +77,10 @@ def _check_chain(keras: Any, model: Any) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
-        given = layer.input if not isinstance(layer.input, list) else None
+        try:
+            given = layer.input
+        except (AttributeError, ValueError):  # Keras raises them for a layer that is used more than once
+            given = None
         if given is not tensor:
             refuse("model", f"{layer.name} ({type(layer).__name__})", "the layers are no chain here")
         tensor = layer.output

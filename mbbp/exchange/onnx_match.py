@@ -19,21 +19,24 @@ class Matcher:
 
     def __init__(self, nodes: Any, constants: Constants) -> None:
         self._constants = constants
-        self._nodes: dict[tuple[str, str], list[Any]] = {}
+        self._nodes: dict[str, dict[str, list[Any]]] = {}  # by the name of an input, and by the operator
         for node in nodes:
             if node.domain in ("", "ai.onnx") and len(node.output) == 1:
                 for name in dict.fromkeys(node.input):
                     if name and name not in constants:
-                        self._nodes.setdefault((node.op_type, name), []).append(node)
-        self._programs = readable()
+                        self._nodes.setdefault(name, {}).setdefault(node.op_type, []).append(node)
+        self._programs: dict[str, list[Program]] = {}  # by their first operator
+        for program in readable():
+            self._programs.setdefault(program.operations[0].op, []).append(program)
 
     def activations_of(self, name: str) -> dict[str, str]:
         """Return the activations of a value, by the name of the result."""
         found = {}
-        for program in self._programs:
-            result = self._result(program, name)
-            if result is not None:
-                found[result] = program.activation
+        for op in self._nodes.get(name, ()):
+            for program in self._programs.get(op, ()):
+                result = self._result(program, name)
+                if result is not None:
+                    found[result] = program.activation
         return found
 
     def _result(self, program: Program, name: str) -> str | None:
@@ -48,7 +51,7 @@ class Matcher:
     def _output(self, operation: Operation, names: dict[str, str]) -> str | None:
         wanted: list[str | float] = [names[one] if isinstance(one, str) else one for one in operation.inputs]
         first = next(one for one in wanted if isinstance(one, str))
-        for node in self._nodes.get((operation.op, first), ()):
+        for node in self._nodes.get(first, {}).get(operation.op, ()):
             given = list(node.input)
             orders = [given, given[::-1]] if operation.op in TURNABLE else [given]
             if node.attribute or len(given) != len(wanted):

@@ -79,7 +79,11 @@ class Node:
         if name not in self.attributes:
             return default
         value = self.onnx.helper.get_attribute_value(self.attributes[name])
-        return value.decode(errors="replace") if isinstance(value, bytes) else value
+        value = value.decode(errors="replace") if isinstance(value, bytes) else value
+        kinds = {int: (int,), float: (int, float), str: (str,)}
+        if not isinstance(value, kinds.get(type(default), (list,))):
+            raise CannotConvertError(f"{name} is {value!r:.50}, which is of another type than {default!r}")
+        return value
 
     def expect(self, name: str, default: Any, *allowed: Any) -> None:
         """Check the value of an attribute."""
@@ -111,7 +115,7 @@ class Node:
             raise CannotConvertError(
                 f"its constant is {array.dtype} of shape {array.shape}, which is no row of numbers"
             )
-        return array.reshape(-1).astype(np.float64)
+        return self.constants.vector(self.proto.input[place])
 
 
 def _gemm(node: Node) -> Value:
@@ -128,7 +132,7 @@ def _gemm(node: Node) -> Value:
     chain = chain.then(_linear(node, W, b if is_plain else None), node.constants.root(node.proto.input[1]))
     if not is_plain:
         chain = chain if alpha == 1 else chain.then(Factor(node.where, np.array([float(alpha)])))
-        chain = chain if b is None else chain.then(Shift(node.where, node.vector(2) * float(beta)))
+        chain = chain if b is None else chain.then(Shift(node.where, node.vector(2), float(beta)))
     return chain
 
 
@@ -163,12 +167,11 @@ def _sub(node: Node) -> Value:
         if v.size == 1 and v[0] == 1:
             return Tail("complement", node.chain(1))
         return node.chain(1).then(Factor(node.where, np.array([-1.0]))).then(Shift(node.where, v))
-    return node.chain().then(Shift(node.where, -node.vector(1)))
+    return node.chain().then(Shift(node.where, node.vector(1), -1.0))
 
 
 def _div(node: Node) -> Value:
-    with np.errstate(all="ignore"):  # a division by 0 is refused as a factor that is inf
-        return node.chain().then(Factor(node.where, 1 / node.vector(1)))
+    return node.chain().then(Factor(node.where, node.vector(1), divides=True))
 
 
 def _neg(node: Node) -> Value:
@@ -176,8 +179,11 @@ def _neg(node: Node) -> Value:
 
 
 def _scaler(node: Node) -> Value:
-    offset, scale = (np.array(node.attribute(name, one), np.float64) for name, one in (("offset", [0]), ("scale", [1])))
-    return node.chain().then(Shift(node.where, -offset)).then(Factor(node.where, scale))
+    found = node.attribute("offset", [0.0]), node.attribute("scale", [1.0])
+    if not all(one and all(isinstance(number, float) for number in one) for one in found):
+        raise CannotConvertError("its offset or scale is no list of numbers")
+    offset, scale = (np.array(one, np.float64) for one in found)
+    return node.chain().then(Shift(node.where, offset, -1.0)).then(Factor(node.where, scale))
 
 
 def _same(node: Node) -> Value:

@@ -59,7 +59,11 @@ def from_onnx(model: Any) -> Network:
     """
     onnx = load_extra("from_onnx", "onnx")
     if isinstance(model, onnx.ModelProto):
-        return _read(onnx, model)
+        try:
+            return _read(onnx, model)
+        except ValueError as error:
+            text = str(error)
+            raise ValueError(text if text.startswith("model: ") else f"model: {text}") from error
     if not isinstance(model, str | Path):
         raise TypeError(f"model: expected a path or an onnx.ModelProto, got {model!r:.100}")
     content = Path(model).read_bytes()
@@ -98,7 +102,7 @@ def _read(onnx: Any, model: Any) -> Network:
     parts = assemble("model", steps)
     _check_rows(inputs[0], parts.layers[0].W.shape[1])
     tails = [one for one in outputs if isinstance(one, Tail)]
-    return rebuild(_described(model, parts, tails))
+    return rebuild("model", _described(model, parts, tails))
 
 
 def _values(onnx: Any, graph: Any, constants: Constants, name: str) -> dict[str, Value]:
@@ -200,7 +204,5 @@ def _described(model: Any, parts: Parts, tails: list[Tail]) -> Parts:
             schema = Schema(classes=names)
         elif schema.classes != names:
             raise ValueError(f"model: expected the classes of its description, got {names!s:.200}")
-    rates = parts.rates
-    if facts.get("dropout") is not None:
-        rates = facts["dropout"]
-    return parts._replace(cost=cost, schema=schema, metadata=metadata, rates=rates)
+    rates, seed = facts.get("dropout"), facts.get("dropout_seed")
+    return parts._replace(cost=cost, schema=schema, metadata=metadata, rates=rates, seed=seed)

@@ -29,6 +29,7 @@ class Constants:
         self._names, self._string, self._external = types.DataType, types.STRING, types.EXTERNAL
         self._read: dict[str, Array] = {}
         self._tensors: dict[str, Any] = {}
+        self._vectors: dict[str, Array] = {}
         self._roots: dict[str, str] = {}  # of constants that are the same as another one
         for tensor in graph.initializer:
             self._tensors[tensor.name] = tensor
@@ -67,6 +68,19 @@ class Constants:
         if name not in self._read:
             self._read[name] = self._array(self._tensors[name])
         return self._read[name]
+
+    def vector(self, name: str) -> Array:
+        """Return the numbers of a constant as one vector of float64, the same array for each call.
+
+        Raises
+        ------
+        ValueError
+            If they cannot be read.
+        """
+        name = self.root(name)
+        if name not in self._vectors:
+            self._vectors[name] = self[name].reshape(-1).astype(np.float64)
+        return self._vectors[name]
 
     def _array(self, tensor: Any) -> Array:
         where, shape = f"the constant {tensor.name!r:.100}", tuple(tensor.dims)

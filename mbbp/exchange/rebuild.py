@@ -33,6 +33,8 @@ class Parts(NamedTuple):
         Inputs are scaled as (x - mean) * factor.
     rates : tuple of float or None
         The dropout rates of the inputs and of each hidden layer.
+    seed : int or None
+        The seed of the dropout; None for a new one.
     cost : str, Cost or None
         None for the usual one of the output activation.
     schema : Schema or None
@@ -43,52 +45,70 @@ class Parts(NamedTuple):
     mean: Array | None = None
     factor: Array | None = None
     rates: tuple[float, ...] | None = None
+    seed: int | None = None
     cost: str | Cost | None = None
     schema: Schema | None = None
     metadata: dict[str, str] | None = None
 
 
-def rebuild(parts: Parts) -> Network:
+def rebuild(argument: str, parts: Parts) -> Network:
     """Return a network of these parts.
+
+    Parameters
+    ----------
+    argument : str
+        What the parts were read from, with which an error message begins.
+    parts : Parts
 
     Raises
     ------
     ValueError
         If they do not fit together, or hold NaN or inf.
     """
-    layers = parts.layers
+    try:
+        _check(parts.layers)
+        return _build(parts)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: {error}") from error
+
+
+def _check(layers: Sequence[PlainLayer]) -> None:
     if not 1 <= len(layers) <= MOST_LAYERS:
-        raise ValueError(f"layers: expected from 1 to {MOST_LAYERS:,}, got {len(layers):,}")
-    for number, (one, two) in enumerate(pairwise(layers), 1):
+        raise ValueError(f"expected from 1 to {MOST_LAYERS:,} layers, got {len(layers):,}")
+    for number, (one, two) in enumerate(pairwise(layers), 2):
         if len(one.W) != two.W.shape[1]:
-            raise ValueError(
-                f"layers: expected layer {number + 1} for {len(one.W)} inputs, got one for {two.W.shape[1]}"
-            )
+            raise ValueError(f"expected layer {number} for {len(one.W)} inputs, got one for {two.W.shape[1]}")
     for number, layer in enumerate(layers, 1):
         if layer.activation not in ACTIVATIONS:
-            raise ValueError(f"layers: expected an activation of mbbp in layer {number}, got {layer.activation!r:.100}")
+            raise ValueError(f"expected an activation of mbbp in layer {number}, got {layer.activation!r:.100}")
         if layer.activation == "softmax" and number < len(layers):
-            raise ValueError(f"layers: expected softmax in the output layer alone, got it in layer {number}")
+            raise ValueError(f"expected softmax in the output layer alone, got it in layer {number}")
         if layer.W.dtype != layers[0].W.dtype or layer.W.dtype not in (np.float32, np.float64):
-            raise ValueError(f"layers: expected float32 or float64 in all layers, got {layer.W.dtype} in {number}")
+            expected = "float32 or float64, the same in all layers"
+            raise ValueError(f"expected {expected}, got {layers[0].W.dtype} in layer 1 and {layer.W.dtype} in {number}")
         if not (np.isfinite(layer.W).all() and np.isfinite(layer.b).all()):
-            raise ValueError(f"layers: expected finite weights and biases in layer {number}, got NaN or inf")
+            raise ValueError(f"expected finite weights and biases in layer {number}, got NaN or inf")
+
+
+def _build(parts: Parts) -> Network:
+    layers = parts.layers
     given = iter(layers)
 
     def draw(rng: Any, n_in: int, n_out: int) -> tuple[Array, Array]:
         layer = next(given)
         return layer.W, layer.b.reshape(-1, 1)
 
-    output = layers[-1].activation
     net = Network(
         [layers[0].W.shape[1], *(len(layer.W) for layer in layers)],
         [layer.activation for layer in layers],
-        USUAL_COSTS.get(output, "quadratic") if parts.cost is None else parts.cost,
+        USUAL_COSTS.get(layers[-1].activation, "quadratic") if parts.cost is None else parts.cost,
         dtype=layers[0].W.dtype,
         initializer=draw,
         scaling=as_scaling(parts.mean, parts.factor),
         dropout=parts.rates,
     )
+    if net.dropout is not None and parts.seed is not None:
+        net.engine.set_dropout_seed(parts.seed)
     net.schema = parts.schema
     net.metadata = parts.metadata or {}
     return net

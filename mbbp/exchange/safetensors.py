@@ -139,8 +139,6 @@ def _read(file: Any) -> Network:
         for i, name in enumerate(names)
     ]
     mean, factor = (np.array(file.get_tensor(name)) if name in found else None for name in (MEAN, FACTOR))
-    cost, rates = read_cost(facts), facts.get("dropout")
-    net = rebuild(Parts(layers, mean, factor, rates, cost, read_schema(facts), facts.get("metadata")))
-    if net.dropout is not None:
-        net.engine.set_dropout_seed(facts["dropout_seed"])
-    return net
+    rates, seed = facts.get("dropout"), facts.get("dropout_seed")
+    parts = Parts(layers, mean, factor, rates, seed, read_cost(facts), read_schema(facts), facts["metadata"])
+    return rebuild("the file", parts)

@@ -70,9 +70,9 @@ def from_sklearn(estimator: Any) -> Network:
         for layer, one in zip(layers, network.layers, strict=True):
             steps += [layer, Function("its activation", one.activation.name)]
         parts = assemble("estimator", steps)
-        return rebuild(parts._replace(cost=network.cost_function, schema=schema, rates=network.dropout))
+        return rebuild("estimator", parts._replace(cost=network.cost_function, schema=schema, rates=network.dropout))
     parts = assemble("estimator", steps)
-    return rebuild(parts._replace(cost=cost, schema=schema))
+    return rebuild("estimator", parts._replace(cost=cost, schema=schema))
 
 
 Found = tuple[list[Step], str | None, Schema | None, Network | None]
@@ -186,7 +186,7 @@ def _of_transformed(estimator: Any) -> Found:
     if estimator.func is not None or estimator.inverse_func is not None:
         refuse("estimator", "TransformedTargetRegressor", "its function of the targets is Python code")
     undone = [
-        Factor(one.where, 1 / one.v) if isinstance(one, Factor) else Shift(one.where, -one.v)
+        Factor(one.where, one.v, not one.divides) if isinstance(one, Factor) else Shift(one.where, one.v, -one.times)
         for one in list(_scaler(transformer, where))[::-1]
         if isinstance(one, Factor | Shift)
     ]

@@ -69,13 +69,15 @@ def from_torch(module: Any) -> Network:
     torch = load_extra("from_torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module: expected a torch.nn.Module, got {module!r:.100}")
-    return rebuild(assemble("module", _steps(torch, module, "")))
+    return rebuild("module", assemble("module", _steps(torch, module, "")))
 
 
 def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
     kind = type(module)
     where = f"{name or 'the module'} ({kind.__name__})"
     own = getattr(module, "mbbp_steps", None)
+    if module._forward_hooks or module._forward_pre_hooks:
+        refuse("module", where, "it has hooks, which are Python code")
     if own is not None:
         yield from own(where)
     elif kind is torch.nn.Sequential:
