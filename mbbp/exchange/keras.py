@@ -159,7 +159,7 @@ def _function(function: Any, where: str) -> Iterator[Step]:
 
 def _normalization(keras: Any, layer: Any, where: str) -> Iterator[Step]:
     if getattr(layer, "mean", None) is None or layer.invert:
-        refuse("model", where, "it is not adapted yet, or inverts")
+        refuse("model", where, "it is not built yet, or inverts")
     mean, variance = (
         np.asarray(keras.ops.convert_to_numpy(one), np.float64).reshape(-1) for one in (layer.mean, layer.variance)
     )

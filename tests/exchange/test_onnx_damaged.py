@@ -73,33 +73,9 @@ def other_output(model, rng):
 
 
 OPERATORS = [
-    "Gemm",
-    "MatMul",
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Neg",
-    "Identity",
-    "Dropout",
-    "Cast",
-    "Flatten",
-    "Reshape",
-    "Squeeze",
-    "Sigmoid",
-    "LeakyRelu",
-    "Elu",
-    "Gelu",
-    "Softmax",
-    "Concat",
-    "ArgMax",
-    "Greater",
-    "Gather",
-    "Scaler",
-    "ZipMap",
-    "ArrayFeatureExtractor",
-    "Constant",
-    "Conv",
+    *("Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Neg", "Identity", "Dropout", "Cast", "Flatten", "Reshape"),
+    *("Squeeze", "Sigmoid", "LeakyRelu", "Elu", "Gelu", "Softmax", "Concat", "ArgMax", "Greater", "Gather", "Scaler"),
+    *("ZipMap", "ArrayFeatureExtractor", "Constant", "Conv"),
 ]
 
 
@@ -112,19 +88,8 @@ def other_operator(model, rng):
 
 def attribute(model, rng):
     node = model.graph.node[int(rng.integers(len(model.graph.node)))]
-    attributes = [
-        "axis",
-        "to",
-        "alpha",
-        "beta",
-        "transA",
-        "transB",
-        "offset",
-        "scale",
-        "classlabels_strings",
-        "keepdims",
-        "value",
-    ]
+    attributes = ["axis", "to", "alpha", "beta", "transA", "transB", "offset", "scale", "keepdims", "value"]
+    attributes += ["classlabels_strings"]
     values = [0, 1, -1, 2**40, 0.5, float("nan"), "text", [1, 2], [0.5], ["a", "b"], numpy_helper.from_array(np.eye(2))]
     node.attribute.append(helper.make_attribute(str(rng.choice(attributes)), values[int(rng.integers(len(values)))]))
     if rng.random() < 0.3:

@@ -1,0 +1,196 @@
+"""Keras: models become networks with the same outputs; all else is named."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+import keras
+from keras import layers
+
+import mbbp
+from tests.exchange.networks import DTYPES
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Keras, and of what it calls
+
+
+IS_JAX = keras.backend.backend() == "jax"
+# with PyTorch, Keras multiplies matrices of float64 in float32
+TOLERANCES = {"float32": 2e-6, "float64": 1e-14 if IS_JAX else 2e-6}
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """Give every test the same numbers, and leave Keras as it was."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.utils.set_random_seed(0)
+    if IS_JAX:
+        import jax
+
+        x64 = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", True)
+    yield
+    if IS_JAX:
+        jax.config.update("jax_enable_x64", x64)
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def use(dtype):
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+
+
+def dense(n, activation=None, **more):
+    return layers.Dense(n, activation=activation, bias_initializer="random_normal", **more)
+
+
+def assert_same(model, dtype="float32", scale=1.0):
+    net = mbbp.from_keras(model)
+    x = (scale * np.random.default_rng(0).standard_normal((50, 3))).astype(dtype)
+    expected = keras.ops.convert_to_numpy(model(x, training=False)).T
+    assert net.dtype == dtype
+    found = net.feedforward(x.T)
+    assert np.abs(found - expected).max() <= TOLERANCES[dtype] * max(1, np.abs(expected).max())
+    return net
+
+
+NAMES = ["linear", "sigmoid", "tanh", "relu", "gelu", "silu", "elu", "softplus", "exponential"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_activation(name, dtype):
+    use(dtype)
+    model = keras.Sequential([keras.Input((3,)), dense(5, name), layers.Dropout(0.25), dense(2, "softmax")])
+    net = assert_same(model, dtype)
+    assert net.dropout == (0.0, 0.25)
+    assert net.cost_function.name == "log_likelihood"
+
+
+LAYERS = {
+    "Activation": lambda: [dense(4), layers.Activation("tanh")],
+    "ReLU": lambda: [dense(4), layers.ReLU(), dense(2)],
+    "ReLU with a slope": lambda: [dense(4), layers.ReLU(negative_slope=0.01)],
+    "LeakyReLU": lambda: [dense(4), layers.LeakyReLU(negative_slope=0.01)],
+    "ELU": lambda: [dense(4), layers.ELU()],
+    "Softmax": lambda: [dense(4), layers.Softmax()],
+    "no bias": lambda: [layers.Dense(4, use_bias=False, activation="relu")],
+    "Flatten": lambda: [layers.Flatten(), dense(4), layers.Identity()],
+    "Rescaling": lambda: [layers.Rescaling(0.5, offset=1.0), dense(4)],
+    "nested": lambda: [keras.Sequential([dense(4, "relu"), dense(3)]), dense(2)],
+    "linear layers": lambda: [dense(4), dense(3), dense(1)],
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name, dtype):
+    use(dtype)
+    assert_same(keras.Sequential([keras.Input((3,)), *LAYERS[name]()]), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_normalization_becomes_the_scaling(dtype):
+    use(dtype)
+    norm = layers.Normalization()
+    norm.adapt(np.random.default_rng(1).standard_normal((40, 3)).astype(dtype) * [1, 10, 0.1] + [0, 5, 1])
+    net = assert_same(keras.Sequential([keras.Input((3,)), norm, layers.Rescaling(2.0), dense(4, "relu")]), dtype)
+    assert net.scaling.mean.shape == (3,)
+    given = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 4.0, 0.0])
+    assert_same(keras.Sequential([keras.Input((3,)), given, dense(4, "relu")]), dtype, scale=1e-3)
+
+
+def test_a_functional_chain():
+    inputs = keras.Input((3,))
+    hidden = layers.Dropout(0.5)(dense(5, "relu")(inputs))
+    net = assert_same(keras.Model(inputs, dense(2, "sigmoid")(hidden)))
+    assert net.cost_function.name == "cross_entropy"
+
+
+def two_paths():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, layers.Add()([dense(3)(inputs), inputs]))
+
+
+def shared():
+    inputs, layer = keras.Input((3,)), dense(3, "tanh")
+    return keras.Model(inputs, layer(layer(inputs)))
+
+
+def with_an_operation():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, dense(3)(2 * dense(3)(inputs)))
+
+
+def an_operation_last():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, keras.ops.tanh(dense(3)(inputs)))
+
+
+def two_outputs():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, [dense(3)(inputs), dense(2)(inputs)])
+
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def own():
+    model = Own()
+    model(np.zeros((1, 3)))
+    return model
+
+
+def chain(*more):
+    return lambda: keras.Sequential([keras.Input((3,)), *[one() if callable(one) else one for one in more]])
+
+
+REFUSED = {
+    "a convolution": (lambda: keras.Sequential([keras.Input((3, 1)), layers.Conv1D(1, 1), layers.Flatten()]), "Conv1D"),
+    "batch normalization": (chain(lambda: dense(2), layers.BatchNormalization), r"\(BatchNormalization\): mbbp has no"),
+    "a slope": (chain(lambda: dense(2), layers.LeakyReLU), "negative_slope is 0.3"),
+    "an alpha": (chain(lambda: dense(2), lambda: layers.ELU(alpha=0.5)), "alpha is 0.5"),
+    "a largest value": (chain(lambda: dense(2), lambda: layers.ReLU(max_value=6)), "largest value"),
+    "leaky_relu": (chain(lambda: dense(2, "leaky_relu")), "slope 0.2"),
+    "another activation": (chain(lambda: dense(2, "mish")), "activation is 'mish'"),
+    "a function": (chain(lambda: dense(2, lambda z: z)), "activation is '<lambda>'"),
+    "another axis": (chain(lambda: dense(2), lambda: layers.Softmax(axis=0)), "axis is 0"),
+    "two activations": (chain(lambda: dense(2, "relu"), lambda: layers.Activation("tanh")), "tanh after relu"),
+    "noise": (chain(lambda: layers.GaussianNoise(0.1), lambda: dense(2)), r"\(GaussianNoise\)"),
+    "two paths": (two_paths, "no chain"),
+    "a layer twice": (shared, "no chain|not that of its last layer"),
+    "an operation": (with_an_operation, "no chain|not that of its last layer"),
+    "an operation last": (an_operation_last, "not that of its last layer"),
+    "two outputs": (two_outputs, "1 inputs and 2 outputs"),
+    "a class of one's own": (own, r"\(Own\)"),
+    "float16": (chain(lambda: layers.Dense(2, dtype="float16")), "float16"),
+    "mixed": (chain(lambda: layers.Dense(2, dtype="mixed_float16")), "computes in float16"),
+    "inverted": (chain(lambda: layers.Normalization(mean=1.0, variance=2.0, invert=True), lambda: dense(2)), "inverts"),
+    "a scale of 0": (chain(lambda: layers.Rescaling(0.0), lambda: dense(2)), "its scale is 0"),
+    "no layer": (chain(), "."),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_converted_is_named(name):
+    make, message = REFUSED[name]
+    with pytest.raises(ValueError, match=f"^model: .*({message})"):
+        mbbp.from_keras(make())
+
+
+def test_it_must_be_built():
+    with pytest.raises(ValueError, match=r"^model: expected a model that is built"):
+        mbbp.from_keras(keras.Sequential([layers.Dense(2)]))
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "net", keras.Model], ids=str)
+def test_it_must_be_a_model(wrong):
+    with pytest.raises(TypeError, match=r"model: expected a keras\.Model"):
+        mbbp.from_keras(wrong)
