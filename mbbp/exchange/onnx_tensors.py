@@ -79,7 +79,8 @@ class Constants:
         """
         name = self.root(name)
         if name not in self._vectors:
-            self._vectors[name] = self[name].reshape(-1).astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a NaN that signals; it is refused later, as every NaN
+                self._vectors[name] = self[name].reshape(-1).astype(np.float64)
         return self._vectors[name]
 
     def _array(self, tensor: Any) -> Array:
@@ -108,5 +109,6 @@ class Constants:
             values = getattr(tensor, field)
             if len(values) != n:
                 raise ValueError(f"{where}: expected {dtype} of shape {shape!s:.100}, got {len(values)} numbers")
-            numbers = np.array(values).astype(dtype)
+            with np.errstate(all="ignore"):
+                numbers = np.array(values).astype(dtype)
         return numbers.astype(dtype.newbyteorder("="), copy=False).reshape(shape)

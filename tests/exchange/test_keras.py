@@ -15,8 +15,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of Keras, and of what it ca
 
 
 IS_JAX = keras.backend.backend() == "jax"
-# with PyTorch, Keras multiplies matrices of float64 in float32
-TOLERANCES = {"float32": 2e-6, "float64": 1e-14 if IS_JAX else 2e-6}
+
+
+def tolerance(model, dtype):
+    """Return how far the outputs may be apart.
+
+    Keras 3.15 multiplies matrices of float64 in float32 with PyTorch, and computes tanh in float32 with JAX.
+    """
+    has_tanh = any(getattr(getattr(one, "activation", None), "__name__", "") == "tanh" for one in model.layers)
+    return 1e-14 if dtype == "float64" and IS_JAX and not has_tanh else 2e-6
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +58,9 @@ def assert_same(model, dtype="float32", scale=1.0):
     expected = keras.ops.convert_to_numpy(model(x, training=False)).T
     assert net.dtype == dtype
     found = net.feedforward(x.T)
-    assert np.abs(found - expected).max() <= TOLERANCES[dtype] * max(1, np.abs(expected).max())
+    kernels = [one for one in model.get_weights() if one.ndim == 2]
+    assert all(np.array_equal(one.W, kernel.T) for one, kernel in zip(net.layers, kernels, strict=True))
+    assert np.abs(found - expected).max() <= tolerance(model, dtype) * max(1, np.abs(expected).max())
     return net
 
 
