@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -141,6 +142,8 @@ class Network(Passes):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | int | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 1,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
     ) -> History:
@@ -195,6 +198,15 @@ class Network(Passes):
         early_stopping : EarlyStopping or int, optional
             When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
             validation data, else on the training cost.
+        checkpoint : path, optional
+            A file that the network is saved to while it is trained, with all that a further training needs; see
+            `mbbp.save`. Its name ends in .mbbp or .npz. If the process is killed at any moment, the file is the
+            checkpoint before or the new one, never a part. `mbbp.load` reads it, and a `fit` with the remaining epochs
+            then gives the same numbers, to the bit, as if nothing had happened; also early stopping goes on. When the
+            training has ended, the file holds the network as `fit` leaves it; after Ctrl-C, as it was before early
+            stopping restored the best parameters.
+        every : int
+            The number of epochs between two checkpoints.
         callbacks : function (net, epoch) or several
             Called after every epoch with the network and the new row of the history. A callback ends the training by
             raising `StopTraining`.
@@ -245,6 +257,8 @@ class Network(Passes):
                 validation_data=validation_data,
                 validation_split=validation_split,
                 early_stopping=early_stopping,
+                checkpoint=checkpoint,
+                every=every,
                 notify=notify,
             )
             return training.train(self._engine, self, plan, shown)

@@ -15,7 +15,7 @@ FLOORS = {
     1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers optimizer_state"
     " schedules schema initializers summary pictures figure",
     2: "prepared engine loop layers",
-    3: "history stopping interrupts progress training trainer",
+    3: "history stopping fileformat interrupts progress training trainer",
     4: "structure passes network",
     5: "__init__ presets check saving exchange chapter2 nielsen datasets bench help_formatter building sklearn",
     6: "cli __main__",
