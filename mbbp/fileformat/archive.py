@@ -154,7 +154,7 @@ def _digest(members: Mapping[str, Array]) -> bytes:
     found = hashlib.sha256()
     for name, array in members.items():
         found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        found.update(np.ascontiguousarray(array).data)
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return found.digest()
 
 
