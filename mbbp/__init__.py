@@ -25,6 +25,7 @@ from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Gradient
+from mbbp.predictions import Predictions, predict
 from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
@@ -54,6 +55,7 @@ __all__ = [
     "Nesterov",
     "Network",
     "Optimizer",
+    "Predictions",
     "RMSprop",
     "Scaling",
     "Schema",
@@ -69,6 +71,7 @@ __all__ = [
     "kernels",
     "load",
     "nielsen",
+    "predict",
     "reference",
     "regressor",
     "save",
