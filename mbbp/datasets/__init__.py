@@ -2,7 +2,7 @@
 
 `load_digits` needs no file: its images are part of the package. `load_mnist` reads the four IDX files of MNIST, and can
 download them. `load_csv` and `load_npz` read your own tables, in which each row is a sample. `load` takes a name or a
-path and calls one of these four. All five return a `Dataset`. `read_inputs` reads further rows for a network that is trained.
+path and calls one of these four. All five return a `Dataset`. `read_inputs` reads further rows for a trained network.
 """
 
 from mbbp.datasets.catalogue import load

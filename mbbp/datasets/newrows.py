@@ -104,7 +104,7 @@ def columns_of(path: Path, delimiter: str, header: bool | None) -> tuple[Column,
         If it is no table, or two of its columns have the same name.
     """
     names, _ = _names(path, delimiter, header, ())
-    return Schema([Column(name) for name in names]).columns or ()
+    return Schema(tuple(Column(name) for name in names)).columns or ()
 
 
 def _names(path: Path, delimiter: str, header: bool | None, wanted: Sequence[str]) -> tuple[list[str], bool]:
@@ -165,7 +165,7 @@ def _places(place: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str
 
 def _block(place: str, series: pandas.Series, column: Column, unknown: list[str]) -> Array:
     """Return the inputs of a column, of shape (m, 1), or (m, number of categories)."""
-    gaps = series.isna().to_numpy(bool)
+    gaps = np.array(series.isna(), bool)
     values = series.to_numpy(object)
     if not column.categories:
         return _numbers(place, series, gaps, column.fill)[:, np.newaxis]
