@@ -151,16 +151,20 @@ def _places(place: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str
     missing = [name for name in wanted if name not in names]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        there = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        there = ", ".join(map(_short, names[:20])) + (", ..." if len(names) > 20 else "")
         word = "column" if len(missing) == 1 else "columns"
         raise ValueError(
-            f"{place}: expected the {word} {', '.join(missing[:5])}{more}, which the network was trained with, got the "
+            f"{place}: expected the {word} {', '.join(map(_short, missing[:5]))}{more}, which the network was trained with, got the "
             f"columns {there}"
         )
     for name in wanted:
         if names.count(name) > 1:
             raise ValueError(f"{place}: expected one column {name!r}, got {names.count(name)}")
     return {name: names.index(name) for name in wanted}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def _block(place: str, series: pandas.Series, column: Column, unknown: list[str]) -> Array:
