@@ -21,6 +21,7 @@ from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
+from mbbp.exchange.book import from_json, to_json
 from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -67,6 +68,7 @@ __all__ = [
     "costs",
     "datasets",
     "diagnose",
+    "from_json",
     "get_threads",
     "kernels",
     "load",
@@ -77,4 +79,5 @@ __all__ = [
     "save",
     "schedules",
     "set_threads",
+    "to_json",
 ]

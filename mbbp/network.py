@@ -13,6 +13,7 @@ from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
+from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
 from mbbp.passes import Passes
 from mbbp.scaling import AnyScaling, Scaling
@@ -270,17 +271,22 @@ class Network(Passes):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         clip_norm: float | None = None,
+        optimizer_state: OptimizerState | None = None,
     ) -> Trainer:
         """Return a `Trainer`, which takes single steps of training, for examples that arrive one at a time.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            As for `fit`. Its state belongs to the trainer and starts at zero.
+            As for `fit`. Its state belongs to the trainer.
         learning_rate : float, optional
             The book's eta. By default the optimizer's `default_learning_rate`.
         weight_decay, clip_norm : float, optional
             As for `fit`.
+        optimizer_state : OptimizerState, optional
+            The state to go on with, which is copied: that of a trainer or of the network, with the same optimizer. So
+            a trainer is saved with its network: ``net.optimizer_state = trainer.optimizer_state``, then `mbbp.save`;
+            and ``net.trainer(..., optimizer_state=net.optimizer_state)`` goes on. By default the state starts at zero.
 
         Returns
         -------
@@ -306,4 +312,4 @@ class Network(Passes):
         >>> cost < 1e-3
         True
         """
-        return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm)
+        return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm, optimizer_state)

@@ -154,8 +154,8 @@ def _places(place: str, names: Sequence[str], wanted: Sequence[str]) -> dict[str
         there = ", ".join(map(_short, names[:20])) + (", ..." if len(names) > 20 else "")
         word = "column" if len(missing) == 1 else "columns"
         raise ValueError(
-            f"{place}: expected the {word} {', '.join(map(_short, missing[:5]))}{more}, which the network was trained with, got the "
-            f"columns {there}"
+            f"{place}: expected the {word} {', '.join(map(_short, missing[:5]))}{more}, which the network was trained "
+            f"with, got the columns {there}"
         )
     for name in wanted:
         if names.count(name) > 1:

@@ -148,3 +148,35 @@ def test_what_a_history_holds_comes_back(tmp_path):
     assert back[0].training_accuracy is None
     assert type(back[0].epoch) is int
     assert back.was_interrupted
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=lambda one: one.name)
+def test_a_trainer(optimizer, tmp_path):
+    X, y = labelled()
+    how = {"optimizer": optimizer, "learning_rate": 0.01}
+    whole, parted = network(dropout=0.3), network(dropout=0.3)
+    one, other = whole.trainer(**how), parted.trainer(**how)
+    for _ in range(5):
+        one.step(X, y)
+        other.step(X, y)
+    parted.optimizer_state = other.optimizer_state
+    mbbp.save(parted, tmp_path / "net.npz")
+    back = mbbp.load(tmp_path / "net.npz")
+    again = back.trainer(**how, optimizer_state=back.optimizer_state)
+    for _ in range(5):
+        assert one.step(X, y) == again.step(X, y)
+    assert back.theta.tobytes() == whole.theta.tobytes()
+    assert back.optimizer_state.steps == 5  # the trainer has a copy
+    assert again.steps == 10
+
+
+def test_a_trainer_refuses_a_state_that_is_not_its_own():
+    net = network()
+    state = net.trainer(optimizer="adam").optimizer_state
+    for optimizer, wrong, says in (
+        ("sgd", state, "optimizer_state: expected a state of SGD.*, got one of Adam"),
+        ("adam", "state", "optimizer_state: expected an OptimizerState or None, got 'state'"),
+        ("adam", mbbp.Network([2, 1]).trainer(optimizer="adam").optimizer_state, "optimizer_state: expected moments"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=says):
+            net.trainer(optimizer=optimizer, optimizer_state=wrong)
