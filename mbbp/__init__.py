@@ -21,6 +21,7 @@ from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
+from mbbp.exchange.c.header import to_c
 from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -74,4 +75,5 @@ __all__ = [
     "save",
     "schedules",
     "set_threads",
+    "to_c",
 ]
