@@ -34,8 +34,9 @@ from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
 from mbbp.training import DivergedError, StopTraining
+from mbbp.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "SGD",

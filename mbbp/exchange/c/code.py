@@ -8,6 +8,10 @@ from mbbp.exchange.c.activations import FUNCTIONS, c_type, written_for
 from mbbp.exchange.c.model import AT_ONCE, Layer, Model
 from mbbp.exchange.c.text import array_lines, literal, number
 
+# With -O2, gcc uses vectors only where they take a whole loop. So the inner loop ends at a multiple of this number, and
+# the neurons that are left have a loop of their own. Of the products of bytes it needs more side by side. Measured.
+LANES, LANES_OF_BYTES = 4, 8
+
 
 def macros(model: Model, name: str) -> Iterator[str]:
     """Yield the macros that tell the sizes."""
@@ -61,13 +65,12 @@ def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
     (n_in, n_out), real = layer.w.shape, c_type(model.dtype)
     whole = n_in - n_in % AT_ONCE
     kind, cast = (real, "") if layer.scale is None else ("signed char", f"({real})")
-    start = f"{name}_b{place}[j]" if layer.scale is None else number(0.0, model.dtype)
+    first_value = f"{name}_b{place}[j]" if layer.scale is None else number(0.0, model.dtype)
     yield f"static inline void {name}_layer{place}(const {real} *x, {real} *out)"
     yield "{"
     yield "    int i, j;"
     yield f"    for (j = 0; j < {n_out}; ++j)"
-    yield f"        out[j] = {start};"
-    # a loop that never runs, or only once, would be one more warning of some compiler
+    yield f"        out[j] = {first_value};"
     for first, last, step in ((0, whole, AT_ONCE), (whole, n_in, 1)):
         if first == last:
             continue
@@ -76,12 +79,13 @@ def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
         for k in range(step):
             yield f"        const {real} x{k} = {_input(model, name, place, 'i' if not k else f'i + {k}')};"
         terms = [f"{cast}w[{'j' if not k else f'j + {k * n_out}'}] * x{k}" for k in range(step)]
-        yield f"        for (j = 0; j < {n_out}; ++j)"
-        if step == 1:
-            yield f"            out[j] += {terms[0]};"
-        else:
-            yield f"            out[j] += ({terms[0]} + {terms[1]})"
-            yield f"                    + ({terms[2]} + {terms[3]});"
+        for start, stop in _stretches(n_out, LANES if layer.scale is None else LANES_OF_BYTES):
+            yield f"        for (j = {start}; j < {stop}; ++j)"
+            if step == 1:
+                yield f"            out[j] += {terms[0]};"
+            else:
+                yield f"            out[j] += ({terms[0]} + {terms[1]})"
+                yield f"                    + ({terms[2]} + {terms[3]});"
         yield "    }"
     z, activation = "out[j]", layer.activation
     if layer.scale is not None:
@@ -94,6 +98,15 @@ def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
     if activation == "softmax":
         yield f"    {name}_softmax(out, {n_out});"
     yield "}"
+
+
+def _stretches(n: int, lanes: int) -> Iterator[tuple[int, int]]:
+    """Yield where the loop over n neurons begins and ends: a part for the vectors, and what is left."""
+    whole = n - n % lanes
+    if whole:
+        yield 0, whole
+    if whole < n:
+        yield whole, n
 
 
 def _input(model: Model, name: str, place: int, index: str) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import mbbp
 from mbbp.exchange.c.accuracy import weight_error
 from mbbp.exchange.c.activations import WITHOUT_LIBM, c_type
 from mbbp.exchange.c.model import Model
 from mbbp.exchange.c.text import literal, wrapped
+from mbbp.version import VERSION
 
 WIDTH = 110
 
 
 def head(model: Model, name: str, measured: Sequence[str]) -> Iterator[str]:
     """Yield the lines of the comment. `measured` are lines about the accuracy."""
-    yield f"/* {name}: a network in C99, written by mbbp {mbbp.__version__}."
+    yield f"/* {name}: a network in C99, written by mbbp {VERSION}."
     for line in (*_facts(model), *_precision(model, name), *measured, *_use(model, name)):
         yield f" * {line}".rstrip()
     yield " */"

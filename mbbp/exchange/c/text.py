@@ -14,16 +14,15 @@ LONGEST_NAME = 40  # with what is put behind it, it stays below the 63 letters t
 LONGEST_STRING = 4095  # bytes: C99 promises no more
 WIDTH = 100  # of a line of numbers
 
-KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register"
-    " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"
-    # C11 to C23, and C++
-    " alignas alignof and and_eq asm bitand bitor bool catch char8_t char16_t char32_t class co_await co_return"
-    " co_yield compl concept const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export"
-    " false friend mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public"
-    " reinterpret_cast requires static_assert static_cast template this thread_local throw true try typeid typename"
-    " typeof typeof_unqual using virtual wchar_t xor xor_eq".split()
-)
+KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+alignas alignof and and_eq asm bitand bitor bool catch char8_t char16_t char32_t class co_await co_return co_yield compl
+concept const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export false friend mutable
+namespace new noexcept not not_eq nullptr operator or or_eq private protected public reinterpret_cast requires
+static_assert static_cast template this thread_local throw true try typeid typename typeof typeof_unqual using virtual
+wchar_t xor xor_eq
+"""  # of C, and then of newer C and of C++
 
 
 def as_c_name(argument: str, value: object) -> str:
@@ -39,7 +38,7 @@ def as_c_name(argument: str, value: object) -> str:
     name = as_name(argument, value)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
         raise ValueError(f"{argument}: expected a C identifier that begins with a letter, got {shown(name)}")
-    if name in KEYWORDS:
+    if name in KEYWORDS.split():
         raise ValueError(f"{argument}: expected no keyword of C or C++, got {name!r}")
     if len(name) > LONGEST_NAME:
         raise ValueError(f"{argument}: expected at most {LONGEST_NAME} letters, got {len(name)}")
