@@ -35,7 +35,6 @@ def constants(model: Model, name: str) -> Iterator[str]:
     if model.factor is not None and model.factor.size > 1:
         yield from array_lines(f"{real} {name}_factor", model.factor)
     for place, layer in enumerate(model.layers, 1):
-        yield ""
         kind = real if layer.scale is None else "signed char"
         yield from array_lines(f"{kind} {name}_w{place}", layer.w)
         if layer.scale is not None:

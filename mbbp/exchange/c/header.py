@@ -89,8 +89,8 @@ def to_c(
     --------
     >>> import mbbp
     >>> net = mbbp.Network([2, 3, 1], rng=0)
-    >>> header = mbbp.to_c(net, name="xor")
-    >>> "static inline void xor_predict(const float *x, float *out)" in header
+    >>> header = mbbp.to_c(net, name="small")
+    >>> "static inline void small_predict(const float *x, float *out)" in header
     True
     """
     prefix = as_c_name("name", name)
