@@ -169,9 +169,23 @@ def test_the_sizes_are_told(weights):
     n_bytes = n_weights + 2 * n_biases * size if weights == "int8" else (n_weights + n_biases) * size
     assert macro(header, "CONSTANT_BYTES") == n_bytes + 7 * size  # and the means
     assert macro(header, "STACK_BYTES") == (5 + 6 + 3) * size
+    assert declared_bytes(header) == macro(header, "CONSTANT_BYTES")
+
+
+def declared_bytes(header):
     declared = re.findall(r"static const (float|double|signed char) \w+\[(\d+)\]", header)
     sizes = {"float": 4, "double": 8, "signed char": 1}
-    assert sum(sizes[kind] * int(n) for kind, n in declared) == macro(header, "CONSTANT_BYTES")
+    return sum(sizes[kind] * int(n) for kind, n in declared)
+
+
+def test_rows_of_bytes_are_made_a_little_longer_where_that_fills_vectors():
+    header = mbbp.to_c(mbbp.Network([5, 30, 10], rng=0), weights="int8")
+    assert macro(header, "N_WEIGHTS") == 5 * 30 + 30 * 10
+    assert macro(header, "CONSTANT_BYTES") == declared_bytes(header) == 5 * 32 + 30 * 10 + 2 * 4 * 40
+    assert macro(header, "STACK_BYTES") == 4 * (30 + 32 + 10)
+    rows = np.array(values_of(header, "model_w1")).reshape(5, 32)
+    assert not rows[:, 30:].any()
+    assert rows[:, :30].any(axis=1).all()
 
 
 def test_weights_of_8_bits(rng):

@@ -61,34 +61,16 @@ def functions(model: Model, name: str) -> Iterator[str]:
 
 
 def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
-    (n_in, n_out), real = layer.w.shape, c_type(model.dtype)
-    whole = n_in - n_in % AT_ONCE
-    kind, cast = (real, "") if layer.scale is None else ("signed char", f"({real})")
-    first_value = f"{name}_b{place}[j]" if layer.scale is None else number(0.0, model.dtype)
+    n_out, real, sums = layer.b.size, c_type(model.dtype), "z" if layer.is_padded else "out"
     yield f"static inline void {name}_layer{place}(const {real} *x, {real} *out)"
     yield "{"
+    if layer.is_padded:
+        yield f"    {real} z[{layer.w.shape[1]}];"
     yield "    int i, j;"
-    yield f"    for (j = 0; j < {n_out}; ++j)"
-    yield f"        out[j] = {first_value};"
-    for first, last, step in ((0, whole, AT_ONCE), (whole, n_in, 1)):
-        if first == last:
-            continue
-        yield f"    for (i = {first}; i < {last}; i += {step}) {{"
-        yield f"        const {kind} *w = {name}_w{place} + i * {n_out};"
-        for k in range(step):
-            yield f"        const {real} x{k} = {_input(model, name, place, 'i' if not k else f'i + {k}')};"
-        terms = [f"{cast}w[{'j' if not k else f'j + {k * n_out}'}] * x{k}" for k in range(step)]
-        for start, stop in _stretches(n_out, LANES if layer.scale is None else LANES_OF_BYTES):
-            yield f"        for (j = {start}; j < {stop}; ++j)"
-            if step == 1:
-                yield f"            out[j] += {terms[0]};"
-            else:
-                yield f"            out[j] += ({terms[0]} + {terms[1]})"
-                yield f"                    + ({terms[2]} + {terms[3]});"
-        yield "    }"
-    z, activation = "out[j]", layer.activation
+    yield from _sums(model, name, place, sums)
+    z, activation = f"{sums}[j]", layer.activation
     if layer.scale is not None:
-        z = f"{name}_b{place}[j] + {name}_scale{place}[j] * out[j]"
+        z = f"{name}_b{place}[j] + {name}_scale{place}[j] * {z}"
     if activation not in ("identity", "softmax"):
         z = f"{name}_{activation}({z})"
     if z != "out[j]":
@@ -97,6 +79,32 @@ def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
     if activation == "softmax":
         yield f"    {name}_softmax(out, {n_out});"
     yield "}"
+
+
+def _sums(model: Model, name: str, place: int, sums: str) -> Iterator[str]:
+    """Yield the lines that set the sums of a layer: of its products, and of its biases unless there is a scale."""
+    layer, real = model.layers[place - 1], c_type(model.dtype)
+    n_in, width = layer.w.shape
+    whole = n_in - n_in % AT_ONCE
+    kind, cast, lanes = (real, "", LANES) if layer.scale is None else ("signed char", f"({real})", LANES_OF_BYTES)
+    yield f"    for (j = 0; j < {width}; ++j)"
+    yield f"        {sums}[j] = {f'{name}_b{place}[j]' if layer.scale is None else number(0.0, model.dtype)};"
+    for first, last, step in ((0, whole, AT_ONCE), (whole, n_in, 1)):
+        if first == last:
+            continue
+        yield f"    for (i = {first}; i < {last}; i += {step}) {{"
+        yield f"        const {kind} *w = {name}_w{place} + i * {width};"
+        for k in range(step):
+            yield f"        const {real} x{k} = {_input(model, name, place, 'i' if not k else f'i + {k}')};"
+        terms = [f"{cast}w[{'j' if not k else f'j + {k * width}'}] * x{k}" for k in range(step)]
+        for start, stop in _stretches(width, lanes):
+            yield f"        for (j = {start}; j < {stop}; ++j)"
+            if step == 1:
+                yield f"            {sums}[j] += {terms[0]};"
+            else:
+                yield f"            {sums}[j] += ({terms[0]} + {terms[1]})"
+                yield f"                    + ({terms[2]} + {terms[3]});"
+        yield "    }"
 
 
 def _stretches(n: int, lanes: int) -> Iterator[tuple[int, int]]:

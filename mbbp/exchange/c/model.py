@@ -11,6 +11,7 @@ from mbbp.parameters import Array
 
 WEIGHTS = ("float32", "float64", "int8")
 LARGEST = 127  # of the 8-bit weights: from -127 to 127, so that both signs are alike
+ROW, MOST_PADDING = 16, 0.25  # 8-bit weights of an input become 16, 32, ... if at most this part is added to them
 AT_ONCE = 4  # inputs whose products are added together: the sum is read and written once for all of them
 
 
@@ -19,9 +20,10 @@ class Layer(NamedTuple):
 
     Attributes
     ----------
-    w : ndarray of shape (n_in, n_out), in C order
+    w : ndarray of shape (n_in, n_out) or wider, in C order
         The weights of one input lie side by side. So the inner loop runs over the neurons, and a compiler can use
-        vectors for it without changing the order of any sum. Integers if there is a scale.
+        vectors for it without changing the order of any sum. Integers if there is a scale; then there may be more
+        columns, of zeros, since compilers use vectors well for bytes only where whole vectors fill a row.
     scale : ndarray of shape (n_out,), or None
         The weights are w * scale.
     b : ndarray of shape (n_out,)
@@ -34,9 +36,14 @@ class Layer(NamedTuple):
     activation: str
 
     @property
+    def is_padded(self) -> bool:
+        """Whether the rows of w hold more numbers than there are neurons."""
+        return self.w.shape[1] > self.b.size
+
+    @property
     def weights(self) -> Array:
         """The weights that the integers stand for, in float64."""
-        w = self.w.astype(np.float64)
+        w = self.w[:, : self.b.size].astype(np.float64)
         return w if self.scale is None else w * self.scale.astype(np.float64)
 
 
@@ -64,7 +71,7 @@ class Model(NamedTuple):
     @property
     def n_weights(self) -> int:
         """The number of weights, without the biases."""
-        return sum(layer.w.size for layer in self.layers)
+        return sum(len(layer.w) * layer.b.size for layer in self.layers)
 
     @property
     def constant_bytes(self) -> int:
@@ -84,6 +91,7 @@ class Model(NamedTuple):
     def stack_bytes(self) -> int:
         """The bytes of the arrays on the stack: those of predict, and the outputs if they are classified."""
         n = sum(self.buffers) + (self.plain.sizes[-1] if self.plain.is_classifier else 0)
+        n += max(layer.w.shape[1] if layer.is_padded else 0 for layer in self.layers)
         return n * self.dtype.itemsize
 
 
@@ -108,6 +116,7 @@ def model_of(plain: Plain, weights: str) -> Model:
         w, scale = np.ascontiguousarray(_cast("weights", one.W, dtype, weights).T), None
         if weights == "int8":
             w, scale = quantized(one.W)
+            w = _padded(w)
         layers.append(Layer(w, scale, b, one.activation))
     return Model(plain, weights, dtype, tuple(layers), mean, factor)
 
@@ -122,6 +131,11 @@ def quantized(W: Array) -> tuple[Array, Array]:
     scale = np.maximum(abs(exact).max(axis=1) / LARGEST, np.finfo(np.float32).tiny).astype(np.float32)
     integers = np.clip(np.rint(exact.T / scale.astype(np.float64)), -LARGEST, LARGEST)
     return np.ascontiguousarray(integers.astype(np.int8)), scale
+
+
+def _padded(w: Array) -> Array:
+    more = -w.shape[1] % ROW
+    return np.pad(w, ((0, 0), (0, more))) if more <= MOST_PADDING * w.shape[1] else w
 
 
 def _cast(what: str, array: Array, dtype: np.dtype[Any], weights: str) -> Array:

@@ -44,7 +44,7 @@ def _scaled(model: Model, inputs: Array) -> Array:
 
 
 def _weighted_inputs(layer: Layer, a: Array) -> Array:
-    n_in, w = len(layer.w), layer.w.astype(a.dtype, copy=False)
+    n_in, w = len(layer.w), layer.w[:, : layer.b.size].astype(a.dtype, copy=False)
     z = np.empty((len(a), layer.b.size), a.dtype)
     z[...] = layer.b if layer.scale is None else 0
 
