@@ -53,7 +53,7 @@ COMPILERS = {
     "gcc": Compiler(GCC, ["-std=c99", "-O2", EXACT, *STRICT]),
     "gcc, sanitized": Compiler(
         GCC,
-        ["-std=c99", "-O1", "-g", EXACT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        ["-std=c99", "-O0", "-g", EXACT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
         ["-fsanitize=address,undefined"],
     ),
     "g++": Compiler(GCC_CPP, ["-O2", EXACT, *CPP]),
@@ -61,7 +61,7 @@ COMPILERS = {
     "clang": Compiler(CLANG, ["-std=c99", "-O2", EXACT, *STRICT]),
     "clang, sanitized": Compiler(
         CLANG,
-        ["-std=c99", "-O1", EXACT, "-fsanitize=undefined", "-fsanitize-trap=undefined", "-fno-sanitize-recover=all"],
+        ["-std=c99", "-O0", EXACT, "-fsanitize=undefined", "-fsanitize-trap=undefined", "-fno-sanitize-recover=all"],
     ),
     "clang++": Compiler(CLANG_CPP, ["-O2", *CPP]),
 }
