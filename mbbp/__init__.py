@@ -22,6 +22,7 @@ from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
 from mbbp.exchange.book import from_json, to_json
+from mbbp.exchange.c.header import to_c
 from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -35,8 +36,9 @@ from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
 from mbbp.training import DivergedError, StopTraining
+from mbbp.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "SGD",
@@ -79,5 +81,6 @@ __all__ = [
     "save",
     "schedules",
     "set_threads",
+    "to_c",
     "to_json",
 ]

@@ -265,6 +265,10 @@ CALLS = {
     "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, "cost": "huber", **SMALL_PRESET}),
     "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
     "mbbp.set_threads": _setting("set_threads", n=None),
+    "mbbp.to_c": lambda g: (
+        mbbp.to_c,
+        {"net": g.net, "path": None, "name": "model", "weights": "int8", "X": g.X, "y": np.arange(M) % N_OUT},
+    ),
     "mbbp.check_gradients": lambda g: (
         mbbp.check_gradients,
         g.with_net

@@ -11,7 +11,7 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference reference_arguments parameters files npz fixed extras tables kernels",
+    0: "reference reference_arguments parameters files npz fixed extras tables version kernels",
     1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers optimizer_state"
     " schedules schema initializers summary pictures figure",
     2: "prepared engine loop layers",
