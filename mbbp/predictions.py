@@ -120,7 +120,7 @@ def predict(
     """
     if not isinstance(net, Network):
         raise TypeError(f"net: expected an mbbp.Network, got {net!r:.100}")
-    outputs = net.feedforward(_inputs(net, table, delimiter, header))
+    outputs = net.feedforward(inputs_of(net, table, delimiter, header))
     schema = net.schema or Schema()
     output, cost = net.layers[-1].activation.name, net.cost_function
     if schema.classes is None and (schema.targets is not None or not _means_classes(net)):
@@ -148,7 +148,8 @@ def _numbered(word: str, n: int) -> tuple[str, ...]:
     return tuple(f"{word} {i}" for i in range(n))
 
 
-def _inputs(net: Network, table: Any, delimiter: str, header: bool | None) -> Any:
+def inputs_of(net: Network, table: Any, delimiter: str = ",", header: bool | None = None) -> Any:
+    """Return the rows of a table as inputs of a network, (n_in, m); see `predict`."""
     is_path = isinstance(table, str | os.PathLike)
     schema = net.schema
     has_columns = schema is not None and schema.columns is not None

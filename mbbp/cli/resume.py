@@ -90,6 +90,11 @@ def keep_end(net: mbbp.Network, path: Path) -> None:
     mbbp.save(net, path)
 
 
+def drop_settings(net: mbbp.Network) -> None:
+    """Take the entry away: a network that is saved for use says nothing of files, and its last layer may be scaled."""
+    net.metadata = {name: text for name, text in net.metadata.items() if name != ENTRY}
+
+
 def _keep(net: mbbp.Network, entry: dict[str, Any]) -> None:
     net.metadata = net.metadata | {ENTRY: json.dumps(entry)}
 

@@ -21,7 +21,7 @@ from mbbp.cli.options import (
     scaling_of,
     with_scaled_targets,
 )
-from mbbp.cli.resume import WITH_RESUME, keep_end, keep_settings, take_up
+from mbbp.cli.resume import WITH_RESUME, drop_settings, keep_end, keep_settings, take_up
 from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
 from mbbp.fileformat.archive import ENDINGS
@@ -139,6 +139,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"\ninterrupted; mbbp train --resume {options.checkpoint} goes on")
     elif options.checkpoint is not None and left > 0:
         keep_end(net, options.checkpoint)
+    drop_settings(net)
     if data.target_scaling is not None:
         undo_target_scaling(net, data.target_scaling)
         net.schema = given.schema
