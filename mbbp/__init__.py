@@ -21,6 +21,8 @@ from mbbp.activations import Activation
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
+from mbbp.exchange.book import from_json, to_json
+from mbbp.exchange.c.header import to_c
 from mbbp.exchange.jax import to_jax
 from mbbp.exchange.keras import from_keras
 from mbbp.exchange.onnx_read import from_onnx
@@ -32,6 +34,7 @@ from mbbp.history import Epoch, History
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import Gradient
+from mbbp.predictions import Predictions, predict
 from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
@@ -40,8 +43,9 @@ from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
 from mbbp.training import DivergedError, StopTraining
+from mbbp.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "SGD",
@@ -61,6 +65,7 @@ __all__ = [
     "Nesterov",
     "Network",
     "Optimizer",
+    "Predictions",
     "RMSprop",
     "Scaling",
     "Schema",
@@ -72,6 +77,7 @@ __all__ = [
     "costs",
     "datasets",
     "diagnose",
+    "from_json",
     "from_keras",
     "from_onnx",
     "from_safetensors",
@@ -81,12 +87,15 @@ __all__ = [
     "kernels",
     "load",
     "nielsen",
+    "predict",
     "reference",
     "regressor",
     "save",
     "schedules",
     "set_threads",
+    "to_c",
     "to_jax",
+    "to_json",
     "to_onnx",
     "to_safetensors",
     "to_torch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
+from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
 from mbbp.passes import Passes
 from mbbp.scaling import AnyScaling, Scaling
@@ -141,6 +143,8 @@ class Network(Passes):
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | int | None = None,
+        checkpoint: str | Path | None = None,
+        every: int = 1,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
     ) -> History:
@@ -195,6 +199,15 @@ class Network(Passes):
         early_stopping : EarlyStopping or int, optional
             When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
             validation data, else on the training cost.
+        checkpoint : path, optional
+            A file that the network is saved to while it is trained, with all that a further training needs; see
+            `mbbp.save`. Its name ends in .mbbp or .npz. If the process is killed at any moment, the file is the
+            checkpoint before or the new one, never a part. `mbbp.load` reads it, and a `fit` with the remaining epochs
+            then gives the same numbers, to the bit, as if nothing had happened; also early stopping goes on. When the
+            training has ended, the file holds the network as `fit` leaves it; after Ctrl-C, as it was before early
+            stopping restored the best parameters.
+        every : int
+            The number of epochs between two checkpoints.
         callbacks : function (net, epoch) or several
             Called after every epoch with the network and the new row of the history. A callback ends the training by
             raising `StopTraining`.
@@ -245,6 +258,8 @@ class Network(Passes):
                 validation_data=validation_data,
                 validation_split=validation_split,
                 early_stopping=early_stopping,
+                checkpoint=checkpoint,
+                every=every,
                 notify=notify,
             )
             return training.train(self._engine, self, plan, shown)
@@ -256,17 +271,22 @@ class Network(Passes):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         clip_norm: float | None = None,
+        optimizer_state: OptimizerState | None = None,
     ) -> Trainer:
         """Return a `Trainer`, which takes single steps of training, for examples that arrive one at a time.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            As for `fit`. Its state belongs to the trainer and starts at zero.
+            As for `fit`. Its state belongs to the trainer.
         learning_rate : float, optional
             The book's eta. By default the optimizer's `default_learning_rate`.
         weight_decay, clip_norm : float, optional
             As for `fit`.
+        optimizer_state : OptimizerState, optional
+            The state to go on with, which is copied: that of a trainer or of the network, with the same optimizer. So
+            a trainer is saved with its network: ``net.optimizer_state = trainer.optimizer_state``, then `mbbp.save`;
+            and ``net.trainer(..., optimizer_state=net.optimizer_state)`` goes on. By default the state starts at zero.
 
         Returns
         -------
@@ -292,4 +312,4 @@ class Network(Passes):
         >>> cost < 1e-3
         True
         """
-        return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm)
+        return Trainer(self._engine, optimizer, learning_rate, weight_decay, clip_norm, optimizer_state)

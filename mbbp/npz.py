@@ -45,10 +45,13 @@ class Npz:
     ----------
     names : tuple of str
         The names of the arrays.
+    length : int
+        The bytes of the file.
     """
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, length: int, compressed: bool) -> None:
-        self._path, self._archive, self._length, self._compressed = path, archive, length, compressed
+        self._path, self._archive, self._compressed = path, archive, compressed
+        self.length = length
         self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         self.names = tuple(self._members)
 
@@ -114,10 +117,10 @@ class Npz:
             expected = "deflated or uncompressed" if self._compressed else "uncompressed"
             raise ValueError(f"{where}: expected {expected} data, got method {member.compress_type} of zip")
         most = member.compress_size * (1 if is_stored else _MOST_TIMES)
-        if member.compress_size > self._length or member.file_size > most:
+        if member.compress_size > self.length or member.file_size > most:
             raise ValueError(
                 f"{where}: expected {member.file_size} bytes, got {member.compress_size} bytes of zip in a file of "
-                f"{self._length}, which cannot hold them"
+                f"{self.length}, which cannot hold them"
             )
         return member
 

@@ -80,6 +80,11 @@ class Best:
             self.gain, self.waited, self.theta = gain, 0, theta.copy()
         else:
             self.waited += 1
+        return self.is_exhausted
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there was no improvement for so many epochs that the training is over."""
         return self.waited >= self.spec.patience
 
     def restore(self, theta: Array) -> None:

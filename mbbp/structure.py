@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp import fileformat
 from mbbp.activations import ANY, Activation, layer_activations
 from mbbp.arrays import as_writeable, copy_into
 from mbbp.costs import Cost, get_cost
@@ -22,9 +24,11 @@ from mbbp.optimizer_state import OptimizerState
 from mbbp.parameters import Array, parameter_count, parameter_views
 from mbbp.scaling import STANDARDIZE, AnyScaling, Scaling, check_representable, get_scaling
 from mbbp.schema import Schema
+from mbbp.stopping import Best
 from mbbp.summary import network_html
 from mbbp.validation import as_dtype, as_generator, as_metadata, as_sizes
 
+NOT_IN_OLDER_PICKLES: dict[str, Any] = {"_schema": None, "_metadata": {}, "_unfinished": None}
 DropoutRates = float | Sequence[float] | None
 Rng = int | np.random.Generator | None
 
@@ -57,6 +61,7 @@ class Structure(Fixed):
         self._optimizer_state: OptimizerState | None = None
         self._schema: Schema | None = None
         self._metadata: dict[str, str] = {}
+        self._unfinished: Best | None = None
         theta = np.empty(parameter_count(self.sizes), self.dtype)
         found = get_scaling("scaling", scaling, self.sizes[0])
         check_representable("scaling", found, self.dtype)
@@ -83,11 +88,53 @@ class Structure(Fixed):
     def __setstate__(self, state: dict[str, Any]) -> None:
         activations, theta, scaling = (state.pop(name) for name in ("_activations", "_theta", "_scaling"))
         dropout = state.pop("_dropout", None)  # older pickles have none
-        self.__dict__.update({"_schema": None, "_metadata": {}} | state)
+        self.__dict__.update(NOT_IN_OLDER_PICKLES | state)
         # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
         if self._optimizer_state is not None:
             self._optimizer_state = self._optimizer_state.writeable()
         self._build(activations, as_writeable(theta), scaling, dropout)
+
+    def _contents(self, *, with_training: bool = True, best: Best | None = None) -> fileformat.Contents:
+        """Return what a file of the network holds; `best` is how far early stopping is while a training runs."""
+        activations = [layer.activation for layer in self.layers]
+        structure = fileformat.Structure(
+            self.sizes,
+            self._engine.theta,
+            activations,
+            self.cost_function,
+            self.scaling,
+            self._engine.dropout,
+            self._schema,
+            self._metadata,
+        )
+        if not with_training:
+            return fileformat.Contents(structure, None)
+        kept = self._unfinished if best is None else best
+        return fileformat.Contents(structure, fileformat.Progress(self.history, self._optimizer_state, self._rng, kept))
+
+    @classmethod
+    def _of(cls, contents: fileformat.Contents) -> Self:
+        """Return the network that a file holds."""
+        structure, progress = contents
+        net = cls.__new__(cls)
+        net.__setstate__(
+            {
+                "sizes": structure.sizes,
+                "dtype": structure.theta.dtype,
+                "cost_function": structure.cost,
+                "history": History() if progress is None else progress.history,
+                "_rng": np.random.default_rng() if progress is None else progress.rng,
+                "_optimizer_state": None if progress is None else progress.optimizer_state,
+                "_unfinished": None if progress is None else progress.best,
+                "_schema": structure.schema,
+                "_metadata": structure.metadata,
+                "_activations": structure.activations,
+                "_theta": structure.theta,
+                "_scaling": structure.scaling,
+                "_dropout": structure.dropout,
+            }
+        )
+        return net
 
     def __copy__(self) -> Any:
         return copy.deepcopy(self)  # two networks with the same parameters would train each other
@@ -178,6 +225,15 @@ class Structure(Fixed):
     def _keep_state(self, state: OptimizerState | None) -> None:
         """Set the state that a training works with, without a copy."""
         self._optimizer_state = state
+
+    def _take_unfinished(self) -> Best | None:
+        """Return how far early stopping was in the checkpoint that the network was loaded from, once."""
+        found, self._unfinished = self._unfinished, None
+        return found
+
+    def _write(self, path: Path, best: Best | None) -> None:
+        """Write a checkpoint while a training runs."""
+        fileformat.write(path, self._contents(best=best))
 
     @property
     def theta(self) -> Array:

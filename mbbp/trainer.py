@@ -23,6 +23,15 @@ from mbbp.validation import as_number
 SIZES_KEPT = 8  # the most sizes of mini-batches for which a trainer keeps the memory of a step
 
 
+def _checked(state: OptimizerState, optimizer: Optimizer, theta: Array) -> OptimizerState:
+    if not isinstance(state, OptimizerState):
+        raise TypeError(f"optimizer_state: expected an OptimizerState or None, got {state!r:.100}")
+    if state.optimizer != optimizer:
+        raise ValueError(f"optimizer_state: expected a state of {optimizer}, got one of {state.optimizer}")
+    state.check_fits(theta)
+    return state
+
+
 class Trainer(Fixed):
     """Takes single steps of training on a network; `Network.trainer` returns one.
 
@@ -45,6 +54,7 @@ class Trainer(Fixed):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         clip_norm: float | None = None,
+        optimizer_state: OptimizerState | None = None,
     ) -> None:
         self.optimizer = get_optimizer(optimizer, weight_decay)
         self.optimizer.compile(engine.dtype)
@@ -53,7 +63,10 @@ class Trainer(Fixed):
         if clip_norm is not None:
             self._rates = self._rates._replace(clip_norm=as_number("clip_norm", clip_norm, positive=True))
         self._engine = engine
-        self._state = self.optimizer.start(engine.theta.size, engine.dtype)
+        if optimizer_state is None:
+            self._state = self.optimizer.start(engine.theta.size, engine.dtype)
+        else:
+            self._state = _checked(optimizer_state, self.optimizer, engine.theta).copy()
         self._writer = engine.writer
         self._lock = engine.writer.lock  # two threads must not write to the same mini-batch or the same network
         self._batches: dict[tuple[int, bool], _Batch] = {}
@@ -80,6 +93,12 @@ class Trainer(Fixed):
     def steps(self) -> int:
         """The number of steps so far."""
         return int(self._state.steps[0])
+
+    @property
+    def optimizer_state(self) -> OptimizerState:
+        """A copy of the state of the optimizer, to save it with the network: ``net.optimizer_state = ...``."""
+        with self._lock:
+            return self._state.copy()
 
     def step(self, X: ArrayLike, Y: ArrayLike) -> float:
         """Take one step of training on a mini-batch, and return the mean cost before the step.

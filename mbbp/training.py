@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.arrays import as_example_weights
 from mbbp.engine import Engine, Score
+from mbbp.fileformat.archive import ENDINGS
+from mbbp.files import check_can_be_written
 from mbbp.history import Epoch, History
 from mbbp.inputs import check_scaled, narrowed
 from mbbp.interrupts import Interrupts
@@ -59,6 +63,39 @@ class Trained(Protocol):
     def _keep_state(self, state: OptimizerState | None) -> None:
         """Set the state, without a copy."""
 
+    def _take_unfinished(self) -> Best | None:
+        """Return how far early stopping was when the checkpoint was written that the network was loaded from, once."""
+
+    def _write(self, path: Path, best: Best | None) -> None:
+        """Write a checkpoint."""
+
+
+class Checkpoint(NamedTuple):
+    """Where checkpoints are written, and after how many epochs each."""
+
+    path: Path
+    every: int
+
+
+def as_checkpoint(checkpoint: str | Path | None, every: int) -> Checkpoint | None:
+    """Return where checkpoints are written; None for nowhere.
+
+    Raises
+    ------
+    ValueError
+        If the path has another ending than .npz and .mbbp, its folder cannot be written to, or `every` is below 1.
+    TypeError
+        If it is no path, or `every` is no whole number.
+    """
+    count = as_count("every", every)
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, str | os.PathLike):
+        raise TypeError(f"checkpoint: expected a path, got {checkpoint!r:.100}")
+    path = Path(checkpoint)
+    check_can_be_written("checkpoint", path, ENDINGS)
+    return Checkpoint(path, count)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,6 +114,7 @@ class Plan:
     clip_norm: float
     shuffle: bool
     early_stopping: EarlyStopping | None
+    checkpoint: Checkpoint | None
     notify: Callable[[Epoch], None]
 
     @property
@@ -103,6 +141,8 @@ def make_plan(
     validation_data: tuple[ArrayLike, ArrayLike] | None,
     validation_split: float | None,
     early_stopping: EarlyStopping | int | None,
+    checkpoint: str | Path | None,
+    every: int,
     notify: Callable[[Epoch], None],
 ) -> Plan:
     """Return the arguments of `Network.fit`, checked.
@@ -170,6 +210,7 @@ def make_plan(
         clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
         shuffle=as_flag("shuffle", shuffle),
         early_stopping=stopping,
+        checkpoint=as_checkpoint(checkpoint, every),
         notify=notify,
     )
 
@@ -260,28 +301,46 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
         If the cost or a parameter becomes NaN or inf.
     """
     epochs = _Epochs(engine, trained, plan)
-    best = Best(plan.early_stopping) if plan.early_stopping is not None else None
+    best, history, checkpoint = _best(trained, plan), trained.history, plan.checkpoint
     interrupts = Interrupts()
+    left = plan.epochs
+    if best is not None and best.is_exhausted:  # the checkpoint was written just before the end
+        left = 0
     try:
         with interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
-            for _ in range(plan.epochs):
+            while left > 0 and not interrupts.asked:
                 row = epochs.run(bar, interrupts)
                 bar.end_epoch(row)
-                stopped = best is not None and best.is_over(trained.history, engine.theta)
+                stopped = best is not None and best.is_over(history, engine.theta)
+                left = 0 if stopped else left - 1
+                if checkpoint is not None and len(history) % checkpoint.every == 0:
+                    trained._write(checkpoint.path, best)
                 interrupts.may_raise = True  # a callback may take long
                 plan.notify(row)
                 interrupts.may_raise = False
                 if interrupts.asked_twice:
                     raise KeyboardInterrupt
-                if stopped or interrupts.asked:
-                    break
+            history.was_interrupted = interrupts.asked
+            if checkpoint is not None and left > 0:
+                trained._write(checkpoint.path, best)
     except StopTraining:
-        pass
+        left = 0
     finally:
-        trained.history.was_interrupted = interrupts.asked or interrupts.asked_twice
+        history.was_interrupted = interrupts.asked or interrupts.asked_twice
         if best is not None:
             best.restore(engine.theta)
-    return trained.history
+    if checkpoint is not None and left == 0:
+        trained._write(checkpoint.path, None)
+    return history
+
+
+def _best(trained: Trained, plan: Plan) -> Best | None:
+    """Return how far early stopping is: at its beginning, or where the loaded checkpoint was written."""
+    unfinished = trained._take_unfinished()
+    if plan.early_stopping is None:
+        return None
+    goes_on = unfinished is not None and unfinished.spec == plan.early_stopping
+    return unfinished if goes_on else Best(plan.early_stopping)
 
 
 class _Epochs:

@@ -25,24 +25,15 @@ READS_FILES = {  # the tests of each reader damage its files
     "mbbp.datasets.load_mnist",
     "mbbp.datasets.load_npz",
     "mbbp.datasets.read_idx",
-    "mbbp.from_onnx",
-    "mbbp.from_safetensors",
     "mbbp.load",
     "mbbp.save",
-    "mbbp.to_onnx",
-    "mbbp.to_safetensors",
     "mbbp.nielsen.mnist_loader.load_data",
     "mbbp.nielsen.mnist_loader.load_data_wrapper",
     "mbbp.nielsen.network2.Network.save",
     "mbbp.nielsen.network2.load",
 }
-OF_OTHER_PROGRAMS = {  # they need packages that may be missing; tests/exchange gives them other objects
-    "mbbp.from_keras",
-    "mbbp.from_sklearn",
-    "mbbp.from_torch",
-    "mbbp.to_jax",
-    "mbbp.to_torch",
-}
+OTHERS = ("keras", "onnx", "safetensors", "sklearn", "torch", "jax")  # packages that may be missing: see tests/exchange
+OF_OTHER_PROGRAMS = {f"mbbp.{way}_{other}" for other in OTHERS for way in ("from", "to")}
 MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
     "mbbp.DivergedError",
     "mbbp.Epoch",
@@ -276,6 +267,10 @@ CALLS = {
     "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, "cost": "huber", **SMALL_PRESET}),
     "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
     "mbbp.set_threads": _setting("set_threads", n=None),
+    "mbbp.to_c": lambda g: (
+        mbbp.to_c,
+        {"net": g.net, "path": None, "name": "model", "weights": "int8", "X": g.X, "y": np.arange(M) % N_OUT},
+    ),
     "mbbp.check_gradients": lambda g: (
         mbbp.check_gradients,
         g.with_net

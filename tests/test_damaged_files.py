@@ -4,6 +4,8 @@ Damage to the bytes of an archive is nearly always found by its checksums. So it
 the archive is made.
 """
 
+import copy
+import dataclasses
 import gzip
 import io
 import json
@@ -16,11 +18,13 @@ import pytest
 
 import mbbp
 from mbbp.datasets import load_npz, read_idx
+from mbbp.fileformat.archive import ARRAYS, _digest
 from mbbp.nielsen import network2
 from mbbp.npz import open_npz
+from mbbp.stopping import Best
 from tests.datasets.idx_files import idx
 from tests.mutations import FEW, MANY, mutations, unclear_errors
-from tests.problems import network
+from tests.problems import continuous
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # NumPy and Python warn of what stands in damaged headers
 
@@ -71,18 +75,69 @@ def damaged_members(members, n, method=zipfile.ZIP_STORED, **texts):
         yield next(kinds[i % len(kinds)])
 
 
+def signed(members):
+    """Return the members with the right checksum, as a file has them whose writer meant harm."""
+    members = {name: content for name, content in members.items() if name != "checksum"}
+    arrays = {}
+    for name, content in members.items():
+        try:
+            arrays[name] = np.load(io.BytesIO(content))
+        except Exception:  # the reader finds that too
+            return members | {"checksum": npy(np.zeros(32, np.uint8))}
+    return members | {"checksum": npy(np.frombuffer(_digest(arrays), np.uint8))}
+
+
+def trained():
+    """Return a network that has something in every part of a file."""
+    net = mbbp.Network([4, 5, 3], "tanh", mbbp.costs.huber(0.5), scaling="standardize", dropout=0.25, rng=0)
+    net.schema = mbbp.Schema(
+        [mbbp.Column("a", fill=1), mbbp.Column("b", ["x", "y", "z"], "y")], targets=["p", "q", "r"]
+    )
+    net.schema = dataclasses.replace(net.schema, target_scaling=mbbp.Scaling([1, 2, 3], [0.5, 1, 2]))
+    net.metadata = {"author": "somebody"}
+    net.fit(*continuous(), epochs=3, optimizer="adam", early_stopping=9)
+    net._unfinished = Best(mbbp.EarlyStopping(patience=9), -0.5, 2, net.theta.copy())
+    return net
+
+
 @how_many
 def test_network(n, tmp_path):
-    net = network()
+    net = trained()
     mbbp.save(net, tmp_path / "net.npz")
     with np.load(tmp_path / "net.npz") as file:
-        header, theta = str(file["header"]), file["theta"]
-    members = {"header": npy(np.array(header)), "theta": npy(theta)}
+        members = {name: npy(file[name]) for name in file.files}
+        text = file["header"].tobytes()
+    assert set(members) == {*ARRAYS, "header", "checksum"}
+    inner = [name for name in members if name != "checksum"]
+    kinds = [mutations(archive(members), n)]
+    kinds += [
+        (archive(signed(members | {name: content})) for content in mutations(members[name], n, seed=i))
+        for i, name in enumerate(inner)
+    ]
+    # the description is what most of the reader is about
+    described = (npy(np.frombuffer(content, np.uint8)) for content in mutations(text, n, seed=100))
+    kinds += [(archive(signed(members | {"header": content})) for content in described)] * 8
 
     def is_sound(loaded):
-        return len(loaded.theta) == len(net.theta) and np.isfinite(loaded.theta).all()
+        outputs = loaded.feedforward(np.zeros((4, 2)))
+        loaded.fit(np.zeros((4, 2)), np.zeros((3, 2)), epochs=1, learning_rate=1e-9)
+        mbbp.save(loaded, tmp_path / "again.npz")
+        return outputs.shape == (3, 2) and np.isfinite(loaded.theta).all()
 
-    damaged = damaged_members(members, n, header=header.encode())
+    damaged = (next(kinds[i % len(kinds)]) for i in range(n))
+    faults = unclear_errors(mbbp.load, tmp_path / "damaged.npz", damaged, is_sound)
+    assert not faults, show(faults, n)
+
+
+@how_many
+def test_network_of_an_older_version(n, tmp_path):
+    header = {"format": 2, "sizes": [4, 5, 3], "activation": ["tanh", "tanh"], "cost": "quadratic", "scaling": None}
+    members = {"header": npy(np.array(json.dumps(header))), "theta": npy(np.ones(43, np.float32))}
+
+    def is_sound(loaded):
+        return len(loaded.theta) == 43 and np.isfinite(loaded.theta).all()
+
+    damaged = damaged_members(members, n, header=json.dumps(header).encode())
     faults = unclear_errors(mbbp.load, tmp_path / "damaged.npz", damaged, is_sound)
     assert not faults, show(faults, n)
 
@@ -155,7 +210,35 @@ SMALL_X = npy(np.zeros((5, 2)))
 THETA = npy(np.zeros(3, np.float32))
 TERABYTE = npy_header((500_000, 500_000))
 LONG_HEADER = b"\x93NUMPY\2\0" + ZEROS.to_bytes(4, "little") + bytes(ZEROS)
+LAST = {"optimizer": {"built_in": "Adam", "settings": {}}, "generator": {"bit_generator": "PCG64"}}
+
+
+def in_todays_format(facts, **arrays):
+    """Return an archive with a description and arrays, and the right checksum."""
+    text = json.dumps({"format": 3, "sizes": [2, 1], "activation": ["tanh"], "cost": "quadratic"} | facts)
+    members = {"header": np.frombuffer(text.encode(), np.uint8), "theta": np.zeros(3, np.float32)} | arrays
+    return archive(signed({name: npy(array) for name, array in members.items()}))
+
+
+def with_members_upon_each_other():
+    """Return an archive whose directory has all arrays in the same place."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        opened.writestr("header.npy", header_of([2, 1]))
+        opened.writestr("theta.npy", npy(np.zeros(1 << 20, np.float32)))
+        for name in ARRAYS[1:]:
+            again = copy.copy(opened.getinfo("theta.npy"))
+            again.filename = f"{name}.npy"
+            opened.filelist.append(again)
+    return file.getvalue()
+
+
 NETWORK_BOMBS = {
+    "arrays that lie upon each other": with_members_upon_each_other,
+    "a description with many parts": lambda: in_todays_format({"metadata": [[]] * 200_000}),
+    "a long description": lambda: in_todays_format({"metadata": "x" * 2_000_000}),
+    "a state of another size": lambda: in_todays_format({"training": LAST}, moments=np.zeros((2, 100_000))),
+    "many columns": lambda: in_todays_format({"schema": {"columns": [["", [], None]] * 30_000}}),
     "a compressed array": lambda: archive(
         {"header": header_of([ZEROS // 8, 1]), "theta": npy(np.zeros(ZEROS // 4, np.float32))}, zipfile.ZIP_DEFLATED
     ),

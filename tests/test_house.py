@@ -11,13 +11,14 @@ PACKAGE = Path(mbbp.__file__).parent
 TESTS = Path(__file__).parent
 FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
-    0: "reference reference_arguments parameters files npz fixed extras tables kernels",
+    0: "reference reference_arguments parameters files npz fixed extras tables version kernels",
     1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers optimizer_state"
     " schedules schema initializers summary pictures figure",
     2: "prepared engine loop layers",
-    3: "history stopping interrupts progress training trainer",
+    3: "history stopping fileformat interrupts progress training trainer",
     4: "structure passes network",
-    5: "__init__ presets check saving exchange chapter2 nielsen datasets bench help_formatter building sklearn",
+    5: "__init__ presets check predictions saving exchange chapter2 nielsen datasets bench help_formatter building"
+    " sklearn",
     6: "cli __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

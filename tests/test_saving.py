@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.activations import ACTIVATIONS
-from tests.problems import labelled, network
+from tests.problems import continuous, labelled, network
 
 COMBINATIONS = [
     *[(name, "quadratic") for name in ACTIVATIONS if name not in ("softmax", "exp")],
@@ -24,6 +25,35 @@ COMBINATIONS = [
     ("tanh", mbbp.costs.huber(1 / 3)),
     ("relu", mbbp.costs.quantile(0.9)),
 ]
+
+
+def double(z):
+    return 2 * z
+
+
+def two(z):
+    return 2.0
+
+
+def error(a, y):
+    return (a - y) ** 2
+
+
+def error_gradient(a, y):
+    return 2 * (a - y)
+
+
+@dataclass(frozen=True)
+class Halved(mbbp.Optimizer):
+    factor: float = 0.5
+    name, n_states, default_learning_rate = "halved", 1, 0.01
+
+    @staticmethod
+    def update(gradient, mean, learning_rate, factor):
+        mean = factor * mean + gradient
+        return -learning_rate * mean, mean
+
+
 HEADER = {"format": 1, "sizes": [4, 5, 3], "activation": ["sigmoid", "sigmoid"], "cost": "quadratic"}
 
 
@@ -47,6 +77,10 @@ def test_a_network_comes_back_with_every_bit(activation, cost, dtype, tmp_path):
     assert back.theta.tobytes() == net.theta.tobytes()
     assert back.feedforward(X).tobytes() == net.feedforward(X).tobytes()
     assert back.cost(X, y) == net.cost(X, y)
+    assert back.history == net.history
+    mbbp.save(net, tmp_path / "net.npz", training=False)
+    back = mbbp.load(tmp_path / "net.npz")
+    assert back.feedforward(X).tobytes() == net.feedforward(X).tobytes()
     assert len(back.history) == 0
     assert back.optimizer_state is None
 
@@ -60,29 +94,35 @@ def test_a_network_that_came_back_trains_on(path):
 
 @pytest.mark.parametrize("name", ["net", "net.npy", "net.npz.txt", "npz"])
 def test_another_ending_is_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"path: expected a name that ends in \.npz, got .*{re.escape(name)}"):
+    with pytest.raises(
+        ValueError, match=rf"path: expected a name that ends in \.npz or \.mbbp, got .*{re.escape(name)}"
+    ):
         mbbp.save(network(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_custom_functions_are_refused_by_name(tmp_path):
-    def double(z):
-        return 2 * z
-
-    def two(z):
-        return 2.0
-
-    def error(a, y):
-        return (a - y) ** 2
-
-    def error_gradient(a, y):
-        return 2 * (a - y)
-
+def test_custom_parts_are_passed_when_it_is_loaded(tmp_path):
     own = mbbp.Activation("double", double, two)
-    net = network(activation=[own, "tanh"], cost=mbbp.Cost("squares", error, error_gradient))
-    with pytest.raises(ValueError, match=r"net: expected built-in activations and costs, got .* double, squares"):
-        mbbp.save(net, tmp_path / "net.npz")
-    assert not list(tmp_path.iterdir())
+    squares = mbbp.Cost("squares", error, error_gradient)
+    net, (X, Y) = network(activation=[own, "tanh"], cost=squares), continuous()
+    net.fit(X, Y, epochs=2, optimizer=Halved(factor=0.25))
+    mbbp.save(net, tmp_path / "net.npz")
+    back = mbbp.load(tmp_path / "net.npz", custom=[own, squares, Halved])
+    assert back.optimizer_state.optimizer == Halved(factor=0.25)
+    for one in (net, back):
+        one.fit(X, Y, epochs=2, optimizer=Halved(factor=0.25))
+    assert back.theta.tobytes() == net.theta.tobytes()
+    for missing, custom in {
+        "an activation 'double'": [squares, Halved()],
+        "a cost 'squares'": [own, Halved],
+        "an optimizer 'halved'": [own, squares],
+    }.items():
+        with pytest.raises(ValueError, match=f"{missing} of your own; pass it as custom="):
+            mbbp.load(tmp_path / "net.npz", custom=custom)
+    with pytest.raises(TypeError, match="custom: expected activations, costs and optimizers, got 'double'"):
+        mbbp.load(tmp_path / "net.npz", custom="double")
+    with pytest.raises(TypeError, match="custom: expected activations, costs and optimizers, got 3"):
+        mbbp.load(tmp_path / "net.npz", custom=[own, 3])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +161,7 @@ def test_other_costs_have_no_such_entry(path):
 
 def header_of(path):
     with np.load(path) as file:
-        return json.loads(str(file["header"]))
+        return json.loads(file["header"].tobytes())
 
 
 # ------------------------------------------------------------------------------------------------------ damaged files
@@ -140,8 +180,8 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"header": HEADER | {"format": 3}}, "expected a file of format 1 or 2, got format 3"),
-        ({"header": {}}, "expected a file of format 1 or 2, got format None"),
+        ({"header": HEADER | {"format": 4}}, "expected a file of format 1 or 2 or 3, got format 4"),
+        ({"header": {}}, "expected a file of format 1 or 2 or 3, got format None"),
         ({"header": "[1, 2]"}, "damaged"),
         ({"header": '"text"'}, "damaged"),
         ({"header": "{"}, "damaged"),
@@ -250,7 +290,7 @@ def test_a_failing_save_leaves_the_old_file(error, path, monkeypatch):
     old = path.read_bytes()
 
     def half(file, **arrays):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise error
 
     monkeypatch.setattr(np, "savez", half)
@@ -270,6 +310,14 @@ def test_a_save_replaces_the_old_file_and_leaves_no_other(path):
 def test_saving_into_no_folder_is_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         mbbp.save(network(), tmp_path / "missing" / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_description_that_is_too_long_is_refused(tmp_path):
+    net = network()
+    net.metadata = {"story": "x" * (1 << 20)}
+    with pytest.raises(ValueError, match="net: expected a description of at most"):
+        mbbp.save(net, tmp_path / "net.npz")
     assert not list(tmp_path.iterdir())
 
 

@@ -66,6 +66,7 @@ SLOW = {
     "test_exp_and_tanh_do_not_call_the_c_library",
     "test_functions_outlive_the_names_they_had",
     "test_networks_with_other_functions_do_not_mix",
+    "test_our_own_estimators",
     "test_the_race_is_run_by_the_command",
     "test_jitted_code_refuses_what_python_refuses",
     "test_jitted_code_takes_any_layout",
@@ -74,6 +75,13 @@ SLOW = {
     "test_the_kernels_are_called_from_jitted_code",
     "test_what_cannot_fail_is_taken",
     "test_the_python_runs",  # of the README
+    # these compile headers of C
+    "test_several_files_of_a_program_include_it",
+    "test_the_labels_follow_from_the_outputs",
+    "test_the_outputs_are_those_of_mbbp",
+    "test_the_outputs_are_those_of_the_twin",
+    "test_the_program_of_the_readme_classifies_as_the_network_does",
+    "test_usual_inputs_of_a_wide_network_differ_by_some_units_in_the_last_place",
     # these train on MNIST
     "test_an_epoch_of_the_cross_entropy_network_is_the_books",
     "test_the_books_first_program_learns_as_in_the_book",

@@ -11,7 +11,10 @@ from mbbp.bench.command import add_bench
 from mbbp.cli.check import add_check
 from mbbp.cli.compile import add_compile
 from mbbp.cli.diagnose import add_diagnose
+from mbbp.cli.export import add_export
 from mbbp.cli.options import Parser
+from mbbp.cli.predict import add_predict
+from mbbp.cli.show import add_show
 from mbbp.cli.text import complain
 from mbbp.cli.train import add_train
 from mbbp.help_formatter import HelpFormatter
@@ -57,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="mbbp", description="Mini-batch backpropagation, fully vectorised and compiled.")
     parser.add_argument("--version", action="version", version=f"mbbp {mbbp.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command", parser_class=Parser)
-    for add in (add_train, add_check, add_diagnose, add_bench, add_compile):
+    for add in (add_train, add_predict, add_show, add_export, add_check, add_diagnose, add_bench, add_compile):
         add(commands)
     for command in commands.choices.values():
         command.formatter_class = HelpFormatter

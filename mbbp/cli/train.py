@@ -1,5 +1,7 @@
 """The command ``mbbp train``."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
@@ -19,8 +21,10 @@ from mbbp.cli.options import (
     scaling_of,
     with_scaled_targets,
 )
+from mbbp.cli.resume import WITH_RESUME, drop_settings, keep_end, keep_settings, take_up
 from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
+from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch
 from mbbp.optimizers import OPTIMIZERS, get_optimizer
@@ -74,24 +78,39 @@ def add_train(commands: Any) -> None:
     results = train.add_argument_group("results")
     results.add_argument("--plot", type=Path, metavar="FILE", help="draw the learning curve (.png, .svg, .pdf)")
     results.add_argument("--json", type=Path, metavar="FILE", help="write the history")
-    results.add_argument("--save", type=Path, metavar="FILE", help="write the network (.npz), for mbbp.load")
+    results.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the network (.npz, .mbbp), for mbbp predict and mbbp.load"
+    )
+    stops = train.add_argument_group("stopping and going on")
+    stops.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="write the network and its training while it runs (.mbbp, .npz)"
+    )
+    stops.add_argument("--every", type=int, default=1, metavar="EPOCHS", help="how often a checkpoint is written")
+    stops.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on with the training of a checkpoint, to the same numbers as if it had not stopped. The data and the "
+        f"settings are those of the checkpoint; beside it there may be {', '.join(WITH_RESUME[1:])}. Checkpoints are "
+        "written to the same file",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    resumed = None if options.resume is None else take_up(options)
     _check_results_can_be_written(options)
     fraction = _validation_fraction(options)
     patience = None if options.early_stopping is None else as_count("--early-stopping", options.early_stopping)
     mbbp.set_threads(None if options.threads is None else as_count("--threads", options.threads))
     given = load_data(options)
-    net = make_network(
-        options,
-        fitting_sizes(options.sizes, given),
-        regression=given.classes is None,
-        scaling=scaling_of(options, given),
-        dropout=options.dropout,
-    )
+    if resumed is not None:
+        resumed.check_same(given)
+    net = _new_network(options, given) if resumed is None else resumed.net
     data = with_scaled_targets(given, net)
+    net.schema = data.schema
+    if options.checkpoint is not None:
+        keep_settings(net, options, given)
     learning_rate = _learning_rate(options, net)
     tested = None if data.x_test is None or data.y_test is None else (data.x_test, data.y_test)
     watched = "validation" if fraction is not None else "test" if tested is not None else None
@@ -108,23 +127,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"validation: {fraction:.3g} of the training examples{when}")
     if data.classes is None:
         print(wrapped(_about_targets(data, net)))
-    print(f"\n{table.heading}", flush=True)
-    history = net.fit(
-        data.x_train,
-        data.y_train,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=learning_rate,
-        optimizer=options.optimizer,
-        l2=options.l2,
-        clip_norm=options.clip_norm,
-        early_stopping=patience,
-        validation_data=tested if fraction is None else None,
-        validation_split=fraction,
-        callbacks=lambda _, row: _print_above_bar(table.line(row)),
-    )
+    left = as_count("--epochs", options.epochs) - len(net.history)
+    if resumed is not None:
+        print(f"{options.resume}: {len(net.history)} epochs are done")
+        left = 0 if resumed.has_ended else left
+    if left > 0:
+        print(f"\n{table.heading}", flush=True)
+        _fit(options, net, data, left, learning_rate, fraction, tested, patience, table)
+    history = net.history
+    if options.checkpoint is not None and history.was_interrupted:
+        print(f"\ninterrupted; mbbp train --resume {options.checkpoint} goes on")
+    elif options.checkpoint is not None and left > 0:
+        keep_end(net, options.checkpoint)
+    drop_settings(net)
     if data.target_scaling is not None:
         undo_target_scaling(net, data.target_scaling)
+        net.schema = given.schema
     result = _result(net, given)
     seconds = seconds_in_all()
     trained = sum(history["seconds"])
@@ -139,9 +157,48 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _new_network(options: argparse.Namespace, data: Dataset) -> mbbp.Network:
+    return make_network(
+        options,
+        fitting_sizes(options.sizes, data),
+        regression=data.classes is None,
+        scaling=scaling_of(options, data),
+        dropout=options.dropout,
+    )
+
+
+def _fit(
+    options: argparse.Namespace,
+    net: mbbp.Network,
+    data: Dataset,
+    epochs: int,
+    learning_rate: float,
+    fraction: float | None,
+    tested: tuple[Array, Array] | None,
+    patience: int | None,
+    table: _Table,
+) -> None:
+    net.fit(
+        data.x_train,
+        data.y_train,
+        epochs=epochs,
+        batch_size=options.batch_size,
+        learning_rate=learning_rate,
+        optimizer=options.optimizer,
+        l2=options.l2,
+        clip_norm=options.clip_norm,
+        early_stopping=patience,
+        validation_data=tested if fraction is None else None,
+        validation_split=fraction,
+        checkpoint=options.checkpoint,
+        every=options.every,
+        callbacks=lambda _, row: _print_above_bar(table.line(row)),
+    )
+
+
 def _check_results_can_be_written(options: argparse.Namespace) -> None:
     """Check before the training, which can take long, that its results can be written."""
-    for name, endings in (("plot", PICTURES), ("json", (".json",)), ("save", (".npz",))):
+    for name, endings in (("plot", PICTURES), ("json", (".json",)), ("save", ENDINGS), ("checkpoint", ENDINGS)):
         path = getattr(options, name)
         if path is not None:
             check_can_be_written(f"--{name}", path, endings)

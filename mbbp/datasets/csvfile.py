@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mbbp.datasets.dataset import Dataset
-from mbbp.datasets.features import FILLS, Column, encode, fill, read_column, refuse_missing
+from mbbp.datasets.features import FILLS, ColumnValues, encode, fill, read_column, refuse_missing
 from mbbp.datasets.prepare import (
     LabelError,
     Rng,
@@ -172,10 +172,11 @@ def load_csv(
     refuse_missing(path, aims if missing in ("mean", "median") else [*features, *aims], may_fill=missing == "refuse")
     y, classes = _targets(path, aims, regression, checked)
     train, test = split_order(y.shape[-1], test_fraction, rng)
+    fills: list[float | str | None] = [None] * len(features)
     if missing in ("mean", "median"):
-        features, filled = fill(path, features, train, missing)
+        features, fills[:], filled = fill(path, features, train, missing)
         notes += filled
-    rows, names, coding = encode(features, train, checked)
+    rows, described, coding = encode(features, train, checked, fills)
     return Dataset(
         path.stem,
         columns(rows[train], checked),
@@ -183,8 +184,9 @@ def load_csv(
         None if test is None else columns(rows[test], checked),
         None if test is None else y[..., test],
         classes,
-        feature_names=names,
+        feature_names=tuple(name for one in described for name in one.input_names),
         target_names=tuple(table.names[i] for i in targets),
+        columns=tuple(described),
         scaling=STANDARDIZE,
         notes=(*notes, *coding),
     )
@@ -213,10 +215,10 @@ def _read_table(
     """Read the file: the names of its columns, and its columns by their index, with NaN for missing values."""
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
         raise ValueError(f"delimiter: expected one character, not a quote or a line end, got {delimiter!r}")
-    sample = _read(path, delimiter, header=None, dtype=str, keep_default_na=False, nrows=SAMPLE)
+    sample = read_frame(path, delimiter, header=None, dtype=str, keep_default_na=False, nrows=SAMPLE)
     words = [["" if word is None else str(word).strip() for word in row] for row in sample.to_numpy(object)]
     wanted = [target] if isinstance(target, str) else target if isinstance(target, Sequence) else ()
-    has_header = _is_header(words, wanted) if header is None else header
+    has_header = is_header(words, wanted) if header is None else header
     if has_header and len(words) == 1:
         raise ValueError(f"{path}: expected rows of values below the header, got none")
     width = len(words[0])
@@ -230,7 +232,7 @@ def _read_table(
         raise ValueError("target: expected at least one column, got none")
     text = targets if classes else ()
     coded = select("categorical", categorical, names, path)  # they are read as text: 007 and 7 are two categories
-    frame = _read(
+    frame = read_frame(
         path,
         delimiter,
         header=0 if has_header else None,
@@ -246,7 +248,7 @@ def _read_table(
     return _Table(path, names, targets, coded, frame)
 
 
-def _is_header(rows: list[list[str]], wanted: Sequence[object]) -> bool:
+def is_header(rows: list[list[str]], wanted: Sequence[object]) -> bool:
     """Return whether the first row of a table holds the names of its columns."""
     first, others = rows[0], rows[1:]
     is_name = [parse_number(word) is None for word in first]
@@ -259,8 +261,8 @@ def _is_header(rows: list[list[str]], wanted: Sequence[object]) -> bool:
     )
 
 
-def _read(path: Path, delimiter: str, **options: Any) -> pandas.DataFrame:
-    """Call pandas, and turn each of its errors into one that names the file."""
+def read_frame(path: Path, delimiter: str, **options: Any) -> pandas.DataFrame:
+    """Read a table with pandas, and turn each of its errors into one that names the file."""
     pandas = load_extra(str(path), "pandas")
     expected = f"{path}: expected a table in which all rows have the same number of fields"
     try:
@@ -296,7 +298,7 @@ def _refuse_short_rows(path: Path, delimiter: str, width: int) -> None:
         raise ValueError(f"{path}: expected valid CSV, got an invalid record; {error}") from error
 
 
-def _read_target(table: _Table, index: int, regression: bool, dtype: np.dtype[Any]) -> Column:
+def _read_target(table: _Table, index: int, regression: bool, dtype: np.dtype[Any]) -> ColumnValues:
     place, name = table.place(index), table.names[index]
     column = read_column(place, name, table.frame[index], MISSING if regression else ("",), not regression, dtype)
     if regression and column.categories:
@@ -307,7 +309,7 @@ def _read_target(table: _Table, index: int, regression: bool, dtype: np.dtype[An
 
 
 def _targets(
-    path: Path, aims: list[Column], regression: bool, dtype: np.dtype[Any]
+    path: Path, aims: list[ColumnValues], regression: bool, dtype: np.dtype[Any]
 ) -> tuple[Array, tuple[str, ...] | None]:
     """Return the targets (n_targets, n) and None, or the labels (n,) and the names of the classes."""
     if regression:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mbbp.parameters import Array
 from mbbp.scaling import Scaling
+from mbbp.schema import Column, Schema
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +31,8 @@ class Dataset:
         The name of each class: label k stands for ``classes[k]``. None for regression.
     feature_names, target_names : tuple of str or None
         The name of each row of `x_train`, and of each target; None if they have no names.
+    columns : tuple of Column or None
+        The columns of the table that became the features.
     scaling : float or "standardize", optional
         How these inputs are usually scaled, for ``Network(scaling=...)``: 1/255 for pixels of 0 to 255.
     target_scaling : Scaling or None
@@ -52,6 +55,7 @@ class Dataset:
     classes: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
+    columns: tuple[Column, ...] | None = None
     scaling: float | Literal["standardize"] | None = None
     target_scaling: Scaling | None = None
     notes: tuple[str, ...] = ()
@@ -65,6 +69,20 @@ class Dataset:
     def n_outputs(self) -> int:
         """The number of classes (or of targets), which is the size of a network's last layer."""
         return int(self.y_train.shape[0]) if self.classes is None else len(self.classes)
+
+    @property
+    def schema(self) -> Schema:
+        """What the inputs and the outputs of a network for these data stand for, for `Network.schema`.
+
+        Without columns if two of them have the same name: then no other table can be read by names.
+        """
+        columns = self.columns
+        if columns is not None and len({one.name for one in columns}) < len(columns):
+            columns = None
+        targets = self.target_names
+        if targets is not None and len(set(targets)) < len(targets):
+            targets = None
+        return Schema(columns, self.classes, targets, self.target_scaling)
 
     def split(self, n: int) -> tuple[Dataset, tuple[Array, Array]]:
         """Split off the last `n` training examples as validation data.

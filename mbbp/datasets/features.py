@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mbbp.datasets.prepare import parse_number
 from mbbp.parameters import Array
+from mbbp.schema import Column
 
 if TYPE_CHECKING:
     import pandas
@@ -32,8 +33,8 @@ _DATE = re.compile(
 )
 
 
-class Column(NamedTuple):
-    """A column of a table: numbers, or categories if it has any.
+class ColumnValues(NamedTuple):
+    """The values of a column of a table: numbers, or categories if it has any.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class Column(NamedTuple):
         """Where a value is missing, of shape (n,)."""
         return self.codes < 0 if self.categories else np.isnan(self.numbers)
 
-    def rows(self, chosen: NDArray[Any]) -> Column:
+    def rows(self, chosen: NDArray[Any]) -> ColumnValues:
         """Return the column with the chosen rows only."""
         if self.categories:
             return self._replace(codes=self.codes[chosen])
@@ -66,7 +67,7 @@ class Column(NamedTuple):
 
 def read_column(
     place: str, name: str, series: pandas.Series, missing: Sequence[str], as_text: bool, dtype: np.dtype[Any]
-) -> Column:
+) -> ColumnValues:
     """Return a column of numbers or of categories.
 
     Parameters
@@ -93,13 +94,13 @@ def read_column(
     if series.dtype.kind in "iuf" and not as_text:
         return _as_numbers(place, name, series.to_numpy(np.float64), series, dtype)
     codes, distinct = series.factorize()
-    words = [_word(value) for value in distinct]
+    words = [word_of(value) for value in distinct]
     present = sorted(set(words) - set(missing), key=_rank)
     position = {word: k for k, word in enumerate(present)}
     # factorize gives -1 for NaN, which is here the last element
     codes = np.array([*(position.get(word, -1) for word in words), -1], np.int64)[codes]
     if as_text and present:
-        return Column(name, np.empty(0), tuple(present), codes)
+        return ColumnValues(name, np.empty(0), tuple(present), codes)
     is_number = np.array([*(parse_number(word) is not None for word in present), False])
     n, n_numbers = int(np.count_nonzero(codes >= 0)), int(np.count_nonzero(is_number[codes]))
     if n == n_numbers:
@@ -112,7 +113,7 @@ def read_column(
             f"values are numbers. If they are names of categories, use categorical=[{name!r}] (--categorical {name})"
         )
     _refuse_other_text(place, name, present, n)
-    return Column(name, np.empty(0), tuple(present), codes)
+    return ColumnValues(name, np.empty(0), tuple(present), codes)
 
 
 def _rank(word: str) -> tuple[float, str]:
@@ -121,7 +122,7 @@ def _rank(word: str) -> tuple[float, str]:
     return (math.inf if math.isnan(number) else number, word)
 
 
-def _word(value: object) -> str:
+def word_of(value: object) -> str:
     """Return the text of a value. In a column with missing values, pandas turns whole numbers into floats."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -130,7 +131,7 @@ def _word(value: object) -> str:
 
 def _as_numbers(
     place: str, name: str, values: NDArray[np.float64], series: pandas.Series, dtype: np.dtype[Any]
-) -> Column:
+) -> ColumnValues:
     wrong = np.abs(values) > float(np.finfo(dtype).max)
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -144,7 +145,7 @@ def _as_numbers(
             f"out with drop=[{name!r}] (--drop {name})",
             stacklevel=4,
         )
-    return Column(name, values, (), np.empty(0, np.int64))
+    return ColumnValues(name, values, (), np.empty(0, np.int64))
 
 
 def _short(word: str) -> str:
@@ -167,14 +168,14 @@ def _refuse_other_text(place: str, name: str, words: list[str], n: int) -> None:
         )
 
 
-def refuse_missing(path: Path, columns: Sequence[Column], *, may_fill: bool) -> None:
+def refuse_missing(path: Path, columns: Sequence[ColumnValues], *, may_fill: bool) -> None:
     """Refuse missing values.
 
     Parameters
     ----------
     path : Path
         The file, for an error message.
-    columns : sequence of Column
+    columns : sequence of ColumnValues
         The columns in which no value may be missing.
     may_fill : bool
         Whether the error may suggest to fill them.
@@ -196,32 +197,40 @@ def refuse_missing(path: Path, columns: Sequence[Column], *, may_fill: bool) -> 
         )
 
 
-def fill(path: Path, columns: Sequence[Column], train: NDArray[np.int64], how: str) -> tuple[list[Column], list[str]]:
-    """Fill missing values with what is usual in the training examples, and return the columns and notes on it.
+def fill(
+    path: Path, columns: Sequence[ColumnValues], train: NDArray[np.int64], how: str
+) -> tuple[list[ColumnValues], list[float | str], list[str]]:
+    """Fill missing values with what is usual in the training examples.
 
     Parameters
     ----------
     path : Path
         The file, for an error message.
-    columns : sequence of Column
+    columns : sequence of ColumnValues
         They are not changed.
     train : ndarray of int64
         The rows of the training examples.
     how : {"mean", "median"}
         What a missing number becomes. A missing word becomes the most frequent category; of several, the first.
 
+    Returns
+    -------
+    filled : list of ColumnValues
+    fills : list of float or str
+        What a missing value of each column becomes, also of those in which none is missing.
+    notes : list of str
+        Which columns were filled.
+
     Raises
     ------
     ValueError
         If a column with missing values has none in the training examples.
     """
-    filled: list[Column] = []
+    filled: list[ColumnValues] = []
+    fills: list[float | str] = []
     counts: dict[str, list[str]] = {}
     for column in columns:
         gaps = column.is_missing
-        if not gaps.any():
-            filled.append(column)
-            continue
         known = train[~gaps[train]]
         if not known.size:
             raise ValueError(
@@ -230,48 +239,56 @@ def fill(path: Path, columns: Sequence[Column], train: NDArray[np.int64], how: s
             )
         if column.categories:
             usual = np.bincount(column.codes[known]).argmax()
+            fills.append(column.categories[usual])
             filled.append(column._replace(codes=np.where(gaps, usual, column.codes)))
         else:
             middle = np.mean if how == "mean" else np.median
-            filled.append(column._replace(numbers=np.where(gaps, middle(column.numbers[known]), column.numbers)))
-        word = "most frequent category" if column.categories else how
-        counts.setdefault(word, []).append(f"{column.name} ({np.count_nonzero(gaps):,})")
-    return filled, [f"filled with the {word}: {', '.join(names)}" for word, names in counts.items()]
+            fills.append(float(middle(column.numbers[known])))
+            filled.append(column._replace(numbers=np.where(gaps, fills[-1], column.numbers)))
+        if gaps.any():
+            word = "most frequent category" if column.categories else how
+            counts.setdefault(word, []).append(f"{column.name} ({np.count_nonzero(gaps):,})")
+    return filled, fills, [f"filled with the {word}: {', '.join(names)}" for word, names in counts.items()]
 
 
 def encode(
-    columns: Sequence[Column], train: NDArray[np.int64], dtype: np.dtype[Any]
-) -> tuple[Array, tuple[str, ...], list[str]]:
+    columns: Sequence[ColumnValues],
+    train: NDArray[np.int64],
+    dtype: np.dtype[Any],
+    fills: Sequence[float | str | None],
+) -> tuple[Array, list[Column], list[str]]:
     """Return the features, with a column of categories as one-hot.
 
     Parameters
     ----------
-    columns : sequence of Column
+    columns : sequence of ColumnValues
         Without missing values.
     train : ndarray of int64
         The rows of the training examples. A category that is in none of them gets no feature.
     dtype : dtype
         The type of the features.
+    fills : sequence of float, str or None
+        What a missing value of each column becomes in other tables.
 
     Returns
     -------
     rows : ndarray, shape (n, n_features)
         One sample per row.
-    names : tuple of str
-        The name of each feature: that of its column, or ``column=category``.
+    described : list of Column
+        What the features stand for.
     notes : list of str
         Which columns are one-hot, and which have categories without a feature.
     """
-    names: list[str] = []
+    described: list[Column] = []
     blocks: list[Array] = []
     coded, unknown = [], []
-    for column in columns:
+    for column, filling in zip(columns, fills, strict=True):
         if not column.categories:
-            names.append(column.name)
+            described.append(Column(column.name, (), filling))
             blocks.append(column.numbers.astype(dtype)[:, np.newaxis])
             continue
         used = np.unique(column.codes[train])
-        names += [f"{column.name}={column.categories[code]}" for code in used]
+        described.append(Column(column.name, tuple(column.categories[code] for code in used), filling))
         blocks.append((column.codes[:, np.newaxis] == used).astype(dtype))
         coded.append(f"{column.name} ({used.size})")
         if others := np.count_nonzero(~np.isin(column.codes, used)):
@@ -279,4 +296,4 @@ def encode(
     notes = [f"one-hot: {', '.join(coded)}"] if coded else []
     if unknown:
         notes.append(f"test examples with a category that no training example has, all 0 there: {', '.join(unknown)}")
-    return np.concatenate(blocks, axis=1), tuple(names), notes
+    return np.concatenate(blocks, axis=1), described, notes

@@ -13,6 +13,8 @@ from mbbp.schema import Schema
 from mbbp.validation import as_count, as_metadata
 
 FORMAT = 1
+MOST_LETTERS = 1 << 22
+"""The longest description: that of some 100,000 columns. What is longer would take long to read."""
 
 
 def describe(net: Network, parts: Plain) -> dict[str, Any]:
@@ -36,6 +38,22 @@ def describe(net: Network, parts: Plain) -> dict[str, Any]:
     return facts
 
 
+def as_text(caller: str, facts: dict[str, Any]) -> str:
+    """Return a description as JSON.
+
+    Raises
+    ------
+    ValueError
+        If it is too long.
+    """
+    text = json.dumps(facts)
+    if len(text) > MOST_LETTERS:
+        raise ValueError(
+            f"net: expected a schema and metadata of at most {MOST_LETTERS:,} letters for {caller}, got {len(text):,}"
+        )
+    return text
+
+
 def read_description(text: str | None) -> dict[str, Any]:
     """Return the description in a text that is not trusted.
 
@@ -50,6 +68,8 @@ def read_description(text: str | None) -> dict[str, Any]:
     """
     if text is None:
         raise ValueError("metadata: expected a description with the name 'mbbp', got none")
+    if len(text) > MOST_LETTERS:
+        raise ValueError(f"metadata: expected a description of at most {MOST_LETTERS:,} letters, got {len(text):,}")
     try:
         facts = json.loads(text)
     except RecursionError as error:

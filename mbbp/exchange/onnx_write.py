@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mbbp.exchange.describe import describe
+from mbbp.exchange.describe import as_text, describe
 from mbbp.exchange.onnx_functions import written
 from mbbp.exchange.plain import Plain, plain
 from mbbp.exchange.rebuild import MOST_LAYERS
@@ -202,7 +202,8 @@ class _Graph:
         )
         # a custom cost is code, which no file holds; without its metadata, since these have entries of their own
         left_out = ("metadata", "cost") if is_custom else ("metadata",)
-        texts = {DESCRIPTION: json.dumps({name: fact for name, fact in facts.items() if name not in left_out})}
+        kept = {name: fact for name, fact in facts.items() if name not in left_out}
+        texts = {DESCRIPTION: as_text("to_onnx", kept)}
         if parts.input_names is not None:
             texts[INPUT_NAMES] = json.dumps(parts.input_names)
         helper.set_model_props(model, texts | parts.metadata)

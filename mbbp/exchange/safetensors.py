@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbbp.costs import Cost
-from mbbp.exchange.describe import describe, read_cost, read_description, read_schema
+from mbbp.exchange.describe import as_text, describe, read_cost, read_description, read_schema
 from mbbp.exchange.plain import PlainLayer, plain
 from mbbp.exchange.rebuild import MOST_LAYERS, Parts, rebuild
 from mbbp.extras import load_extra
@@ -36,7 +35,8 @@ def to_safetensors(net: Network, path: str | Path) -> None:
     Raises
     ------
     ValueError
-        If the network has custom functions, its scaling has not been learnt yet, or its parameters hold NaN or inf.
+        If the network has custom functions, its scaling has not been learnt yet, its parameters hold NaN or inf,
+        or its schema and metadata are longer than 4 million letters.
     OSError
         If the file cannot be written.
     TypeError
@@ -67,7 +67,7 @@ def to_safetensors(net: Network, path: str | Path) -> None:
     for i, layer in enumerate(parts.layers):
         tensors |= {f"layers.{i}.weight": layer.W, f"layers.{i}.bias": layer.b}
     tensors |= {name: one for name, one in ((MEAN, parts.mean), (FACTOR, parts.factor)) if one is not None}
-    metadata = {KEY: json.dumps(describe(net, parts))}
+    metadata = {KEY: as_text("to_safetensors", describe(net, parts))}
     write_aside(path, lambda aside: aside.write_bytes(library.save(tensors, metadata)))
 
 

@@ -3,8 +3,8 @@
 Both take a layer's block of the mini-batch. The derivative is taken from the outputs A where that is cheaper.
 
 To add an activation, write its two kernels here and add an entry to `BUILT_IN`. Write its NumPy twins `name` and
-`name_prime` in `mbbp.reference.activations`, and let `mbbp.reference` export them. All the rest, the tests included,
-reads this table.
+`name_prime` in `mbbp.reference.activations`, and let `mbbp.reference` export them. Write it in C in
+`mbbp.exchange.c.activations`. All the rest, the tests included, reads this table.
 """
 
 from collections.abc import Callable

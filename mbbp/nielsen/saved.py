@@ -20,7 +20,7 @@ class Saved(NamedTuple):
     cost: str
 
 
-def read_saved(path: str | Path, dtype: np.dtype[Any]) -> Saved:
+def read_saved(path: str | Path, dtype: np.dtype[Any], argument: str = "filename") -> Saved:
     """Read a network's parameters.
 
     Parameters
@@ -29,6 +29,8 @@ def read_saved(path: str | Path, dtype: np.dtype[Any]) -> Saved:
         The file.
     dtype : dtype
         The dtype of the parameters.
+    argument : str
+        The name of the path in an error message.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def read_saved(path: str | Path, dtype: np.dtype[Any]) -> Saved:
     except (ValueError, TypeError) as error:
         reason = str(error)
     raise ValueError(
-        f"filename: expected a network that save wrote, got {str(path)!r}, which is another or damaged file "
+        f"{argument}: expected a network that save wrote, got {str(path)!r}, which is another or damaged file "
         f"({reason:.500})"
     )
 

@@ -1,0 +1,134 @@
+"""How far a training is, as JSON and arrays, and back. Nothing that was read is believed before it is checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from mbbp import optimizers
+from mbbp.fileformat.contents import Custom, Progress
+from mbbp.fileformat.generators import generator_from_file, generator_to_file
+from mbbp.history import Epoch, History
+from mbbp.optimizer_state import OptimizerState
+from mbbp.optimizers import Optimizer
+from mbbp.parameters import Array
+from mbbp.stopping import Best, EarlyStopping
+from mbbp.validation import as_count, as_flag
+
+BUILT_IN = {
+    kind.__name__: kind
+    for kind in vars(optimizers).values()
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
+}
+MAY_BE_MISSING = ("training_accuracy", "validation_cost", "validation_accuracy")
+
+
+def progress_to_file(progress: Progress) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the facts for the description, and the arrays by name.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot hold the generator.
+    """
+    state, best = progress.optimizer_state, progress.best
+    facts: dict[str, Any] = {
+        "generator": generator_to_file(progress.rng),
+        "was_interrupted": progress.history.was_interrupted,
+    }
+    arrays: dict[str, Array] = {}
+    if len(progress.history):
+        arrays["history"] = np.array(
+            [[math.nan if value is None else value for value in row] for row in progress.history], np.float64
+        )
+    if state is not None:
+        facts["optimizer"] = _optimizer_facts(state.optimizer)
+        arrays |= {"moments": state.moments, "steps": state.steps}
+    if best is not None:
+        facts["early_stopping"] = {field.name: getattr(best.spec, field.name) for field in fields(best.spec)} | {
+            "gain": None if best.gain == -math.inf else best.gain,
+            "waited": best.waited,
+        }
+        if best.theta is not None:
+            arrays["best_theta"] = best.theta
+    return facts, arrays
+
+
+def progress_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], theta: Array, custom: Custom) -> Progress:
+    """Return how far a training is.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If a part is missing or wrong.
+    """
+    history = _history(arrays.get("history"))
+    history.was_interrupted = as_flag("was_interrupted", facts["was_interrupted"])
+    state = None
+    if facts.get("optimizer") is not None:
+        state = OptimizerState(_optimizer(facts["optimizer"], custom), arrays["moments"], arrays["steps"])
+        state.check_fits(theta)
+        if not np.isfinite(state.moments).all() or state.steps[0] < 0:
+            raise ValueError("optimizer: expected finite moments and a number of steps, got others")
+    return Progress(history, state, generator_from_file(facts["generator"]), _best(facts, arrays, theta))
+
+
+def _optimizer_facts(optimizer: Optimizer) -> dict[str, Any]:
+    kind: Any = type(optimizer)
+    settings = {field.name: float(getattr(optimizer, field.name)) for field in fields(kind)}
+    known = BUILT_IN.get(kind.__name__) is kind
+    return {"built_in" if known else "custom": kind.__name__ if known else optimizer.name, "settings": settings}
+
+
+def _optimizer(facts: Any, custom: Custom) -> Optimizer:
+    if not isinstance(facts, dict):
+        raise ValueError(f"optimizer: expected a JSON object, got {facts!r:.100}")
+    if "custom" in facts:
+        kind = custom.find(Optimizer, facts["custom"])
+    elif facts.get("built_in") in BUILT_IN:
+        kind = BUILT_IN[facts["built_in"]]
+    else:
+        raise ValueError(f"optimizer: expected one of {', '.join(BUILT_IN)}, got {facts.get('built_in')!r:.100}")
+    settings, names = facts["settings"], {field.name for field in fields(kind)}
+    if not isinstance(settings, dict) or settings.keys() != names:
+        raise ValueError(f"optimizer: expected the settings {', '.join(sorted(names))}, got {settings!r:.100}")
+    made: Optimizer = kind(**settings)
+    return made
+
+
+def _history(array: Array | None) -> History:
+    if array is None:
+        return History()
+    if array.dtype != np.float64 or array.ndim != 2 or array.shape[1] != len(Epoch._fields):
+        expected = f"float64 of shape (epochs, {len(Epoch._fields)})"
+        raise ValueError(f"history: expected {expected}, got {array.dtype} {array.shape}")
+    if not np.array_equal(array[:, 0], np.arange(1.0, len(array) + 1)):
+        raise ValueError("history: expected epochs that are numbered from 1 on, got others")
+    required = [name not in MAY_BE_MISSING for name in Epoch._fields]
+    if np.isnan(array[:, required]).any():
+        raise ValueError("history: expected a number, got NaN")
+    return History([_epoch(row) for row in array.tolist()])
+
+
+def _epoch(row: list[float]) -> Epoch:
+    number, *values = row
+    kept: list[Any] = [None if math.isnan(value) else value for value in values]
+    return Epoch(int(number), *kept)
+
+
+def _best(facts: Mapping[str, Any], arrays: Mapping[str, Array], theta: Array) -> Best | None:
+    given = facts.get("early_stopping")
+    if given is None:
+        return None
+    spec = EarlyStopping(**{field.name: given[field.name] for field in fields(EarlyStopping)})
+    gain = -math.inf if given["gain"] is None else float(given["gain"])
+    best = arrays.get("best_theta")
+    if best is not None and (best.shape != theta.shape or best.dtype != theta.dtype or not np.isfinite(best).all()):
+        raise ValueError(f"best_theta: expected finite {theta.dtype} {theta.shape}, got {best.dtype} {best.shape}")
+    if math.isnan(gain):
+        raise ValueError("early_stopping: expected a gain, got NaN")
+    return Best(spec, gain, as_count("waited", given["waited"], least=0), best)
