@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from mbbp.datasets.newrows import columns_of, read_inputs
 from mbbp.extras import load_extra
+from mbbp.inputs import as_inputs
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.schema import Schema
@@ -160,6 +161,5 @@ def inputs_of(net: Network, table: Any, delimiter: str = ",", header: bool | Non
         if len(columns) != net.sizes[0]:
             raise ValueError(f"{table}: expected {net.sizes[0]} columns, one for each input, got {len(columns)}")
         return read_inputs(table, Schema(columns), delimiter=delimiter, header=header)
-    if hasattr(table, "iloc"):
-        return table.T  # as `feedforward` takes a frame
-    return table
+    X = table.T if hasattr(table, "iloc") else table  # a frame has its samples in rows
+    return as_inputs("table", X, net.sizes[0], net.dtype, net.engine.scaling).T

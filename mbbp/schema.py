@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mbbp.scaling import Scaling
-from mbbp.validation import as_name
+from mbbp.validation import as_count, as_name, shown
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Column:
         if self.fill is None:
             return
         if self.categories:
-            if self.fill not in self.categories:
-                raise ValueError(f"fill: expected a category of the column {self.name!r}, got {self.fill!r:.100}")
+            if not isinstance(self.fill, str) or self.fill not in self.categories:
+                raise ValueError(f"fill: expected a category of the column {self.name!r}, got {shown(self.fill)}")
         elif isinstance(self.fill, bool) or not isinstance(self.fill, int | float):
             raise TypeError(f"fill: expected a number for the column {self.name!r}, got {self.fill!r:.100}")
         elif not math.isfinite(self.fill):
@@ -122,6 +122,7 @@ class Schema:
         ValueError
             If it does not. A single output may stand for two classes.
         """
+        n_in, n_out = as_count("n_in", n_in), as_count("n_out", n_out)
         names = self.input_names
         if names is not None and len(names) != n_in:
             raise ValueError(f"{argument}: expected columns for {n_in} inputs, got columns for {len(names)}")
@@ -164,7 +165,7 @@ class Schema:
             If a part of it is of the wrong type.
         """
         if not isinstance(facts, Mapping):
-            raise TypeError(f"schema: expected a JSON object, got {facts!r:.100}")
+            raise TypeError(f"facts: expected a mapping that Schema.to_dict made, got {shown(facts)}")
         columns = facts.get("columns")
         if columns is not None:
             if not isinstance(columns, list) or not all(isinstance(one, list) and len(one) == 3 for one in columns):
@@ -195,6 +196,6 @@ def as_names(argument: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _as_tuple(argument: str, value: Iterable[Any], what: str) -> tuple[Any, ...]:
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise TypeError(f"{argument}: expected {what}, got {value!r:.100}")
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        raise TypeError(f"{argument}: expected {what}, got {shown(value)}")
     return tuple(value)

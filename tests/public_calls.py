@@ -1,10 +1,9 @@
 """A good call of every public function and method, for tests that replace one argument by something else.
 
 `CALLS` maps a public name to a function that takes a `Given` and returns what is called and its arguments by keyword.
-`public_names` finds the public names by itself, so that a test can tell which of them has no call here.
+`tests.public_names` finds the public names by itself, so that a test can tell which of them has no call here.
 """
 
-import inspect
 import random
 from dataclasses import dataclass, field
 
@@ -13,102 +12,8 @@ import numpy as np
 import mbbp
 from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
-from mbbp.optimizers import OPTIMIZERS
 
-MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
 N_IN, N_OUT, M = 4, 3, 6
-
-# What is left out, and why.
-READS_FILES = {  # the tests of each reader damage its files
-    "mbbp.datasets.load",
-    "mbbp.datasets.load_csv",
-    "mbbp.datasets.load_mnist",
-    "mbbp.datasets.load_npz",
-    "mbbp.datasets.read_idx",
-    "mbbp.load",
-    "mbbp.save",
-    "mbbp.nielsen.mnist_loader.load_data",
-    "mbbp.nielsen.mnist_loader.load_data_wrapper",
-    "mbbp.nielsen.network2.Network.save",
-    "mbbp.nielsen.network2.load",
-}
-OTHERS = ("keras", "onnx", "safetensors", "sklearn", "torch", "jax")  # packages that may be missing: see tests/exchange
-OF_OTHER_PROGRAMS = {f"mbbp.{way}_{other}" for other in OTHERS for way in ("from", "to")}
-MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
-    "mbbp.DivergedError",
-    "mbbp.Epoch",
-    "mbbp.Gradient",
-    "mbbp.GradientCheck",
-    "mbbp.History",
-    "mbbp.StopTraining",
-    "mbbp.History.plot",
-    "mbbp.Trainer",
-    "mbbp.chapter2.AssumptionCheck",
-    "mbbp.chapter2.Backpropagation",
-    "mbbp.chapter2.CountedGradient",
-    "mbbp.chapter2.Diagnosis",
-    "mbbp.chapter2.Diagnosis.plot",
-    "mbbp.chapter2.Feedforward",
-    "mbbp.chapter2.Finding",
-    "mbbp.chapter2.LayerDiagnosis",
-    "mbbp.chapter2.PassCount",
-    "mbbp.chapter2.Step",
-    "mbbp.chapter2.WeightPaths",
-    "mbbp.datasets.Dataset",
-    "mbbp.datasets.Dataset.restore_targets",
-    "mbbp.datasets.Dataset.split",
-    "mbbp.reference.NetworkLike",
-    "mbbp.schedules.Gains",
-    "mbbp.schedules.Gains.gains",
-}
-# classes that a user subclasses or makes: `fit` calls their methods, with what it has made
-CALLED_BY_FIT = tuple(f"mbbp.{one.__name__}." for one in (mbbp.Activation, mbbp.Cost, *map(type, OPTIMIZERS.values())))
-CALLED_BY_FIT += ("mbbp.Optimizer.",)
-PARTS_OF_THE_BOOK = {  # the book's functions, which a reader replaces; what they are given the package has checked
-    f"mbbp.nielsen.{name}"
-    for name in (
-        "network.sigmoid",
-        "network.sigmoid_prime",
-        "network2.sigmoid",
-        "network2.sigmoid_prime",
-        "network.Network.cost_derivative",
-        "network2.CrossEntropyCost",
-        "network2.CrossEntropyCost.delta",
-        "network2.CrossEntropyCost.fn",
-        "network2.QuadraticCost",
-        "network2.QuadraticCost.delta",
-        "network2.QuadraticCost.fn",
-    )
-}
-LEFT_OUT = READS_FILES | OF_OTHER_PROGRAMS | MADE_HERE | PARTS_OF_THE_BOOK
-
-
-def public_names():
-    """Return the names of all public functions, classes and methods that take an argument."""
-    found = {}
-    for module in MODULES:
-        names = getattr(module, "__all__", None) or [
-            name for name, one in vars(module).items() if getattr(one, "__module__", None) == module.__name__
-        ]
-        for name in names:
-            one = getattr(module, name)
-            if name.startswith("_") or not callable(one) or isinstance(one, type(int | str)):
-                continue
-            full = f"{module.__name__}.{name}"
-            found[full] = one
-            if inspect.isclass(one):
-                for method, function in inspect.getmembers(one, inspect.isroutine):
-                    if not method.startswith("_") and getattr(function, "__module__", "").startswith("mbbp"):
-                        found[f"{full}.{method}"] = function
-    return (
-        {name for name, one in found.items() if inspect.isclass(one) or _takes_an_argument(one)}
-        - LEFT_OUT
-        - {name for name in found if name.startswith(CALLED_BY_FIT)}
-    )
-
-
-def _takes_an_argument(function):
-    return any(name != "self" for name in inspect.signature(function).parameters)
 
 
 @dataclass
@@ -161,8 +66,8 @@ def _elementwise(name, *arguments):
     return lambda g: (getattr(reference, name), {one: {"y": g.Y}.get(one, g.Y + 0.5) for one in arguments})
 
 
-def _setting(name, **settings):
-    return lambda g: (getattr(mbbp, name), settings)
+def _setting(public, **settings):
+    return lambda g: (getattr(mbbp, public), settings)
 
 
 def _trainer(g):
@@ -230,13 +135,15 @@ CALLS = {
             "validation_data": (g.X, np.arange(M) % N_OUT),
             "validation_split": None,
             "early_stopping": 2,
+            "checkpoint": None,
+            "every": 1,
             "callbacks": (),
             "progress": False,
         },
     ),
     "mbbp.Network.trainer": lambda g: (
         g.net.trainer,
-        {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0.0, "clip_norm": 1.0},
+        {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0.0, "clip_norm": 1.0, "optimizer_state": None},
     ),
     "mbbp.Trainer.step": lambda g: (_trainer(g).step, g.mini_batch),
     "mbbp.History.append": lambda g: (mbbp.History().append, {"row": _history(g)[0]}),
@@ -266,6 +173,13 @@ CALLS = {
     "mbbp.classifier": lambda g: (mbbp.classifier, {"X": g.X, "y": np.arange(M) % N_OUT, **SMALL_PRESET}),
     "mbbp.regressor": lambda g: (mbbp.regressor, {"X": g.X, "Y": g.Y, "cost": "huber", **SMALL_PRESET}),
     "mbbp.Scaling.learn": lambda g: (mbbp.Scaling.learn, {"X": g.X}),
+    "mbbp.Column": _setting("Column", name="a", categories=("x", "y"), fill=None),
+    "mbbp.Schema": _setting("Schema", columns=(mbbp.Column("a"),), classes=None, targets=("b",), target_scaling=None),
+    "mbbp.Schema.check_fits": lambda g: (
+        mbbp.Schema(classes=["a", "b"]).check_fits,
+        {"argument": "schema", "n_in": 2, "n_out": 2},
+    ),
+    "mbbp.Schema.from_dict": lambda g: (mbbp.Schema.from_dict, {"facts": {"classes": ["a"]}, "target_scaling": None}),
     "mbbp.set_threads": _setting("set_threads", n=None),
     "mbbp.to_c": lambda g: (
         mbbp.to_c,

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 import mbbp
-from tests.public_calls import CALLS, Given, public_names
+from tests.public_calls import CALLS, Given
+from tests.public_names import public_names
 
 SECONDS = 20
 # What a user's function raises comes out as it is.
@@ -151,6 +152,12 @@ def in_time(what):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    """A path among the values is a good one for some arguments."""
+    monkeypatch.chdir(tmp_path)
 
 
 def fault(name, argument, kind):

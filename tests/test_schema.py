@@ -23,7 +23,7 @@ WRONG = [
     (lambda: Schema(classes="ab"), "classes: expected names, got 'ab'"),
     (lambda: Schema(classes=["a", "a"]), "classes: expected different names, got 'a' twice"),
     (lambda: Schema(target_scaling=2.0), r"target_scaling: expected an mbbp.Scaling or None, got 2\.0"),
-    (lambda: Schema.from_dict([]), r"schema: expected a JSON object, got \[\]"),
+    (lambda: Schema.from_dict([]), r"facts: expected a mapping that Schema.to_dict made, got \[\]"),
     (lambda: Schema.from_dict({"columns": [["a"]]}), "columns: expected a list of"),
 ]
 UNFIT = [
