@@ -170,7 +170,7 @@ def changed(content, **facts):
         ({"dropout_seed": -1}, "dropout_seed"),
         ({"schema": {"classes": ["a", "a", "b"]}}, "twice"),
         ({"schema": {"classes": ["a", "b"]}}, "3 classes"),
-        ({"schema": []}, "schema"),
+        ({"schema": []}, "Schema.to_dict"),
         ({"metadata": {"a": 1}}, "metadata"),
         ({"activations": None}, "activations"),
     ],
