@@ -8,7 +8,8 @@
 The kernels are compiled for x86-64-v3, which most processors have, where the host has it. The nightly run repeats the
 tests at the other levels that the host has. The tests run once more with a wheel that has compiled kernels, which is
 built and installed into a folder for that; the slow ones do so in the nightly run only. The estimators in the place of
-scikit-learn's are tested with the newest scikit-learn, and once more with the oldest that is supported.
+scikit-learn's are tested with the newest scikit-learn, and once more with the oldest that is supported. ONNX, PyTorch,
+JAX, Keras and safetensors are installed into a folder, for the tests of what is written for them and read from them.
 
 `tests/tiers.py` lists which tests are slow or nightly. All processes of a run share one new cache folder. The exact
 gates fill it with compiled kernels while style and types are checked. Some tests run twice: compiled, and with the
@@ -18,12 +19,14 @@ code.
 
 import argparse
 import contextlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,6 +203,25 @@ def do_oldest_sklearn(run: Run) -> None:
     run.do(Step(f"tests with scikit-learn {OLDEST}", command, {"PYTHONPATH": os.pathsep.join(paths)}))
 
 
+def formats() -> list[str]:
+    """Return the other programs whose formats are written and read, as pyproject.toml names them."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    names = ("formats", "onnx", "safetensors")
+    return [one for name in names for one in extras[name] if not one.startswith("mbbp")]
+
+
+def do_formats(tier: str, run: Run) -> None:
+    """Install the programs whose formats are written and read into a folder, and run the tests of formats with them."""
+    site, same = run.folder / "formats", run.folder / "same.txt"
+    shared = ("numpy", "scipy", "scikit-learn")  # a second version of these would come before the installed one
+    same.write_text("".join(f"{name}=={importlib.metadata.version(name)}\n" for name in shared), "utf-8")
+    pip = [*PYTHON, "pip", "--quiet", "--disable-pip-version-check", "install", "--no-compile", "--target", str(site)]
+    run.do(Step("other programs", [*pip, "--constraint", str(same), *formats()]))
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [*PYTEST, *TWO_AT_ONCE, *selection(tier), "tests/exchange/with_others"]
+    run.do(Step("tests of formats, with the other programs", command, {"PYTHONPATH": os.pathsep.join(paths)}))
+
+
 def do_all(tier: str, level: str, run: Run) -> None:
     if tier == "quick":
         for step in [*STYLE, compiled(tier)]:
@@ -212,6 +234,7 @@ def do_all(tier: str, level: str, run: Run) -> None:
     for step in rest:
         run.do(step)
     do_oldest_sklearn(run)
+    do_formats(tier, run)
     if shutil.which("cc"):
         do_wheel("default" if tier == "nightly" else "quick", level, run)
     else:
