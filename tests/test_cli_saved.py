@@ -181,3 +181,46 @@ def test_what_is_refused(table, tmp_path, capsys):
     assert "--resume: expected a checkpoint of mbbp train, got" in capsys.readouterr().err
     assert run("train", "--checkpoint", tmp_path / "run.txt") == 2
     assert "--checkpoint: expected a name ending in .npz or .mbbp" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------ other formats
+
+
+def test_export_to_c_and_json(tmp_path, capsys):
+    model = tmp_path / "m.npz"
+    assert run("train", "--epochs", 1, "--checkpoint", model) == 0
+    net = mbbp.load(model)
+    capsys.readouterr()
+    assert run("export", model, "--out", tmp_path / "digits.h", "--weights", "int8") == 0
+    header = (tmp_path / "digits.h").read_text()
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'digits.h'}: {len(header):,} bytes\n"
+    assert "int digits_classify(const float *x)" in header
+    assert "settings" not in header  # of the command line
+    np.savetxt(tmp_path / "x.csv", mbbp.datasets.load_digits().x_test.T[:50], delimiter=",")
+    how = ["--format", "c", "--name", "small", "--data", tmp_path / "x.csv"]
+    assert run("export", model, "--out", tmp_path / "n.h", *how) == 0
+    assert "small_predict" in (tmp_path / "n.h").read_text()
+    assert "50 examples" in (tmp_path / "n.h").read_text()
+    assert run("export", model, "--out", tmp_path / "n.json") == 0
+    X = mbbp.datasets.load_digits().x_test
+    np.testing.assert_allclose(mbbp.from_json(tmp_path / "n.json").feedforward(X), net.feedforward(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--out", "n.txt"], "--format: expected one of onnx, c, safetensors, json, got --out n.txt"),
+        (["--out", "n.h", "--format", "cpp"], "--format: expected one of onnx, c, safetensors, json, got --format cpp"),
+        (["--out", "n.h", "--format", "json"], "--out: expected a name ending in .json, got 'n.h'"),
+        (["--out", "n.json", "--name", "a"], "--name: expected only with --format c, got it with --format json"),
+        (["--out", "n.h", "--name", "int"], "name: expected"),
+        (["--out", "n.h", "--weights", "int4"], "weights: expected one of"),
+        (["--out", "missing/n.h"], "--out: expected a folder that can be written to"),
+    ],
+)
+def test_what_export_refuses(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    mbbp.save(mbbp.Network([2, 1], rng=0), "m.npz")
+    assert run("export", "m.npz", *words) == 2
+    assert says in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["m.npz"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mbbp.costs import Cost, get_cost, with_parameter
+from mbbp.costs import Cost
 from mbbp.dropout import MOST_SEED
 from mbbp.exchange.plain import Plain
+from mbbp.fileformat.structure import cost_from_file
 from mbbp.network import Network
 from mbbp.schema import Schema
 from mbbp.validation import as_count, as_metadata
@@ -97,12 +98,7 @@ def read_cost(facts: dict[str, Any]) -> Cost:
     TypeError
         If it is no name.
     """
-    cost, parameter = get_cost(facts["cost"]), facts.get("cost_parameter")
-    if parameter is None and cost.parameter is None:
-        return cost
-    if type(parameter) is not float:
-        raise ValueError(f"cost_parameter: expected a number for the {cost.name} cost, got {parameter!r:.100}")
-    return with_parameter(cost.name, parameter, "cost_parameter")
+    return cost_from_file(facts["cost"], facts.get("cost_parameter"))
 
 
 def read_schema(facts: dict[str, Any]) -> Schema | None:

@@ -16,6 +16,7 @@ from mbbp.scaling import STANDARDIZE, Scaling, check_representable, get_scaling
 from mbbp.schema import Schema
 from mbbp.validation import as_count, as_dtype, as_metadata, as_sizes
 
+NONE = Custom()
 ARRAYS = "arrays"  # the word for a scaling whose numbers are in the file
 
 
@@ -74,7 +75,7 @@ def structure_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], c
     if not isinstance(given, list):
         raise ValueError(f"activation: expected a list of names, got {given!r:.100}")
     activations = layer_activations([_found(one, Activation, custom) for one in given], len(sizes) - 1)
-    cost = _cost(facts["cost"], facts.get("cost_parameter"), custom)
+    cost = cost_from_file(facts["cost"], facts.get("cost_parameter"), custom)
     cost.check_fits(activations[-1])
     scaling = _scaling(facts.get("scaling"), arrays, sizes[0])
     check_representable("scaling", scaling, theta.dtype)
@@ -101,7 +102,16 @@ def _found(given: Any, kind: type, custom: Custom) -> Any:
     return custom.find(kind, given.get("custom")) if isinstance(given, dict) else given
 
 
-def _cost(given: Any, parameter: Any, custom: Custom) -> Cost:
+def cost_from_file(given: Any, parameter: Any, custom: Custom = NONE) -> Cost:
+    """Return the cost that a file names, with its parameter.
+
+    Raises
+    ------
+    ValueError
+        If it names none, or the parameter is no number or out of range.
+    TypeError
+        If it is no name.
+    """
     cost = get_cost(_found(given, Cost, custom))
     if parameter is None and (cost.parameter is None or cost.is_custom):
         return cost
