@@ -76,12 +76,14 @@ def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> N
     Raises
     ------
     ValueError
-        If its name has none of the endings, or its folder cannot be written to.
+        If its name has none of the endings, it is a folder, or its folder cannot be written to.
     ImportError
         If it is a picture, and matplotlib is not installed.
     """
     if path.suffix not in endings:
         raise ValueError(f"{argument}: expected a name ending in {' or '.join(endings)}, got {str(path)!r}")
+    if path.is_dir():
+        raise ValueError(f"{argument}: expected a file, got the folder {str(path)!r}")
     folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 -- of what a symbolic link names
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{argument}: expected a folder that can be written to, got {str(path.parent)!r}")

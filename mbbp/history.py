@@ -74,6 +74,9 @@ class History(Sequence[Epoch]):
     ----------
     was_interrupted : bool
         Whether Ctrl-C ended the last training before its last epoch.
+    has_ended : bool
+        Whether the last training has come to its end: by its last epoch, by early stopping or by `StopTraining`. False
+        in a checkpoint from before.
 
     Examples
     --------
@@ -89,7 +92,7 @@ class History(Sequence[Epoch]):
 
     def __init__(self, rows: Sequence[Epoch] = ()) -> None:
         self._rows = list(rows)
-        self.was_interrupted = False
+        self.was_interrupted, self.has_ended = False, False
 
     def append(self, row: Epoch) -> None:
         """Add the row of the next epoch."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mbbp import training
+from mbbp import fileformat, training
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.history import Epoch, History
@@ -202,9 +202,11 @@ class Network(Passes):
         checkpoint : path, optional
             A file that the network is saved to while it is trained, with all that a further training needs; see
             `mbbp.save`. Its name ends in .mbbp or .npz. If the process is killed at any moment, the file is the
-            checkpoint before or the new one, never a part. `mbbp.load` reads it, and a `fit` with the remaining epochs
-            then gives the same numbers, to the bit, as if nothing had happened; also early stopping goes on. When the
-            training has ended, the file holds the network as `fit` leaves it; after Ctrl-C, as it was before early
+            checkpoint before or the new one, never a part; a part that was being written may be left beside it, with a
+            name that ends in .part and the ending. `mbbp.load` reads the file, and a `fit` with the remaining epochs
+            then gives the same numbers, to the bit, as if nothing had happened; also early stopping goes on. It is
+            written after the callbacks of an epoch. When the training has ended, the file holds the network as `fit`
+            leaves it, and its `History.has_ended` is true; after Ctrl-C, it holds the network as it was before early
             stopping restored the best parameters.
         every : int
             The number of epochs between two checkpoints.
@@ -262,6 +264,8 @@ class Network(Passes):
                 every=every,
                 notify=notify,
             )
+            if plan.checkpoint is not None:
+                fileformat.check(self._contents())
             return training.train(self._engine, self, plan, shown)
 
     def trainer(

@@ -7,6 +7,7 @@ if it can.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from dataclasses import dataclass, fields, replace
@@ -80,6 +81,12 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         as_number("weight_decay", self.weight_decay)
+        kind: Any = type(self)
+        for field in fields(kind):  # so that it equals the optimizer that a file gives back
+            value = getattr(self, field.name)
+            if not isinstance(value, int | float):
+                with contextlib.suppress(TypeError, ValueError):  # `settings` raises the error
+                    object.__setattr__(self, field.name, float(value))
 
     @staticmethod
     def update(*numbers: Any) -> Any:

@@ -91,8 +91,7 @@ class Passes(Structure):
         return labels.astype(np.int64)
 
     def _check_classes(self, caller: str) -> None:
-        is_regression = self._engine.is_regression and len(self.history) > 0
-        if is_regression and self.history[-1].training_accuracy is None:
+        if self._engine.is_regression and self.trained_on_classes is False:
             raise ValueError(
                 f"{caller}: expected a network that was trained on classes, got one that was trained on other targets; "
                 "use feedforward() and cost()"

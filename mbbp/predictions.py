@@ -144,8 +144,7 @@ def predict(
 
 def _means_classes(net: Network) -> bool:
     is_probability = net.layers[-1].activation.name in ("sigmoid", "softmax")
-    was_classification = len(net.history) == 0 or net.history[-1].training_accuracy is not None
-    return (is_probability and was_classification) or net.cost_function.is_of_classes
+    return (is_probability and net.trained_on_classes is not False) or net.cost_function.is_of_classes
 
 
 def _numbered(word: str, n: int) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from mbbp.costs import Cost, get_cost
 from mbbp.network import Network
 from mbbp.optimizers import AdamW
 from mbbp.parameters import Array
+from mbbp.saving import save
 from mbbp.scaling import STANDARDIZE, Scaling, learn
 from mbbp.schedules import Cosine
+from mbbp.schema import Schema
 from mbbp.structure import DropoutRates, Rng
 from mbbp.targets import TEXT_HINT, as_labels
 from mbbp.validation import as_count, as_dtype, shown
@@ -174,8 +176,14 @@ def regressor(
         raise ValueError("Y: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
     check_targets_fit("Y", targets, scaling, as_dtype(dtype))
     scaled, n_out = scaling.apply(targets), len(targets)
-    net = _trained(X, scaled, n_out, "identity", chosen, hidden, epochs, dtype, rng, dropout, progress, training)
+    schema = Schema(target_scaling=scaling)  # for a checkpoint that is written while it is trained
+    net = _trained(
+        X, scaled, n_out, "identity", chosen, hidden, epochs, dtype, rng, dropout, progress, training, schema
+    )
     undo_target_scaling(net, scaling)
+    net.schema = None
+    if training.get("checkpoint") is not None:
+        save(net, training["checkpoint"])
     return net
 
 
@@ -233,6 +241,7 @@ def _trained(
     dropout: DropoutRates,
     progress: bool | None,
     training: dict[str, Any],
+    schema: Schema | None = None,
 ) -> Network:
     inputs, n = as_numeric_array("X", X), targets.shape[-1]
     if inputs.ndim != 2 or not len(inputs):
@@ -245,6 +254,7 @@ def _trained(
     sizes = [inputs.shape[0], *inner, n_out]
     names = [*["relu"] * len(inner), output]
     net = Network(sizes, names, cost, dtype=dtype, initializer="he", rng=rng, scaling=STANDARDIZE, dropout=dropout)
+    net.schema = schema
     if epochs is None:
         epochs = min(200, max(20, math.ceil(STEPS / math.ceil(n / BATCH_SIZE))))
     chosen: dict[str, Any] = {

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mbbp.scaling import Scaling
-from mbbp.validation import as_count, as_name, shown
+from mbbp.validation import as_count, as_name, as_number, shown
+
+MOST_LETTERS = 10_000_000
+"""The most letters of the names of all inputs, which repeat the name of their column."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,10 @@ class Column:
         if self.categories:
             if not isinstance(self.fill, str) or self.fill not in self.categories:
                 raise ValueError(f"fill: expected a category of the column {self.name!r}, got {shown(self.fill)}")
-        elif isinstance(self.fill, bool) or not isinstance(self.fill, int | float):
-            raise TypeError(f"fill: expected a number for the column {self.name!r}, got {self.fill!r:.100}")
-        elif not math.isfinite(self.fill):
-            raise ValueError(f"fill: expected a finite number for the column {self.name!r}, got {self.fill!r}")
+        elif isinstance(self.fill, bool):
+            raise TypeError(f"fill: expected a number for the column {self.name!r}, got {self.fill}")
+        else:
+            object.__setattr__(self, "fill", as_number("fill", self.fill, least=-math.inf))
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ class Schema:
     Raises
     ------
     ValueError
-        If a name is there twice.
+        If a name is there twice, or there is no column.
     TypeError
         If an argument is of the wrong type.
 
@@ -99,7 +102,12 @@ class Schema:
             for one in columns:
                 if not isinstance(one, Column):
                     raise TypeError(f"columns: expected objects of mbbp.Column, got {one!r:.100}")
+            if not columns:
+                raise ValueError("columns: expected at least one column, got none")
             as_names("columns", [one.name for one in columns])
+            letters = sum(len(one.name) * max(1, len(one.categories)) for one in columns)
+            if letters > MOST_LETTERS:
+                raise ValueError(f"columns: expected names of inputs of {MOST_LETTERS:,} letters, got {letters:,}")
             object.__setattr__(self, "columns", columns)
         for argument in ("classes", "targets"):
             if getattr(self, argument) is not None:
@@ -123,9 +131,9 @@ class Schema:
             If it does not. A single output may stand for two classes.
         """
         n_in, n_out = as_count("n_in", n_in), as_count("n_out", n_out)
-        names = self.input_names
-        if names is not None and len(names) != n_in:
-            raise ValueError(f"{argument}: expected columns for {n_in} inputs, got columns for {len(names)}")
+        n = n_in if self.columns is None else sum(max(1, len(one.categories)) for one in self.columns)
+        if n != n_in:
+            raise ValueError(f"{argument}: expected columns for {n_in} inputs, got columns for {n}")
         if self.classes is not None and len(self.classes) != max(n_out, 2):
             raise ValueError(f"{argument}: expected {max(n_out, 2)} classes, got {len(self.classes)}")
         if self.targets is not None:

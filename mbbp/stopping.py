@@ -41,9 +41,10 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         History.check_column("monitor", as_name("monitor", self.monitor))
-        as_count("patience", self.patience)
-        as_number("min_delta", self.min_delta)
-        as_flag("restore_best", self.restore_best)
+        # a file holds the numbers of Python, not those of NumPy
+        object.__setattr__(self, "patience", as_count("patience", self.patience))
+        object.__setattr__(self, "min_delta", as_number("min_delta", self.min_delta))
+        object.__setattr__(self, "restore_best", as_flag("restore_best", self.restore_best))
 
 
 def as_early_stopping(value: EarlyStopping | int | None, *, has_validation: bool) -> EarlyStopping | None:
@@ -80,11 +81,6 @@ class Best:
             self.gain, self.waited, self.theta = gain, 0, theta.copy()
         else:
             self.waited += 1
-        return self.is_exhausted
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether there was no improvement for so many epochs that the training is over."""
         return self.waited >= self.spec.patience
 
     def restore(self, theta: Array) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +29,6 @@ from mbbp.stopping import Best
 from mbbp.summary import network_html
 from mbbp.validation import as_dtype, as_generator, as_metadata, as_sizes
 
-NOT_IN_OLDER_PICKLES: dict[str, Any] = {"_schema": None, "_metadata": {}, "_unfinished": None}
 DropoutRates = float | Sequence[float] | None
 Rng = int | np.random.Generator | None
 
@@ -62,6 +62,7 @@ class Structure(Fixed):
         self._schema: Schema | None = None
         self._metadata: dict[str, str] = {}
         self._unfinished: Best | None = None
+        self._knew_classes: bool | None = None
         theta = np.empty(parameter_count(self.sizes), self.dtype)
         found = get_scaling("scaling", scaling, self.sizes[0])
         check_representable("scaling", found, self.dtype)
@@ -88,7 +89,13 @@ class Structure(Fixed):
     def __setstate__(self, state: dict[str, Any]) -> None:
         activations, theta, scaling = (state.pop(name) for name in ("_activations", "_theta", "_scaling"))
         dropout = state.pop("_dropout", None)  # older pickles have none
-        self.__dict__.update(NOT_IN_OLDER_PICKLES | state)
+        in_older_pickles: dict[str, Any] = {
+            "_schema": None,
+            "_metadata": {},
+            "_unfinished": None,
+            "_knew_classes": None,
+        }
+        self.__dict__.update(in_older_pickles | state)
         # pickle and joblib may give memory that cannot be written to, and the kernels would write to it all the same
         if self._optimizer_state is not None:
             self._optimizer_state = self._optimizer_state.writeable()
@@ -106,6 +113,7 @@ class Structure(Fixed):
             self._engine.dropout,
             self._schema,
             self._metadata,
+            self.trained_on_classes,
         )
         if not with_training:
             return fileformat.Contents(structure, None)
@@ -128,6 +136,7 @@ class Structure(Fixed):
                 "_unfinished": None if progress is None else progress.best,
                 "_schema": structure.schema,
                 "_metadata": structure.metadata,
+                "_knew_classes": structure.trained_on_classes,
                 "_activations": structure.activations,
                 "_theta": structure.theta,
                 "_scaling": structure.scaling,
@@ -196,13 +205,18 @@ class Structure(Fixed):
         self._schema = value
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """Texts by name, of any meaning, which are saved with the network. It may be set."""
-        return self._metadata
+    def metadata(self) -> Mapping[str, str]:
+        """Texts by name, of any meaning, which are saved with the network. It may be set to a new mapping."""
+        return MappingProxyType(self._metadata)
 
     @metadata.setter
     def metadata(self, value: Mapping[str, str]) -> None:
         self._metadata = as_metadata("metadata", value)
+
+    @property
+    def trained_on_classes(self) -> bool | None:
+        """Whether the targets of the last training named classes; None if there was no training."""
+        return self.history[-1].training_accuracy is not None if len(self.history) else self._knew_classes
 
     @property
     def optimizer_state(self) -> OptimizerState | None:

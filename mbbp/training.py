@@ -92,7 +92,7 @@ def as_checkpoint(checkpoint: str | Path | None, every: int) -> Checkpoint | Non
         return None
     if not isinstance(checkpoint, str | os.PathLike):
         raise TypeError(f"checkpoint: expected a path, got {checkpoint!r:.100}")
-    path = Path(checkpoint)
+    path = Path(checkpoint).absolute()  # a callback may change the folder
     check_can_be_written("checkpoint", path, ENDINGS)
     return Checkpoint(path, count)
 
@@ -303,9 +303,7 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
     epochs = _Epochs(engine, trained, plan)
     best, history, checkpoint = _best(trained, plan), trained.history, plan.checkpoint
     interrupts = Interrupts()
-    left = plan.epochs
-    if best is not None and best.is_exhausted:  # the checkpoint was written just before the end
-        left = 0
+    left, history.has_ended = plan.epochs, False
     try:
         with interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
             while left > 0 and not interrupts.asked:
@@ -313,23 +311,23 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
                 bar.end_epoch(row)
                 stopped = best is not None and best.is_over(history, engine.theta)
                 left = 0 if stopped else left - 1
-                if checkpoint is not None and len(history) % checkpoint.every == 0:
-                    trained._write(checkpoint.path, best)
                 interrupts.may_raise = True  # a callback may take long
                 plan.notify(row)
                 interrupts.may_raise = False
                 if interrupts.asked_twice:
                     raise KeyboardInterrupt
-            history.was_interrupted = interrupts.asked
-            if checkpoint is not None and left > 0:
-                trained._write(checkpoint.path, best)
+                history.was_interrupted = interrupts.asked
+                is_due = checkpoint is not None and (interrupts.asked or len(history) % checkpoint.every == 0)
+                if checkpoint is not None and is_due and left > 0:  # the last one is written below
+                    trained._write(checkpoint.path, best)
     except StopTraining:
         left = 0
     finally:
         history.was_interrupted = interrupts.asked or interrupts.asked_twice
         if best is not None:
             best.restore(engine.theta)
-    if checkpoint is not None and left == 0:
+    history.has_ended = left == 0
+    if checkpoint is not None and history.has_ended:
         trained._write(checkpoint.path, None)
     return history
 

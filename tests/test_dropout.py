@@ -204,8 +204,7 @@ def test_a_copy_goes_on_with_the_same_masks(copied):
 def test_a_saved_network_goes_on_with_the_same_masks(tmp_path):
     def saved(net):
         mbbp.save(net, tmp_path / "net.npz")
-        back = mbbp.load(tmp_path / "net.npz")
-        return back
+        return mbbp.load(tmp_path / "net.npz")
 
     same_after(saved)
 

@@ -15,9 +15,12 @@ WRONG = [
     (lambda: Column("a", ["x", 1]), "categories: expected a name, got 1"),
     (lambda: Column("a", ["x", "x"]), "categories: expected different names, got 'x' twice"),
     (lambda: Column("a", ["x"], "y"), "fill: expected a category of the column 'a', got 'y'"),
-    (lambda: Column("a", fill="y"), "fill: expected a number for the column 'a', got 'y'"),
+    (lambda: Column("a", fill="y"), "fill: expected a finite number, got 'y'"),
     (lambda: Column("a", fill=True), "fill: expected a number for the column 'a', got True"),
-    (lambda: Column("a", fill=float("nan")), "fill: expected a finite number for the column 'a', got nan"),
+    (lambda: Column("a", fill=float("nan")), "fill: expected a finite number, got nan"),
+    (lambda: Column("a", fill=10**400), "fill: expected a finite number, got 1000"),
+    (lambda: Schema([]), "columns: expected at least one column, got none"),
+    (lambda: Schema([Column("a" * 100_000, [str(i) for i in range(200)])]), "columns: expected names of inputs of"),
     (lambda: Schema(["a"]), "columns: expected objects of mbbp.Column, got 'a'"),
     (lambda: Schema([Column("a"), Column("a")]), "columns: expected different names, got 'a' twice"),
     (lambda: Schema(classes="ab"), "classes: expected names, got 'ab'"),
@@ -64,22 +67,21 @@ def test_copies_and_pickles_keep_it():
     for other in (copy.copy(net), pickle.loads(pickle.dumps(net))):
         assert other.schema == net.schema
         assert other.metadata == net.metadata
-        other.metadata["c"] = "d"
+        other.metadata = {**other.metadata, "c": "d"}
     assert net.metadata == {"a": "b"}
+    with pytest.raises(TypeError):
+        net.metadata["c"] = 3
 
 
 def test_a_pickle_of_an_older_version_has_none():
     state = network().__getstate__()
-    for name in ("_schema", "_metadata", "_unfinished"):
+    for name in ("_schema", "_metadata", "_unfinished", "_knew_classes"):
         del state[name]
     old = mbbp.Network.__new__(mbbp.Network)
     old.__setstate__(state)
     assert old.schema is None
     assert old.metadata == {}
-    old.metadata["a"] = "b"
-    other = mbbp.Network.__new__(mbbp.Network)
-    other.__setstate__(network().__getstate__())
-    assert other.metadata == {}
+    assert old.trained_on_classes is None
 
 
 @pytest.mark.parametrize("wrong", [None, "text", {"a": 1}, {1: "a"}, ["a"]])

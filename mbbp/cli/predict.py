@@ -41,7 +41,9 @@ def run(options: argparse.Namespace) -> int:
     if options.table.suffix.lower() == ".npz":
         with open_npz(options.table) as file:
             X = file.read("X")
-        table = X.reshape(len(X) if X.ndim else 1, -1).T
+        if X.ndim < 2 or not X.size:
+            raise ValueError(f"{options.table}, 'X': expected a shape (samples, features), got {X.shape}")
+        table = X.reshape(len(X), -1).T
     predictions = mbbp.predict(net, table, delimiter=options.delimiter, header=options.header)
     if options.out is None:
         sys.stdout.write(predictions.to_csv())

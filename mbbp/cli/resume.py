@@ -20,9 +20,17 @@ WITH_RESUME = ("--resume", "--checkpoint", "--every", "--epochs", "--threads", "
 SETTINGS = (
     *("data", "target", "drop", "categorical", "missing", "regression", "test_fraction", "delimiter", "header"),
     *("scaling", "sizes", "activation", "cost", "initializer", "dtype", "batch_size", "seed", "dropout"),
-    *("epochs", "learning_rate", "optimizer", "l2", "clip_norm", "validation", "early_stopping"),
+    *("epochs", "learning_rate", "optimizer", "l2", "clip_norm", "validation", "early_stopping", "every"),
 )
 """The options that a checkpoint keeps. Those that name files to write are not among them: they are given again."""
+
+
+NAMES, FLAGS = ("target", "drop", "categorical"), ("regression", "header")
+NUMBERS = (
+    *("test_fraction", "batch_size", "seed", "dropout", "epochs", "learning_rate", "l2", "clip_norm"),
+    *("validation", "early_stopping", "every"),
+)
+"""The settings that are no texts; `sizes` are numbers, and `scaling` is either."""
 
 
 class Resumed(NamedTuple):
@@ -30,7 +38,7 @@ class Resumed(NamedTuple):
 
     net: mbbp.Network
     examples: str  # the digest of its examples
-    has_ended: bool
+    has_ended: bool  # and no more epochs are asked for
 
     def check_same(self, data: Dataset) -> None:
         """Check that the data are those of the checkpoint.
@@ -65,29 +73,45 @@ def take_up(options: argparse.Namespace) -> Resumed:
     net = mbbp.load(path)
     try:
         kept = json.loads(net.metadata[ENTRY])
-        settings = {name: kept["settings"][name] for name in SETTINGS}
-        examples, has_ended = str(kept["examples"]), bool(kept.get("has_ended"))
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise ValueError(f"--resume: expected a checkpoint of mbbp train, got {str(path)!r}, which is none") from None
+        settings = {name: _checked(name, kept["settings"][name]) for name in SETTINGS}
+        examples = str(kept["examples"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"--resume: expected a checkpoint of mbbp train, got {str(path)!r}, which is none ({error!s:.200})"
+        ) from None
     for name, value in settings.items():
-        if not (name == "epochs" and any("--epochs".startswith(word) for word in given)):
+        is_given = any(f"--{name}".startswith(word) for word in given)
+        if not (is_given and name in ("epochs", "every")):
             setattr(options, name, value)
     if options.checkpoint is None:
         options.checkpoint = path
-    is_longer = options.epochs != settings["epochs"]
-    return Resumed(net, examples, has_ended and not is_longer)
+    return Resumed(net, examples, net.history.has_ended and options.epochs <= settings["epochs"])
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Return a setting that the command line could have given: what is in a file need not be one."""
+    kinds: tuple[type, ...] = (str,)
+    if name in FLAGS:
+        kinds = (bool,)
+    elif name in NUMBERS:
+        kinds = (int, float)
+    elif name in NAMES or name == "sizes":
+        kinds = (list,)
+        parts = int if name == "sizes" else str
+        if isinstance(value, list) and not all(type(one) is parts for one in value):
+            raise ValueError(f"{name}: expected a list of {parts.__name__}, got {value!r:.100}")
+    elif name == "scaling":
+        kinds = (str, int, float)
+    if value is not None and type(value) not in kinds:
+        raise ValueError(f"{name}: expected {' or '.join(kind.__name__ for kind in kinds)}, got {value!r:.100}")
+    return value
 
 
 def keep_settings(net: mbbp.Network, options: argparse.Namespace, data: Dataset) -> None:
     """Set the entry of the network's metadata from which its training can go on."""
     settings = {name: getattr(options, name) for name in SETTINGS}
-    _keep(net, {"settings": settings, "examples": _digest(data)})
-
-
-def keep_end(net: mbbp.Network, path: Path) -> None:
-    """Write the last checkpoint once more, with the word that the training has ended: perhaps before its last epoch."""
-    _keep(net, json.loads(net.metadata[ENTRY]) | {"has_ended": True})
-    mbbp.save(net, path)
+    entry = {"settings": settings, "examples": _digest(data)}
+    net.metadata = {**net.metadata, ENTRY: json.dumps(entry)}
 
 
 def drop_settings(net: mbbp.Network) -> None:
@@ -95,13 +119,9 @@ def drop_settings(net: mbbp.Network) -> None:
     net.metadata = {name: text for name, text in net.metadata.items() if name != ENTRY}
 
 
-def _keep(net: mbbp.Network, entry: dict[str, Any]) -> None:
-    net.metadata = net.metadata | {ENTRY: json.dumps(entry)}
-
-
 def _digest(data: Dataset) -> str:
-    """Return the SHA-256 of the examples."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the examples, with the names of their columns and classes."""
+    found = hashlib.sha256(json.dumps(data.schema.to_dict()).encode())
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):
         if array is not None:
             found.update(f"{array.shape} {array.dtype.str}\n".encode())

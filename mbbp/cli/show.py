@@ -36,8 +36,13 @@ def run(options: argparse.Namespace) -> int:
     )
     print("\n" + "\n".join(_layers(net)) + "\n")
     for fact in _facts(net):
-        print(wrapped(fact, "", "  "))
+        print(wrapped(_printable(fact), "", "  "))
     return 0
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal would obey, such as an escape sequence in a file that is not trusted."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _layers(net: mbbp.Network) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import mbbp
+from mbbp import fileformat
 from mbbp.cli.options import (
     add_data_options,
     add_network_options,
@@ -21,7 +22,7 @@ from mbbp.cli.options import (
     scaling_of,
     with_scaled_targets,
 )
-from mbbp.cli.resume import WITH_RESUME, drop_settings, keep_end, keep_settings, take_up
+from mbbp.cli.resume import WITH_RESUME, drop_settings, keep_settings, take_up
 from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
 from mbbp.fileformat.archive import ENDINGS
@@ -111,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
     net.schema = data.schema
     if options.checkpoint is not None:
         keep_settings(net, options, given)
+    if options.save is not None:
+        fileformat.check(net._contents())
     learning_rate = _learning_rate(options, net)
     tested = None if data.x_test is None or data.y_test is None else (data.x_test, data.y_test)
     watched = "validation" if fraction is not None else "test" if tested is not None else None
@@ -131,14 +134,14 @@ def run(options: argparse.Namespace) -> int:
     if resumed is not None:
         print(f"{options.resume}: {len(net.history)} epochs are done")
         left = 0 if resumed.has_ended else left
+        if left <= 0 and options.checkpoint != options.resume:
+            mbbp.save(net, options.checkpoint)
     if left > 0:
         print(f"\n{table.heading}", flush=True)
         _fit(options, net, data, left, learning_rate, fraction, tested, patience, table)
     history = net.history
-    if options.checkpoint is not None and history.was_interrupted:
+    if options.checkpoint is not None and not history.has_ended:
         print(f"\ninterrupted; mbbp train --resume {options.checkpoint} goes on")
-    elif options.checkpoint is not None and left > 0:
-        keep_end(net, options.checkpoint)
     drop_settings(net)
     if data.target_scaling is not None:
         undo_target_scaling(net, data.target_scaling)
@@ -198,6 +201,9 @@ def _fit(
 
 def _check_results_can_be_written(options: argparse.Namespace) -> None:
     """Check before the training, which can take long, that its results can be written."""
+    written = [path for name in ("plot", "json", "save", "checkpoint") if (path := getattr(options, name)) is not None]
+    if len({path.resolve() for path in written}) < len(written):
+        raise ValueError(f"--checkpoint: expected a different file for each result, got {', '.join(map(str, written))}")
     for name, endings in (("plot", PICTURES), ("json", (".json",)), ("save", ENDINGS), ("checkpoint", ENDINGS)):
         path = getattr(options, name)
         if path is not None:

@@ -244,7 +244,7 @@ def _read_table(
         low_memory=False,
     )
     if frame[width - 1].isna().any():
-        _refuse_short_rows(path, delimiter, width)
+        refuse_short_rows(path, delimiter, width)
     return _Table(path, names, targets, coded, frame)
 
 
@@ -286,7 +286,7 @@ def read_frame(path: Path, delimiter: str, **options: Any) -> pandas.DataFrame:
         raise
 
 
-def _refuse_short_rows(path: Path, delimiter: str, width: int) -> None:
+def refuse_short_rows(path: Path, delimiter: str, width: int) -> None:
     """Refuse a row with too few fields. pandas fills it up with missing values, as if they had been there."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -31,14 +31,14 @@ class Dataset:
         The name of each class: label k stands for ``classes[k]``. None for regression.
     feature_names, target_names : tuple of str or None
         The name of each row of `x_train`, and of each target; None if they have no names.
-    columns : tuple of Column or None
-        The columns of the table that became the features.
     scaling : float or "standardize", optional
         How these inputs are usually scaled, for ``Network(scaling=...)``: 1/255 for pixels of 0 to 255.
     target_scaling : Scaling or None
         How `y_train` and `y_test` were scaled by `standardize_targets`; None if they are in their own units.
     notes : tuple of str
         What the loader did with the data, such as the values that it has filled.
+    columns : tuple of Column or None
+        The columns of the table that became the features.
 
     Examples
     --------
@@ -55,10 +55,10 @@ class Dataset:
     classes: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None = None
     target_names: tuple[str, ...] | None = None
-    columns: tuple[Column, ...] | None = None
     scaling: float | Literal["standardize"] | None = None
     target_scaling: Scaling | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] | None = None
 
     @property
     def n_inputs(self) -> int:

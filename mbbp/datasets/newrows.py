@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbbp.datasets.csvfile import MISSING, SAMPLE, is_header, read_frame
+from mbbp.datasets.csvfile import MISSING, SAMPLE, is_header, read_frame, refuse_short_rows
 from mbbp.datasets.features import word_of
 from mbbp.extras import load_extra
 from mbbp.parameters import Array
 from mbbp.schema import Column, Schema
-from mbbp.validation import shown
+from mbbp.validation import as_flag, shown
 
 if TYPE_CHECKING:
     import pandas
@@ -73,6 +74,8 @@ def read_inputs(
     columns = schema.columns
     if columns is None:
         raise ValueError("schema: expected one with the columns of a table, got one without; pass arrays instead")
+    if header is not None:
+        header = as_flag("header", header)
     if isinstance(table, str | os.PathLike):
         place = str(Path(table))
         found = _from_file(Path(table), columns, delimiter, header)
@@ -104,7 +107,8 @@ def columns_of(path: Path, delimiter: str, header: bool | None) -> tuple[Column,
         If it is no table, or two of its columns have the same name.
     """
     names, _ = _names(path, delimiter, header, ())
-    return Schema(tuple(Column(name) for name in names)).columns or ()
+    _places(str(path), names, names)  # refuses two with the same name
+    return tuple(Column(name) for name in names)
 
 
 def _names(path: Path, delimiter: str, header: bool | None, wanted: Sequence[str]) -> tuple[list[str], bool]:
@@ -130,19 +134,21 @@ def _from_file(
         delimiter,
         header=0 if has_header else None,
         names=range(len(names)),
-        index_col=False,
-        usecols=sorted(places.values()),
+        index_col=False,  # all columns, so that a row with more fields than these is an error
         dtype=str,  # so that a category is read as it stands there
         keep_default_na=False,
-        na_values=list(MISSING),
+        na_values={places[one.name]: [word for word in MISSING if word not in one.categories] for one in columns},
         low_memory=False,
     )
+    last = frame[len(names) - 1]
+    if last.isna().any() or (last == "").any():
+        refuse_short_rows(path, delimiter, len(names))
     return {name: frame[place] for name, place in places.items()}
 
 
 def _by_name(place: str, frame: pandas.DataFrame, columns: Sequence[Column]) -> Mapping[str, pandas.Series]:
     wanted = [one.name for one in columns]
-    places = _places(place, [str(name) for name in frame.columns], wanted)
+    places = _places(place, [str(name).strip() for name in frame.columns], wanted)
     return {name: frame.iloc[:, i] for name, i in places.items()}
 
 
@@ -192,21 +198,24 @@ def _block(place: str, series: pandas.Series, column: Column, unknown: list[str]
 
 def _numbers(place: str, series: pandas.Series, gaps: NDArray[np.bool_], filling: Any) -> NDArray[np.float64]:
     pandas = load_extra("table", "pandas")
+    for row, value in enumerate(series.to_numpy(object)):
+        if not gaps[row] and not isinstance(value, str | numbers.Real | np.bool_):
+            raise ValueError(f"{place}, row {row + 1}: expected a number, got {shown(value)}")
     found = pandas.to_numeric(series, errors="coerce")
-    numbers: NDArray[np.float64] = np.array(found.to_numpy(np.float64, na_value=np.nan))
-    for row in np.flatnonzero(np.isnan(numbers) & ~gaps):
+    result: NDArray[np.float64] = np.array(found.to_numpy(np.float64, na_value=np.nan))
+    for row in np.flatnonzero(np.isnan(result) & ~gaps):
         if word_of(series.iloc[row]) not in MISSING:
             raise ValueError(f"{place}, row {row + 1}: expected a number, got {shown(series.iloc[row])}")
-    infinite = np.isinf(numbers)
+    infinite = np.isinf(result)
     if infinite.any():
         at = int(np.argmax(infinite))
         raise ValueError(f"{place}, row {at + 1}: expected a finite number, got {shown(series.iloc[at])}")
-    missing = np.isnan(numbers)
+    missing = np.isnan(result)
     if missing.any():
         if filling is None:
             _refuse_missing(place, missing)
-        numbers[missing] = filling
-    return numbers
+        result[missing] = filling
+    return result
 
 
 def _refuse_missing(place: str, gaps: NDArray[np.bool_]) -> None:

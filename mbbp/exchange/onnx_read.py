@@ -12,8 +12,9 @@ from mbbp.exchange.onnx_match import Matcher
 from mbbp.exchange.onnx_nodes import CONVERTERS, CannotConvertError, Chain, Node, Tail, Unknown, Value
 from mbbp.exchange.onnx_tensors import Constants
 from mbbp.exchange.onnx_write import DESCRIPTION, INPUT_NAMES
-from mbbp.exchange.rebuild import MOST_LAYERS, USUAL_COSTS, Parts, rebuild
+from mbbp.exchange.rebuild import USUAL_COSTS, Parts, rebuild
 from mbbp.extras import load_extra
+from mbbp.fileformat.structure import MOST_LAYERS
 from mbbp.network import Network
 from mbbp.schema import Schema
 

@@ -11,8 +11,8 @@ import numpy as np
 from mbbp.exchange.describe import as_text, describe
 from mbbp.exchange.onnx_functions import written
 from mbbp.exchange.plain import Plain, plain
-from mbbp.exchange.rebuild import MOST_LAYERS
 from mbbp.extras import load_extra
+from mbbp.fileformat.structure import MOST_LAYERS
 from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.parameters import Array

@@ -45,7 +45,7 @@ class Plain(NamedTuple):
         For a single output that means a class: an output above it means the label 1.
     is_classifier : bool
         Whether the outputs mean classes: there are names of classes, or the outputs are sigmoid or softmax, or the cost
-        is for classes.
+        is for classes; but not if the network was trained on numbers.
     classes : tuple of str or None
         The name of each class.
     input_names, target_names : tuple of str or None
@@ -102,7 +102,8 @@ def plain(net: Network, caller: str) -> Plain:
         factor = np.broadcast_to(scaling.factor, (n_in,)).copy()
     classes = None if schema is None else schema.classes
     output, cost = net.layers[-1].activation.name, net.cost_function
-    means_numbers = schema is not None and schema.targets is not None and classes is None
+    has_targets = schema is not None and schema.targets is not None
+    means_numbers = classes is None and (has_targets or net.trained_on_classes is False)
     return Plain(
         sizes=net.sizes,
         dtype=net.dtype,

@@ -11,13 +11,11 @@ import numpy as np
 from mbbp.activations import ACTIVATIONS
 from mbbp.costs import Cost
 from mbbp.exchange.plain import PlainLayer
+from mbbp.fileformat.structure import MOST_LAYERS
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.scaling import Scaling
 from mbbp.schema import Schema
-
-MOST_LAYERS = 10_000
-"""The most layers that are read, as in `mbbp.load`: more would take long to build, and are hardly a network."""
 
 USUAL_COSTS = {"softmax": "log_likelihood", "sigmoid": "cross_entropy", "exp": "poisson"}
 """The cost of a network whose format tells none, by its output activation; quadratic for all others."""

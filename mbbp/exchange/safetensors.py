@@ -11,8 +11,9 @@ import numpy as np
 from mbbp.costs import Cost
 from mbbp.exchange.describe import as_text, describe, read_cost, read_description, read_schema
 from mbbp.exchange.plain import PlainLayer, plain
-from mbbp.exchange.rebuild import MOST_LAYERS, Parts, rebuild
+from mbbp.exchange.rebuild import Parts, rebuild
 from mbbp.extras import load_extra
+from mbbp.fileformat.structure import MOST_LAYERS
 from mbbp.files import write_aside
 from mbbp.network import Network
 from mbbp.parameters import Array

@@ -54,6 +54,30 @@ def write(path: Path, contents: Contents) -> None:
     OSError
         If it cannot be written.
     """
+    text, arrays = _parts(contents)
+    members = {DESCRIPTION: np.frombuffer(text, np.uint8), **arrays}
+    members[CHECKSUM] = np.frombuffer(_digest(members), np.uint8)
+
+    def write_to(aside: Path) -> None:
+        with aside.open("wb") as file:  # given a name, NumPy would change its ending
+            np.savez(file, **members)  # type: ignore[arg-type]
+
+    write_aside(path, write_to)
+
+
+def check(contents: Contents) -> None:
+    """Check that a file can hold the contents, before a training that would be lost otherwise.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    _parts(contents)
+
+
+def _parts(contents: Contents) -> tuple[bytes, dict[str, Array]]:
+    """Return the description and the arrays."""
     facts, arrays = structure_to_file(contents.structure)
     if contents.progress is not None:
         facts["training"], more = progress_to_file(contents.progress)
@@ -64,14 +88,7 @@ def write(path: Path, contents: Contents) -> None:
             f"net: expected a description of at most {MOST_BYTES:,} bytes, got {len(text):,}; there are too many "
             "layers, names or texts to be saved"
         )
-    members = {DESCRIPTION: np.frombuffer(text, np.uint8), **arrays}
-    members[CHECKSUM] = np.frombuffer(_digest(members), np.uint8)
-
-    def write_to(aside: Path) -> None:
-        with aside.open("wb") as file:  # given a name, NumPy would change its ending
-            np.savez(file, **members)  # type: ignore[arg-type]
-
-    write_aside(path, write_to)
+    return text, arrays
 
 
 def read(path: str | Path, custom: Iterable[Any] = ()) -> Contents:
@@ -99,7 +116,7 @@ def read(path: str | Path, custom: Iterable[Any] = ()) -> Contents:
             facts, text = _description(file)
             is_known = facts.get("format") in READABLE
             contents = _contents(facts, text, file, own) if is_known else None
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file "

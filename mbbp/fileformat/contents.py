@@ -30,6 +30,7 @@ class Structure(NamedTuple):
     dropout: Dropout | None
     schema: Schema | None
     metadata: dict[str, str]
+    trained_on_classes: bool | None
 
 
 class Progress(NamedTuple):
@@ -69,6 +70,8 @@ class Custom:
     ------
     TypeError
         If it is something else.
+    ValueError
+        If two of a kind have the same name.
     """
 
     def __init__(self, given: Iterable[Any] = ()) -> None:
@@ -79,11 +82,15 @@ class Custom:
         for one in given:
             kind = one if isinstance(one, type) else type(one)
             if isinstance(one, Activation | Cost):
-                self._found[kind, one.name] = one
+                self._add(kind, one.name, one)
             elif issubclass(kind, Optimizer):
-                self._found[Optimizer, kind.name] = kind
+                self._add(Optimizer, kind.name, kind)
             else:
                 raise TypeError(f"{expected}, got {one!r:.100}")
+
+    def _add(self, kind: type, name: str, one: Any) -> None:
+        if self._found.setdefault((kind, name), one) is not one:
+            raise ValueError(f"custom: expected different names, got {name!r:.100} twice")
 
     def find(self, kind: type, name: Any) -> Any:
         """Return the activation, cost or class of optimizer with this name.

@@ -39,6 +39,7 @@ def progress_to_file(progress: Progress) -> tuple[dict[str, Any], dict[str, Arra
     facts: dict[str, Any] = {
         "generator": generator_to_file(progress.rng),
         "was_interrupted": progress.history.was_interrupted,
+        "has_ended": progress.history.has_ended,
     }
     arrays: dict[str, Array] = {}
     if len(progress.history):
@@ -68,18 +69,19 @@ def progress_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], th
     """
     history = _history(arrays.get("history"))
     history.was_interrupted = as_flag("was_interrupted", facts["was_interrupted"])
+    history.has_ended = as_flag("has_ended", facts["has_ended"])
     state = None
     if facts.get("optimizer") is not None:
         state = OptimizerState(_optimizer(facts["optimizer"], custom), arrays["moments"], arrays["steps"])
         state.check_fits(theta)
-        if not np.isfinite(state.moments).all() or state.steps[0] < 0:
-            raise ValueError("optimizer: expected finite moments and a number of steps, got others")
+        if state.steps[0] < 0:
+            raise ValueError(f"steps: expected 0 or more, got {state.steps[0]}")
     return Progress(history, state, generator_from_file(facts["generator"]), _best(facts, arrays, theta))
 
 
 def _optimizer_facts(optimizer: Optimizer) -> dict[str, Any]:
     kind: Any = type(optimizer)
-    settings = {field.name: float(getattr(optimizer, field.name)) for field in fields(kind)}
+    settings = {name: float(getattr(optimizer, name)) for name in _settings(kind)}
     known = BUILT_IN.get(kind.__name__) is kind
     return {"built_in" if known else "custom": kind.__name__ if known else optimizer.name, "settings": settings}
 
@@ -93,11 +95,15 @@ def _optimizer(facts: Any, custom: Custom) -> Optimizer:
         kind = BUILT_IN[facts["built_in"]]
     else:
         raise ValueError(f"optimizer: expected one of {', '.join(BUILT_IN)}, got {facts.get('built_in')!r:.100}")
-    settings, names = facts["settings"], {field.name for field in fields(kind)}
+    settings, names = facts["settings"], _settings(kind)
     if not isinstance(settings, dict) or settings.keys() != names:
         raise ValueError(f"optimizer: expected the settings {', '.join(sorted(names))}, got {settings!r:.100}")
     made: Optimizer = kind(**settings)
     return made
+
+
+def _settings(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind) if field.init}
 
 
 def _history(array: Array | None) -> History:

@@ -14,9 +14,11 @@ from mbbp.fileformat.contents import Custom, Structure
 from mbbp.parameters import Array, parameter_count
 from mbbp.scaling import STANDARDIZE, Scaling, check_representable, get_scaling
 from mbbp.schema import Schema
-from mbbp.validation import as_count, as_dtype, as_metadata, as_sizes
+from mbbp.validation import as_count, as_dtype, as_flag, as_metadata, as_sizes
 
 NONE = Custom()
+MOST_LAYERS = 10_000
+"""The most layers that a file may have: more would take long to build, and are hardly a network."""
 ARRAYS = "arrays"  # the word for a scaling whose numbers are in the file
 
 
@@ -30,6 +32,9 @@ def structure_to_file(structure: Structure) -> tuple[dict[str, Any], dict[str, A
     """
     if not np.isfinite(structure.theta).all():
         raise ValueError("net: expected finite parameters, got NaN or inf")
+    if len(structure.activations) > MOST_LAYERS:
+        raise ValueError(f"net: expected at most {MOST_LAYERS:,} layers, got {len(structure.activations):,}")
+    Custom([one for one in structure.activations if one.is_custom])  # refuses two with the same name
     cost, scaling, dropout, schema = structure.cost, structure.scaling, structure.dropout, structure.schema
     facts: dict[str, Any] = {
         "sizes": structure.sizes,
@@ -50,6 +55,8 @@ def structure_to_file(structure: Structure) -> tuple[dict[str, Any], dict[str, A
             arrays |= _scaling_arrays("target_scaling", schema.target_scaling)
     if structure.metadata:
         facts["metadata"] = structure.metadata
+    if structure.trained_on_classes is not None:
+        facts["trained_on_classes"] = structure.trained_on_classes
     return facts, arrays
 
 
@@ -62,6 +69,8 @@ def structure_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], c
         If a part is missing or wrong.
     """
     sizes = as_sizes(facts["sizes"])
+    if len(sizes) > MOST_LAYERS + 1:
+        raise ValueError(f"sizes: expected at most {MOST_LAYERS:,} layers, got {len(sizes) - 1:,}")
     theta = arrays["theta"]
     if theta.shape != (parameter_count(sizes),):
         raise ValueError(
@@ -88,9 +97,9 @@ def structure_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], c
         scaled = "target_scaling_mean" in arrays
         schema = Schema.from_dict(facts["schema"], _scaling_of(arrays, "target_scaling") if scaled else None)
         schema.check_fits("schema", sizes[0], sizes[-1])
-    return Structure(
-        sizes, theta, activations, cost, scaling, dropout, schema, as_metadata("metadata", facts.get("metadata", {}))
-    )
+    metadata, knew = as_metadata("metadata", facts.get("metadata", {})), facts.get("trained_on_classes")
+    knew = None if knew is None else as_flag("trained_on_classes", knew)
+    return Structure(sizes, theta, activations, cost, scaling, dropout, schema, metadata, knew)
 
 
 def _named(one: Activation | Cost) -> str | dict[str, str]:
