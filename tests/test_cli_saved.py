@@ -147,6 +147,38 @@ def test_a_training_is_made_longer(tmp_path, capsys):
     assert len(json.loads(record.read_text())["history"]["epoch"]) == 5
 
 
+KILLED = """
+import os, sys
+import mbbp.structure
+from mbbp.cli import main
+last, write = int(sys.argv[1]), mbbp.structure.Structure._write
+
+def killed(net, path, best):
+    if len(net.history) == last:
+        os._exit(9)  # no more of it is written than a kill would leave
+    write(net, path, best)
+
+mbbp.structure.Structure._write = killed
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("how", ["the last epoch", "early stopping"])
+def test_a_kill_before_the_last_checkpoint(how, tmp_path, capsys):
+    whole, path = tmp_path / "whole.npz", tmp_path / "run.npz"
+    words = ["--optimizer", "adam", "--learning-rate", "0.1", "--early-stopping", "30", "--epochs", "8"]
+    if how == "early stopping":
+        words[-3:] = ["2", "--epochs", "200"]
+    assert run("train", *words, "--checkpoint", whole) == 0
+    n = len(mbbp.load(whole).history)
+    command = [sys.executable, "-c", KILLED, str(n), "train", *words, "--checkpoint", str(path)]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ).returncode == 9
+    assert len(mbbp.load(path).history) == n - 1
+    assert run("train", "--resume", path) == 0
+    compare(mbbp.load(path), mbbp.load(whole))
+    capsys.readouterr()
+
+
 def test_an_early_stopped_training_is_over(tmp_path, capsys):
     path = tmp_path / "run.npz"
     how = ["--epochs", 200, "--early-stopping", 1, "--optimizer", "adam", "--learning-rate", "0.1"]
@@ -157,7 +189,59 @@ def test_an_early_stopped_training_is_over(tmp_path, capsys):
     assert run("train", "--resume", path) == 0
     assert len(mbbp.load(path).history) == n
     np.testing.assert_array_equal(mbbp.load(path).theta, theta)
+    assert run("train", "--resume", path, "--epochs", 150) == 0  # fewer than before: it is over all the same
+    assert len(mbbp.load(path).history) == n
+    other = tmp_path / "other.npz"
+    assert run("train", "--resume", path, "--checkpoint", other) == 0
+    compare(mbbp.load(other), mbbp.load(path))
     capsys.readouterr()
+
+
+def test_settings_in_a_file_are_checked(tmp_path, capsys):
+    path = tmp_path / "run.npz"
+    assert run("train", "--epochs", 1, "--every", 3, "--checkpoint", path) == 0
+    net = mbbp.load(path)
+    entry = json.loads(net.metadata["mbbp train"])
+    assert entry["settings"]["every"] == 3
+    capsys.readouterr()
+    for name, value in (
+        ("data", 5),
+        ("seed", "s"),
+        ("learning_rate", "q"),
+        ("sizes", [1.5]),
+        ("header", 1),
+        ("epochs", []),
+    ):
+        changed = entry | {"settings": entry["settings"] | {name: value}}
+        net.metadata = {"mbbp train": json.dumps(changed)}
+        mbbp.save(net, path)
+        assert run("train", "--resume", path) == 2
+        assert f"expected a checkpoint of mbbp train, got '{path}', which is none ({name}: " in capsys.readouterr().err
+
+
+def test_a_table_with_other_names_is_another(table, tmp_path, capsys):
+    path, data = tmp_path / "run.npz", tmp_path / "table.csv"
+    assert run("train", "--data", data, *HOW, "--checkpoint", path) == 0
+    text = data.read_text()
+    for old, new in (("size,colour,price", "price,colour,size"), ("red", "rot"), ("ant", "asp")):
+        data.write_text(text.replace(old, new))
+        assert run("train", "--resume", path) == 2
+        assert "expected the data of the checkpoint, got others" in capsys.readouterr().err
+
+
+def test_a_file_is_written_for_one_purpose(tmp_path, capsys):
+    path = tmp_path / "run.npz"
+    assert run("train", "--checkpoint", path, "--save", path) == 2
+    assert "--checkpoint: expected a different file for each result" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_what_a_file_says_does_not_reach_the_terminal_as_it_is(tmp_path, capsys):
+    net = mbbp.Network([2, 1])
+    net.metadata = {"a\x1b[2J": "b\ud800"}
+    mbbp.save(net, tmp_path / "net.npz")
+    assert run("show", tmp_path / "net.npz") == 0
+    assert "a\\x1b[2J: b\\ud800" in capsys.readouterr().out
 
 
 def test_what_is_refused(table, tmp_path, capsys):
@@ -213,8 +297,9 @@ def test_export_to_c_and_json(tmp_path, capsys):
         (["--out", "n.h", "--format", "cpp"], "--format: expected one of onnx, c, safetensors, json, got --format cpp"),
         (["--out", "n.h", "--format", "json"], "--out: expected a name ending in .json, got 'n.h'"),
         (["--out", "n.json", "--name", "a"], "--name: expected only with --format c, got it with --format json"),
-        (["--out", "n.h", "--name", "int"], "name: expected"),
-        (["--out", "n.h", "--weights", "int4"], "weights: expected one of"),
+        (["--out", "n.h", "--name", "int"], "--name: expected"),
+        (["--out", "my-model.h"], "it is taken from --out my-model.h, give another as --name"),
+        (["--out", "n.h", "--weights", "int4"], "--weights: expected one of float32, float64, int8, got int4"),
         (["--out", "missing/n.h"], "--out: expected a folder that can be written to"),
     ],
 )

@@ -119,6 +119,8 @@ def test_custom_parts_are_passed_when_it_is_loaded(tmp_path):
     }.items():
         with pytest.raises(ValueError, match=f"{missing} of your own; pass it as custom="):
             mbbp.load(tmp_path / "net.npz", custom=custom)
+    with pytest.raises(ValueError, match="custom: expected different names, got 'double' twice"):
+        mbbp.load(tmp_path / "net.npz", custom=[own, squares, Halved, mbbp.Activation("double", two, double)])
     with pytest.raises(TypeError, match="custom: expected activations, costs and optimizers, got 'double'"):
         mbbp.load(tmp_path / "net.npz", custom="double")
     with pytest.raises(TypeError, match="custom: expected activations, costs and optimizers, got 3"):
@@ -311,6 +313,31 @@ def test_saving_into_no_folder_is_the_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         mbbp.save(network(), tmp_path / "missing" / "net.npz")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_custom_activations_of_one_name_are_refused(tmp_path):
+    one, other = (mbbp.Activation("mine", function, two) for function in (double, two))
+    mbbp.save(network(activation=[one, one]), tmp_path / "net.npz")
+    with pytest.raises(ValueError, match="expected different names, got 'mine' twice"):
+        mbbp.save(network(activation=[one, other]), tmp_path / "net.npz")
+
+
+def test_more_layers_than_any_network_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="net: expected at most 10,000 layers, got 10,001"):
+        mbbp.save(mbbp.Network([1] * 10_002), tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_whether_it_was_trained_on_classes_is_kept(tmp_path):
+    X, Y = continuous()
+    for targets, expected in ((Y, False), (np.arange(len(X.T)) % 3, True)):
+        net = network()
+        assert net.trained_on_classes is None
+        net.fit(X, targets, epochs=1)
+        mbbp.save(net, tmp_path / "net.npz", training=False)
+        back = mbbp.load(tmp_path / "net.npz")
+        assert back.trained_on_classes is net.trained_on_classes is expected
+        assert (mbbp.predict(back, X).classes is None) is (not expected)
 
 
 def test_a_description_that_is_too_long_is_refused(tmp_path):

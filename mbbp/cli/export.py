@@ -7,6 +7,7 @@ from typing import Any
 import mbbp
 from mbbp.cli.resume import drop_settings
 from mbbp.exchange.c.model import WEIGHTS
+from mbbp.exchange.c.text import as_c_name
 from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import check_can_be_written
 from mbbp.predictions import inputs_of
@@ -39,6 +40,16 @@ def add_export(commands: Any) -> None:
     )
 
 
+def _name(options: argparse.Namespace) -> str:
+    """Return the name for C: the given one, or that of the file, if it is a name in C."""
+    name: str = options.out.stem if options.name is None else options.name
+    try:
+        return as_c_name("--name", name)
+    except ValueError as error:
+        hint = "" if options.name is not None else f"; it is taken from --out {options.out}, give another as --name"
+        raise ValueError(f"{error}{hint}") from None
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     kind = options.format or next((name for name, end in FORMATS.items() if options.out.suffix == end), None)
@@ -54,8 +65,9 @@ def run(options: argparse.Namespace) -> int:
     writers: dict[str, Any] = {"onnx": mbbp.to_onnx, "safetensors": mbbp.to_safetensors, "json": mbbp.to_json}
     if kind == "c":
         X = None if options.data is None else inputs_of(net, options.data)
-        name = options.out.stem if options.name is None else options.name
-        mbbp.to_c(net, options.out, name=name, weights=options.weights, X=X)
+        if options.weights not in (None, *WEIGHTS):
+            raise ValueError(f"--weights: expected one of {', '.join(WEIGHTS)}, got {options.weights}")
+        mbbp.to_c(net, options.out, name=_name(options), weights=options.weights, X=X)
     else:
         writers[kind](net, options.out)
     print(f"wrote {options.out}: {options.out.stat().st_size:,} bytes")

@@ -198,9 +198,9 @@ def _block(place: str, series: pandas.Series, column: Column, unknown: list[str]
 
 def _numbers(place: str, series: pandas.Series, gaps: NDArray[np.bool_], filling: Any) -> NDArray[np.float64]:
     pandas = load_extra("table", "pandas")
-    for row, value in enumerate(series.to_numpy(object)):
-        if not gaps[row] and not isinstance(value, str | numbers.Real | np.bool_):
-            raise ValueError(f"{place}, row {row + 1}: expected a number, got {shown(value)}")
+    for at, value in enumerate(series.to_numpy(object)):
+        if not gaps[at] and not isinstance(value, str | numbers.Real | np.bool_):
+            raise ValueError(f"{place}, row {at + 1}: expected a number, got {shown(value)}")
     found = pandas.to_numeric(series, errors="coerce")
     result: NDArray[np.float64] = np.array(found.to_numpy(np.float64, na_value=np.nan))
     for row in np.flatnonzero(np.isnan(result) & ~gaps):
@@ -208,8 +208,8 @@ def _numbers(place: str, series: pandas.Series, gaps: NDArray[np.bool_], filling
             raise ValueError(f"{place}, row {row + 1}: expected a number, got {shown(series.iloc[row])}")
     infinite = np.isinf(result)
     if infinite.any():
-        at = int(np.argmax(infinite))
-        raise ValueError(f"{place}, row {at + 1}: expected a finite number, got {shown(series.iloc[at])}")
+        first = int(np.argmax(infinite))
+        raise ValueError(f"{place}, row {first + 1}: expected a finite number, got {shown(series.iloc[first])}")
     missing = np.isnan(result)
     if missing.any():
         if filling is None:

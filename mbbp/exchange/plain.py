@@ -82,7 +82,8 @@ def plain(net: Network, caller: str) -> Plain:
     TypeError
         If it is no network.
     ValueError
-        If it has custom activations, its scaling has not been learnt yet, or its parameters hold NaN or inf.
+        If it has custom activations, its scaling has not been learnt yet, its parameters hold NaN or inf, or its
+        outputs are scaled targets and not linear.
     RuntimeError
         If another thread is training the network.
     """
@@ -129,7 +130,14 @@ def _in_own_units(net: Network, caller: str) -> Network:
         raise TypeError(f"net: expected an mbbp.Network, got {net!r:.100}")
     net.engine.writer.check_readable(caller)
     scaling = None if net.schema is None else net.schema.target_scaling
-    return net if scaling is None else in_own_units(net, scaling)
+    if scaling is None:
+        return net
+    output = net.layers[-1].activation.name
+    if output != "identity":  # what is after it cannot be put into the weights
+        raise ValueError(
+            f"net: expected identity outputs for {caller}, because the schema has a target_scaling, got {output}"
+        )
+    return in_own_units(net, scaling)
 
 
 def in_own_units(net: Network, scaling: Scaling) -> Network:

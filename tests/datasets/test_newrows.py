@@ -70,6 +70,38 @@ def test_a_table_without_a_header_has_its_columns_by_number(table):
     assert read_inputs(table("5,b,6\n7,a,8\n"), schema, header=False).tolist() == [[5, 7], [6, 8]]
 
 
+def test_a_category_that_looks_like_a_gap(table):
+    schema = Schema([Column("land", ["NA", "US"], "US"), Column("n", fill=1)])
+    path = table("land,n\nNA,NA\n,2\nUS,3\n")
+    assert read_inputs(path, schema).tolist() == [[1, 0, 0], [0, 1, 1], [1, 2, 3]]
+    frame = pandas.DataFrame({" n ": [None, 2, 3], "land": ["NA", None, "US"]})
+    assert read_inputs(frame, schema).tolist() == [[1, 0, 0], [0, 1, 1], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pandas.to_datetime(["2020-01-01", "2020-01-02"]),
+        pandas.to_timedelta([1, 2]),
+        pandas.period_range("2020", periods=2, freq="Y"),
+        [1 + 2j, 3],
+        [[1], [2]],
+        [{}, 1],
+    ],
+    ids=str,
+)
+def test_what_is_no_number_is_refused(values):
+    frame = pandas.DataFrame({"size": pandas.Series(values)})
+    with pytest.raises(ValueError, match="table, column 'size', row 1: expected a number, got"):
+        read_inputs(frame, Schema([Column("size")]))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "float32", "Float64", "boolean", bool, object, "category", "string"])
+def test_numbers_of_a_frame_in_any_dtype(dtype):
+    frame = pandas.DataFrame({"size": pandas.Series([1, 0], dtype=dtype)})
+    assert read_inputs(frame, Schema([Column("size")])).tolist() == [[1, 0]]
+
+
 def test_a_gap_is_filled_as_in_the_training(table):
     assert read_inputs(table("size,colour,age\n1,red,\n2,red,NA\n3,red,3\n"), SCHEMA)[3].tolist() == [7.5, 7.5, 3]
     frame = pandas.DataFrame({"size": [1.0, 2], "colour": ["red", "red"], "age": [None, pandas.NA]})
@@ -99,6 +131,10 @@ def test_a_new_category_is_all_0_and_named(table):
         ("size,colour,age\n", "expected rows of values below the header, got none"),
         ("", "expected rows of values, got an empty file"),
         ("size,colour,age\n1,red,1,4\n", "expected 3 fields, got 4"),
+        ("size,colour,age\n" + "1,red,1\n" * 150 + "1,red,1,4\n", "line 152: expected 3 fields, got 4"),
+        ("size,colour,age,x\n" + "1,red,1,2\n" * 150 + "1,red,1,4,5\n", "line 152: expected 4 fields, got 5"),
+        ("size,colour,age\n1,red,1\n1,red\n", "line 3: expected 3 fields, got 2"),
+        ("size,colour,age,x\n1,red,1,2\n1,red,1\n", "line 3: expected 4 fields, got 3"),
     ],
 )
 def test_wrong_tables(text, says, table):
@@ -117,6 +153,7 @@ def test_wrong_arguments(table):
         (frame.drop(columns="size"), SCHEMA, {}, "table: expected the column size, which"),
         (np.zeros((3, 3)), SCHEMA, {}, r"table: expected a path or a pandas.DataFrame, got array"),
         (table("a"), SCHEMA, {"delimiter": ";;"}, "delimiter: expected one character"),
+        (table("a"), SCHEMA, {"header": "no"}, "header: expected True or False, got 'no'"),
     ):
         with pytest.raises((TypeError, ValueError), match=says):
             read_inputs(given, schema, **options)
