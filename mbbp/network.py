@@ -86,6 +86,8 @@ class Network(Passes):
         The state of the optimizer after the last step of `fit`.
     history : History
         One row for every epoch of training so far.
+    trained_on_classes : bool or None
+        Whether the targets of the last training named classes; None before any.
 
     Raises
     ------

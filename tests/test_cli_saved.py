@@ -191,6 +191,11 @@ def test_an_early_stopped_training_is_over(tmp_path, capsys):
     np.testing.assert_array_equal(mbbp.load(path).theta, theta)
     assert run("train", "--resume", path, "--epochs", 150) == 0  # fewer than before: it is over all the same
     assert len(mbbp.load(path).history) == n
+    capsys.readouterr()
+    longer = tmp_path / "longer.npz"
+    assert run("train", "--resume", path, "--checkpoint", longer, "--epochs", 201) == 0
+    costs = mbbp.load(longer).history["validation_cost"][n:]
+    assert f"the parameters are those of epoch {n + 1 + int(np.argmin(costs))}, " in capsys.readouterr().out
     other = tmp_path / "other.npz"
     assert run("train", "--resume", path, "--checkpoint", other) == 0
     compare(mbbp.load(other), mbbp.load(path))

@@ -136,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
         left = 0 if resumed.has_ended else left
         if left <= 0 and options.checkpoint != options.resume:
             mbbp.save(net, options.checkpoint)
+    began = len(net.history) if net.history.has_ended and left > 0 else 0  # early stopping begins afresh
     if left > 0:
         print(f"\n{table.heading}", flush=True)
         _fit(options, net, data, left, learning_rate, fraction, tested, patience, table)
@@ -151,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     trained = sum(history["seconds"])
     print(f"\n{len(history)} epochs: {trained:.2f} s of training, {seconds:.2f} s in all, with the imports")
     if patience is not None:
-        best = int(np.argmin(history["validation_cost"])) + 1
+        best = began + int(np.argmin(history["validation_cost"][began:])) + 1
         print(f"the parameters are those of epoch {best}, which had the lowest cost of the validation examples")
     for line in result.lines:
         print(line)
