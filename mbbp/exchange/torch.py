@@ -81,8 +81,9 @@ def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
     if own is not None:
         yield from own(where)
     elif kind is torch.nn.Sequential:
-        for child, one in module.named_children():
-            yield from _steps(torch, one, f"{name}.{child}" if name else child)
+        for child, one in module._modules.items():  # named_children() leaves out a module that is there again
+            if one is not None:
+                yield from _steps(torch, one, f"{name}.{child}" if name else child)
     elif kind is torch.nn.Linear:
         parameters = [None if one is None else one.detach().cpu() for one in (module.weight, module.bias)]
         for one in parameters:

@@ -127,6 +127,20 @@ def test_modules(name, dtype):
     assert np.abs(net.feedforward(X) - expected).max() <= max(bound, tolerance(net) * np.abs(expected).max())
 
 
+def test_a_module_that_is_there_twice_counts_twice():
+    torch.manual_seed(0)
+    relu, linear, drop = nn.ReLU(), nn.Linear(4, 4), nn.Dropout(0.25)
+    module = nn.Sequential(nn.Linear(3, 4), relu, drop, linear, relu, drop, linear, relu, nn.Linear(4, 2)).eval()
+    net = mbbp.from_torch(module)
+    assert [layer.activation.name for layer in net.layers] == ["relu", "relu", "relu", "identity"]
+    assert net.dropout == (0, 0.25, 0.25, 0)
+    assert np.array_equal(net.layers[1].W, net.layers[2].W)
+    assert difference(outputs(module, net), net.feedforward(inputs(net))) <= tolerance(net)
+    within = nn.Sequential(nn.Linear(3, 4), nn.Sequential(relu, linear), nn.Sequential(relu, linear)).eval()
+    net = mbbp.from_torch(within)
+    assert difference(outputs(within, net), net.feedforward(inputs(net))) <= tolerance(net)
+
+
 def test_what_the_modules_become():
     net = mbbp.from_torch(nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2), nn.Softmax(1)))
     assert [layer.activation.name for layer in net.layers] == ["identity", "softmax"]
