@@ -64,7 +64,7 @@ def from_torch(module: Any) -> Network:
     Notes
     -----
     The outputs are those of ``module.eval()`` up to rounding. PyTorch's Softplus is z itself where z > 20; mbbp's is
-    ln(1 + exp(z)) everywhere, and the difference is below 3e-9.
+    ln(1 + exp(z)) everywhere, and the difference is below 3e-9. A threshold below 20 is refused.
     """
     torch = load_extra("from_torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -101,6 +101,8 @@ def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
         for setting, allowed in settings.items():
             if getattr(module, setting) not in allowed:
                 refuse("module", where, f"its {setting} is {getattr(module, setting)!r}, and mbbp has {allowed[0]!r}")
+        if kind is torch.nn.Softplus and not module.threshold >= 20:
+            refuse("module", where, f"its threshold is {module.threshold!r}, and mbbp takes 20 or more")
         yield Function(where, activation)
     else:
         refuse("module", where, REASONS.get(kind.__name__, "mbbp has no such module"))

@@ -111,6 +111,7 @@ MODULES = {
     "Softmax": lambda: nn.Sequential(nn.Linear(3, 5), nn.Softmax(-1)),
     "Dropout before relu": lambda: nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.25), nn.ReLU(), nn.Linear(5, 2)),
     "a Softplus of large inputs": lambda: nn.Sequential(nn.Linear(3, 50), nn.Softplus()),
+    "a Softplus with a large threshold": lambda: nn.Sequential(nn.Linear(3, 50), nn.Softplus(threshold=30)),
 }
 
 
@@ -170,6 +171,10 @@ REFUSED = {
     "gelu": (lambda: nn.Sequential(nn.Linear(3, 2), nn.GELU("tanh")), "approximate is 'tanh'"),
     "elu": (lambda: nn.Sequential(nn.Linear(3, 2), nn.ELU(2.0)), "alpha is 2.0"),
     "softplus": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Softplus(2)), "beta is 2"),
+    "a threshold": (
+        lambda: nn.Sequential(nn.Linear(3, 2), nn.Softplus(threshold=1)),
+        r"1 \(Softplus\): its threshold is 1, and mbbp takes 20 or more",
+    ),
     "a convolution": (
         lambda: nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(3, 2)),
         r"0 \(Conv1d\): mbbp has no such module",
