@@ -75,11 +75,12 @@ def from_torch(module: Any) -> Network:
 def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
     kind = type(module)
     where = f"{name or 'the module'} ({kind.__name__})"
-    own = getattr(module, "mbbp_steps", None)
+    if "forward" in vars(module):
+        refuse("module", where, "its forward is its own, not that of its class")
     if module._forward_hooks or module._forward_pre_hooks:
         refuse("module", where, "it has hooks, which are Python code")
-    if own is not None:
-        yield from own(where)
+    if kind in (modules.Scaling, modules.Exp):
+        yield from kind.mbbp_steps(module, where)
     elif kind is torch.nn.Sequential:
         for child, one in module._modules.items():  # named_children() leaves out a module that is there again
             if one is not None:

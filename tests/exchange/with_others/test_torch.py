@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import mbbp
+from mbbp.exchange import torch_modules
 from tests.exchange.networks import DTYPES, EVERY_ACTIVATION, SCALINGS, difference, inputs, made, rows, tolerance
 
 
@@ -163,7 +164,39 @@ def hooked():
     return module
 
 
+def hooked_before():
+    module = nn.Sequential(nn.Linear(3, 2))
+    module[0].register_forward_pre_hook(lambda *_: None)
+    return module
+
+
+def with_its_own_forward(module, inner=None):
+    one = module if inner is None else module[inner]
+    one.forward = lambda x: 2 * x
+    return module
+
+
+class WithSteps(nn.Linear):
+    def mbbp_steps(self, where):
+        yield from ()
+
+
 REFUSED = {
+    "a forward of its own": (lambda: with_its_own_forward(nn.Linear(3, 2)), r"the module \(Linear\): its forward is"),
+    "a forward within": (
+        lambda: with_its_own_forward(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), 1),
+        r"1 \(ReLU\): its forward is its own, not that of its class",
+    ),
+    "a forward of to_torch": (
+        lambda: with_its_own_forward(mbbp.to_torch(made(output="exp")), -1),
+        r"activation2 \(Exp\): its forward is its own",
+    ),
+    "steps of its own": (lambda: WithSteps(3, 2), r"the module \(WithSteps\): mbbp has no such module"),
+    "a subclass of Exp": (
+        lambda: nn.Sequential(nn.Linear(3, 2), type("Own", (torch_modules.Exp,), {})()),
+        r"1 \(Own\): mbbp has no such module",
+    ),
+    "a hook before": (hooked_before, r"0 \(Linear\): it has hooks"),
     "LogSoftmax": (lambda: nn.Sequential(nn.Linear(3, 2), nn.LogSoftmax(1)), r"1 \(LogSoftmax\): mbbp has softmax"),
     "softmax of another dim": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(0)), r"1 \(Softmax\): its dim is 0"),
     "softmax within": (lambda: nn.Sequential(nn.Linear(3, 3), nn.Softmax(1), nn.Linear(3, 2)), "softmax in the output"),
