@@ -181,7 +181,22 @@ class WithSteps(nn.Linear):
         yield from ()
 
 
+def sparse():
+    module = nn.Sequential(nn.Linear(3, 2))
+    module[0].weight = nn.Parameter(module[0].weight.detach().to_sparse())
+    return module
+
+
 REFUSED = {
+    "meta": (
+        lambda: nn.Sequential(nn.Linear(3, 2, device="meta")),
+        r"0 \(Linear\): its numbers are on the device meta",
+    ),
+    "a scaling on meta": (
+        lambda: mbbp.to_torch(made(scaling=0.5)).to("meta"),
+        r"scaling \(Scaling\): its numbers are on the device meta",
+    ),
+    "sparse": (sparse, r"0 \(Linear\): its numbers have the layout torch.sparse_coo, and mbbp takes torch.strided"),
     "a forward of its own": (lambda: with_its_own_forward(nn.Linear(3, 2)), r"the module \(Linear\): its forward is"),
     "a forward within": (
         lambda: with_its_own_forward(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), 1),
