@@ -61,16 +61,21 @@ def from_keras(model: Any) -> Network:
     keras = load_extra("from_keras", "keras")
     if not isinstance(model, keras.Model):
         raise TypeError(f"model: expected a keras.Model, got {model!r:.100}")
-    if not model.built or (isinstance(model, keras.Sequential) and not model.layers):
+    kind = type(model)
+    is_functional = (
+        kind.__name__ == "Functional" and kind.__module__.partition(".")[0] == "keras"
+    )  # it has no public name
+    if kind is not keras.Sequential and not is_functional:
+        where = f"{model.name} ({kind.__name__})"
+        refuse("model", where, "it is neither a keras.Sequential nor what keras.Model(inputs, outputs) makes")
+    if not model.built or (not is_functional and not model.layers):
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
-    if not isinstance(model, keras.Sequential):
+    if is_functional:
         _check_chain(keras, model)
     return rebuild("model", assemble("model", _steps(keras, model)))
 
 
 def _check_chain(keras: Any, model: Any) -> None:
-    if not hasattr(model, "inputs") or not hasattr(model, "operations"):
-        refuse("model", f"{model.name} ({type(model).__name__})", "it is neither a Sequential nor a functional model")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         refuse("model", model.name, f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one each")
     tensor = model.inputs[0]
@@ -123,7 +128,7 @@ def _steps(keras: Any, model: Any) -> Iterator[Step]:
                 refuse("model", where, "its scale is 0")
             yield Shift(where, offset / scale)
             yield Factor(where, scale)
-        elif kind in (keras.Sequential,):
+        elif kind is keras.Sequential:
             yield from _steps(keras, layer)
         elif kind not in (layers.InputLayer, layers.Flatten, layers.Identity):
             refuse("model", where, "mbbp has no such layer")

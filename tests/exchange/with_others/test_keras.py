@@ -157,6 +157,21 @@ def own():
     return model
 
 
+class TwiceSequential(keras.Sequential):
+    def call(self, x, **more):
+        return super().call(x, **more) * 2
+
+
+class TwiceModel(keras.Model):
+    def call(self, x, **more):
+        return super().call(x, **more) * 2
+
+
+def a_functional_class():
+    inputs = keras.Input((3,))
+    return TwiceModel(inputs, dense(2)(inputs))
+
+
 def chain(*more):
     return lambda: keras.Sequential([keras.Input((3,)), *[one() if callable(one) else one for one in more]])
 
@@ -179,6 +194,15 @@ REFUSED = {
     "an operation last": (an_operation_last, "not that of its last layer"),
     "two outputs": (two_outputs, "1 inputs and 2 outputs"),
     "a class of one's own": (own, r"\(Own\)"),
+    "a Sequential with its own call": (
+        lambda: TwiceSequential([keras.Input((3,)), dense(2)]),
+        r"\(TwiceSequential\): it is neither a keras.Sequential nor what keras.Model\(inputs, outputs\) makes",
+    ),
+    "such a Sequential within": (
+        chain(lambda: TwiceSequential([keras.Input((3,)), dense(2)])),
+        r"\(TwiceSequential\): mbbp has no such layer",
+    ),
+    "a functional model with its own call": (a_functional_class, r"\(TwiceModel\): it is neither"),
     "float16": (chain(lambda: layers.Dense(2, dtype="float16")), "float16"),
     "mixed": (chain(lambda: layers.Dense(2, dtype="mixed_float16")), "computes in float16"),
     "inverted": (chain(lambda: layers.Normalization(mean=1.0, variance=2.0, invert=True), lambda: dense(2)), "inverts"),
