@@ -98,9 +98,9 @@ def _steps(keras: Any, model: Any) -> Iterator[Step]:
     for layer in model.layers:
         kind, where = type(layer), f"{layer.name} ({type(layer).__name__})"
         if kind is layers.Dense:
-            yield from _dense(layer, where)
+            yield from _dense(keras, layer, where)
         elif kind is layers.Activation:
-            yield from _function(layer.activation, where)
+            yield from _function(keras, layer.activation, where)
         elif kind is layers.ReLU:
             if layer.max_value is not None or layer.threshold or layer.negative_slope not in (0, 0.01):
                 refuse("model", where, "mbbp has relu without a largest value and threshold, with the slope 0 or 0.01")
@@ -134,7 +134,7 @@ def _steps(keras: Any, model: Any) -> Iterator[Step]:
             refuse("model", where, "mbbp has no such layer")
 
 
-def _dense(layer: Any, where: str) -> Iterator[Step]:
+def _dense(keras: Any, layer: Any, where: str) -> Iterator[Step]:
     weights = [np.asarray(one) for one in layer.get_weights()]
     if not weights or getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
         refuse("model", where, "its weights are not there, or not plain numbers")
@@ -142,24 +142,24 @@ def _dense(layer: Any, where: str) -> Iterator[Step]:
     if computed != weights[0].dtype.name:
         refuse("model", where, f"it computes in {computed}, and its weights are {weights[0].dtype}")
     yield as_layer("model", where, weights[0].T, weights[1] if layer.use_bias else None)
-    name = getattr(layer.activation, "__name__", "")
-    if name != "linear":  # so that an Activation may follow
-        yield from _function(layer.activation, where)
+    if layer.activation is not keras.activations.linear:  # so that an Activation may follow
+        yield from _function(keras, layer.activation, where)
 
 
-def _function(function: Any, where: str) -> Iterator[Step]:
-    keras = load_extra("from_keras", "keras")
-    name = getattr(function, "__name__", type(function).__name__)
+def _function(keras: Any, function: Any, where: str) -> Iterator[Step]:
+    found = [ours for theirs, ours in ACTIVATIONS.items() if function is getattr(keras.activations, theirs)]
     if function is keras.activations.gelu:
         if inspect.signature(function).parameters["approximate"].default:
             refuse("model", where, "its gelu is the approximate one")
         yield Function(where, "gelu")
-    elif name in ACTIVATIONS and function is getattr(keras.activations, name, None):
-        yield Function(where, ACTIVATIONS[name])
+    elif found:
+        yield Function(where, found[0])
     elif function is keras.activations.leaky_relu:
         refuse("model", where, "its leaky_relu has the slope 0.2, and mbbp has 0.01")
     else:
-        refuse("model", where, f"its activation is {name!r:.100}, which mbbp does not have")
+        name = getattr(function, "__name__", type(function).__name__)
+        ours = f"a function of one's own named {name!r:.100}" if name in ACTIVATIONS else f"{name!r:.100}"
+        refuse("model", where, f"its activation is {ours}, which mbbp does not have")
 
 
 def _normalization(keras: Any, layer: Any, where: str) -> Iterator[Step]:

@@ -172,6 +172,14 @@ def a_functional_class():
     return TwiceModel(inputs, dense(2)(inputs))
 
 
+def linear(z):
+    return 2 * z
+
+
+def relu(z):
+    return 2 * z
+
+
 def chain(*more):
     return lambda: keras.Sequential([keras.Input((3,)), *[one() if callable(one) else one for one in more]])
 
@@ -185,6 +193,15 @@ REFUSED = {
     "leaky_relu": (chain(lambda: dense(2, "leaky_relu")), "slope 0.2"),
     "another activation": (chain(lambda: dense(2, "mish")), "activation is 'mish'"),
     "a function": (chain(lambda: dense(2, lambda z: z)), "activation is '<lambda>'"),
+    "a function named linear": (
+        chain(lambda: dense(2, linear)),
+        r"\(Dense\): its activation is a function of one's own named 'linear'",
+    ),
+    "an Activation named linear": (
+        chain(lambda: dense(2), lambda: layers.Activation(linear)),
+        r"\(Activation\): its activation is a function of one's own named 'linear'",
+    ),
+    "a function named relu": (chain(lambda: dense(2, relu)), "a function of one's own named 'relu'"),
     "another axis": (chain(lambda: dense(2), lambda: layers.Softmax(axis=0)), "axis is 0"),
     "two activations": (chain(lambda: dense(2, "relu"), lambda: layers.Activation("tanh")), "tanh after relu"),
     "noise": (chain(lambda: layers.GaussianNoise(0.1), lambda: dense(2)), r"\(GaussianNoise\)"),
