@@ -154,6 +154,8 @@ def _scaler(step: Any, where: str) -> Iterator[Step]:
     package, name = _name(step)
     if step is None or (isinstance(step, str) and step == "passthrough"):
         return
+    if getattr(step, "clip", False):
+        refuse("estimator", where, "it cuts what is beyond the range, clip=True")
     if package == "sklearn" and name in ("StandardScaler", "RobustScaler"):
         centre, scale = (_get(step, one) for one in (("mean_" if name[0] == "S" else "center_"), "scale_"))
         has_centre = step.with_mean if name[0] == "S" else step.with_centering
@@ -164,8 +166,6 @@ def _scaler(step: Any, where: str) -> Iterator[Step]:
     elif package == "sklearn" and name == "MaxAbsScaler":
         yield Factor(where, 1 / np.asarray(_get(step, "scale_"), np.float64))
     elif package == "sklearn" and name == "MinMaxScaler":
-        if step.clip:
-            refuse("estimator", where, "it cuts what is beyond the range, clip=True")
         scale = np.asarray(_get(step, "scale_"), np.float64)
         yield Shift(where, np.asarray(step.min_, np.float64) / scale)  # (x + min / scale) scale, as mbbp scales
         yield Factor(where, scale)

@@ -199,6 +199,19 @@ def test_what_cannot_be_converted_is_named(name):
         mbbp.from_sklearn(estimator)
 
 
+@pytest.mark.parametrize("make", [MinMaxScaler, MaxAbsScaler])
+def test_scalers_that_cut_are_refused(make):
+    if "clip" not in make().get_params():
+        pytest.skip("this scikit-learn has no clip here")
+    message = rf"^estimator: .*{make.__name__}\W+it cuts what is beyond the range, clip=True"
+    estimator = fitted(make_pipeline(make(clip=True), linear.Ridge()), X, SCORE)
+    with pytest.raises(ValueError, match=message):
+        mbbp.from_sklearn(estimator)
+    estimator = fitted(TransformedTargetRegressor(linear.Ridge(), transformer=make(clip=True)), X, SCORE)
+    with pytest.raises(ValueError, match=message):
+        mbbp.from_sklearn(estimator)
+
+
 def test_functions_of_targets_are_refused():
     estimator = fitted(TransformedTargetRegressor(linear.Ridge(), func=np.exp, inverse_func=np.log), X, SCORE)
     with pytest.raises(ValueError, match="TransformedTargetRegressor: its function of the targets is Python code"):
