@@ -212,6 +212,14 @@ def test_scalers_that_cut_are_refused(make):
         mbbp.from_sklearn(estimator)
 
 
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("make", [linear.RidgeClassifier, linear.RidgeClassifierCV])
+def test_linear_classifiers_of_several_labels_are_refused(make, labels):
+    Y = np.stack([SCORE > 0, SCORE > 0.5, SCORE < 1], axis=1).astype(int)[:, :labels]
+    with pytest.raises(ValueError, match=f"^estimator: .* got {make.__name__}: it tells several labels at a time"):
+        mbbp.from_sklearn(fitted(make(), X, Y))
+
+
 def test_functions_of_targets_are_refused():
     estimator = fitted(TransformedTargetRegressor(linear.Ridge(), func=np.exp, inverse_func=np.log), X, SCORE)
     with pytest.raises(ValueError, match="TransformedTargetRegressor: its function of the targets is Python code"):
