@@ -170,7 +170,7 @@ def _scaler(step: Any, where: str) -> Iterator[Step]:
         yield Shift(where, np.asarray(step.min_, np.float64) / scale)  # (x + min / scale) scale, as mbbp scales
         yield Factor(where, scale)
     elif package == "sklearn" and name == "FunctionTransformer":
-        if step.func is not None:
+        if step.func is not None or step.inverse_func is not None:
             refuse("estimator", where, "its function is Python code")
     elif package == "sklearn" and name == "Pipeline":
         for label, inner in step.steps:

@@ -224,6 +224,10 @@ def test_functions_of_targets_are_refused():
     estimator = fitted(TransformedTargetRegressor(linear.Ridge(), func=np.exp, inverse_func=np.log), X, SCORE)
     with pytest.raises(ValueError, match="TransformedTargetRegressor: its function of the targets is Python code"):
         mbbp.from_sklearn(estimator)
+    transformer = FunctionTransformer(inverse_func=np.exp, check_inverse=False)
+    estimator = TransformedTargetRegressor(linear.Ridge(), transformer=transformer, check_inverse=False)
+    with pytest.raises(ValueError, match="the transformer FunctionTransformer: its function is Python code"):
+        mbbp.from_sklearn(fitted(estimator, X, SCORE))
 
 
 @pytest.mark.parametrize(
