@@ -72,6 +72,7 @@ def from_keras(model: Any) -> Network:
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
     if is_functional:
         _check_chain(keras, model)
+    _check_dtypes(keras, model)
     return rebuild("model", assemble("model", _steps(keras, model)))
 
 
@@ -91,6 +92,36 @@ def _check_chain(keras: Any, model: Any) -> None:
         tensor = layer.output
     if tensor is not model.outputs[0]:
         refuse("model", model.name, "its output is not that of its last layer")
+
+
+def _check_dtypes(keras: Any, model: Any) -> None:
+    """Check that all layers compute in the dtype of the weights.
+
+    Raises
+    ------
+    ValueError
+        If one does not, or the inputs are rounded to something that is neither float32 nor float64.
+    """
+    every = [model, *_within(keras, model)]
+    dtypes = (layer.kernel.dtype for layer in every if type(layer) is keras.layers.Dense and layer.built)
+    expected = next((keras.backend.standardize_dtype(one) for one in dtypes), None)
+    for layer in every:
+        where = f"{layer.name} ({type(layer).__name__})"
+        for one in layer.inputs if layer is model or type(layer) is keras.Sequential else ():
+            given = keras.backend.standardize_dtype(one.dtype)
+            if given not in ("float32", "float64"):
+                refuse("model", where, f"it takes inputs as {given}, and mbbp takes float32 or float64")
+        allowed = ("float32", "float64") if layer is model or expected is None else (expected,)
+        computed = str(layer.compute_dtype)
+        if computed not in allowed and type(layer) is not keras.layers.InputLayer:
+            refuse("model", where, f"it computes in {computed}, and mbbp in {' or '.join(allowed)}, as the weights are")
+
+
+def _within(keras: Any, model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if type(layer) is keras.Sequential:
+            yield from _within(keras, layer)
 
 
 def _steps(keras: Any, model: Any) -> Iterator[Step]:
@@ -138,9 +169,6 @@ def _dense(keras: Any, layer: Any, where: str) -> Iterator[Step]:
     weights = [np.asarray(one) for one in layer.get_weights()]
     if not weights or getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
         refuse("model", where, "its weights are not there, or not plain numbers")
-    computed = str(layer.compute_dtype)
-    if computed != weights[0].dtype.name:
-        refuse("model", where, f"it computes in {computed}, and its weights are {weights[0].dtype}")
     yield as_layer("model", where, weights[0].T, weights[1] if layer.use_bias else None)
     if layer.activation is not keras.activations.linear:  # so that an Activation may follow
         yield from _function(keras, layer.activation, where)

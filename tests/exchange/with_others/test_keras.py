@@ -1,5 +1,7 @@
 """Keras: models become networks with the same outputs; all else is named."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -222,6 +224,36 @@ REFUSED = {
     "a functional model with its own call": (a_functional_class, r"\(TwiceModel\): it is neither"),
     "float16": (chain(lambda: layers.Dense(2, dtype="float16")), "float16"),
     "mixed": (chain(lambda: layers.Dense(2, dtype="mixed_float16")), "computes in float16"),
+    **{
+        f"float16, {make.__name__}": (
+            chain(lambda: dense(2), partial(make, *more, dtype="float16")),
+            rf"\({make.__name__}\): it computes in float16, and mbbp in float32, as the weights are",
+        )
+        for make, *more in (
+            *((layers.Activation, "tanh"), (layers.Softmax,), (layers.Rescaling, 2.0), (layers.Identity,)),
+            *((layers.ReLU,), (layers.Flatten,), (layers.Dropout, 0.5)),
+        )
+    },
+    "float16 first": (
+        chain(lambda: layers.Rescaling(2.0, dtype="float16"), lambda: dense(2)),
+        r"\(Rescaling\): it computes in float16",
+    ),
+    "float16 within": (
+        chain(lambda: keras.Sequential([dense(2), layers.Activation("tanh", dtype="float16")])),
+        r"\(Activation\): it computes in float16",
+    ),
+    "float64 of float32": (
+        chain(lambda: dense(2), lambda: layers.Activation("tanh", dtype="float64")),
+        r"\(Activation\): it computes in float64, and mbbp in float32",
+    ),
+    "inputs of float16": (
+        lambda: keras.Sequential([keras.Input((3,), dtype="float16"), dense(2)]),
+        r"\(Sequential\): it takes inputs as float16, and mbbp takes float32 or float64",
+    ),
+    "inputs of int32": (
+        lambda: keras.Sequential([keras.Input((3,), dtype="int32"), dense(2)]),
+        r"\(Sequential\): it takes inputs as int32",
+    ),
     "inverted": (chain(lambda: layers.Normalization(mean=1.0, variance=2.0, invert=True), lambda: dense(2)), "inverts"),
     "a scale of 0": (chain(lambda: layers.Rescaling(0.0), lambda: dense(2)), "its scale is 0"),
     "no layer": (chain(), "."),
