@@ -72,7 +72,7 @@ def from_keras(model: Any) -> Network:
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
     if is_functional:
         _check_chain(keras, model)
-    _check_dtypes(keras, model)
+    _check_layers(keras, model)
     return rebuild("model", assemble("model", _steps(keras, model)))
 
 
@@ -94,8 +94,8 @@ def _check_chain(keras: Any, model: Any) -> None:
         refuse("model", model.name, "its output is not that of its last layer")
 
 
-def _check_dtypes(keras: Any, model: Any) -> None:
-    """Check that all layers compute in the dtype of the weights.
+def _check_layers(keras: Any, model: Any) -> None:
+    """Check that all layers compute what their classes do, in the dtype of the weights.
 
     Raises
     ------
@@ -107,6 +107,8 @@ def _check_dtypes(keras: Any, model: Any) -> None:
     expected = next((keras.backend.standardize_dtype(one) for one in dtypes), None)
     for layer in every:
         where = f"{layer.name} ({type(layer).__name__})"
+        if "call" in vars(layer):
+            refuse("model", where, "its call is its own, not that of its class")
         for one in layer.inputs if layer is model or type(layer) is keras.Sequential else ():
             given = keras.backend.standardize_dtype(one.dtype)
             if given not in ("float32", "float64"):

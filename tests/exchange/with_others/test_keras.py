@@ -182,6 +182,13 @@ def relu(z):
     return 2 * z
 
 
+def with_its_own_call(index):
+    model = keras.Sequential([keras.Input((3,)), keras.Sequential([dense(2)]), layers.Activation("tanh")])
+    one = {"model": model, "within": model.layers[0].layers[0], "last": model.layers[-1]}[index]
+    one.call = lambda x, **_: 2 * x
+    return model
+
+
 def chain(*more):
     return lambda: keras.Sequential([keras.Input((3,)), *[one() if callable(one) else one for one in more]])
 
@@ -222,6 +229,10 @@ REFUSED = {
         r"\(TwiceSequential\): mbbp has no such layer",
     ),
     "a functional model with its own call": (a_functional_class, r"\(TwiceModel\): it is neither"),
+    **{
+        f"a call of its own, {index}": (partial(with_its_own_call, index), rf"\({kind}\): its call is its own, not")
+        for index, kind in (("model", "Sequential"), ("within", "Dense"), ("last", "Activation"))
+    },
     "float16": (chain(lambda: layers.Dense(2, dtype="float16")), "float16"),
     "mixed": (chain(lambda: layers.Dense(2, dtype="mixed_float16")), "computes in float16"),
     **{
