@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +35,7 @@ def from_keras(model: Any) -> Network:
     ----------
     model : keras.Model
         A Sequential, or a functional model that is a chain: of Dense, Activation, ReLU, LeakyReLU (0.01), ELU, Softmax,
-        Dropout, Flatten, Normalization and Rescaling.
+        Dropout, Flatten, Normalization and Rescaling. Inputs with several axes need a Flatten before the first Dense.
 
     Returns
     -------
@@ -73,6 +74,7 @@ def from_keras(model: Any) -> Network:
     if is_functional:
         _check_chain(keras, model)
     _check_layers(keras, model)
+    _check_shapes(keras, model)
     return rebuild("model", assemble("model", _steps(keras, model)))
 
 
@@ -117,6 +119,50 @@ def _check_layers(keras: Any, model: Any) -> None:
         computed = str(layer.compute_dtype)
         if computed not in allowed and type(layer) is not keras.layers.InputLayer:
             refuse("model", where, f"it computes in {computed}, and mbbp in {' or '.join(allowed)}, as the weights are")
+
+
+def _check_shapes(keras: Any, model: Any) -> None:
+    """Check that every Dense takes one axis of features, and what is before a Flatten is the same after it.
+
+    Raises
+    ------
+    ValueError
+        If it is not so.
+    """
+    layers = keras.layers
+    shape: tuple[int | None, ...] = tuple(model.inputs[0].shape[1:])
+    for layer in _within(keras, model):
+        kind, where = type(layer), f"{layer.name} ({type(layer).__name__})"
+        if kind is layers.Flatten:
+            shape = (None if None in shape else math.prod(shape),)  # type: ignore[arg-type]
+        elif kind is layers.Dense:
+            if len(shape) != 1:
+                why = (
+                    f"it takes inputs of the shape {(None, *shape)}, and mbbp (None, features); put a Flatten before it"
+                )
+                refuse("model", where, why)
+            shape = (layer.units,)
+        elif kind is layers.Rescaling:
+            _check_numbers(where, shape, layer.scale, layer.offset)
+        elif kind is layers.Normalization and getattr(layer, "mean", None) is not None:
+            _check_numbers(where, shape, *(keras.ops.convert_to_numpy(one) for one in (layer.mean, layer.variance)))
+
+
+def _check_numbers(where: str, shape: tuple[int | None, ...], *numbers: Any) -> None:
+    """Check that numbers are one, or one for each feature in the order in which Flatten puts them.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    one_example = (1, *(1 if n is None else n for n in shape))
+    for given in map(np.shape, numbers):
+        n = math.prod(given)
+        fits = len(given) <= len(one_example) and (n == 1 or (None not in shape and n == math.prod(one_example)))
+        if not fits or any(a not in (1, b) for a, b in zip(given[::-1], one_example[::-1], strict=False)):
+            why = f"its numbers have the shape {given} for inputs of the shape {(None, *shape)}"
+            refuse("model", where, f"{why}; mbbp takes one number, or one for each feature")
 
 
 def _within(keras: Any, model: Any) -> Iterator[Any]:

@@ -119,6 +119,28 @@ def test_a_functional_chain():
     assert net.cost_function.name == "cross_entropy"
 
 
+FLATTENED = {
+    "one axis of 1": ((1, 4), lambda: []),
+    "pictures": ((2, 5), lambda: [layers.Rescaling(1 / 255, offset=0.5), layers.Identity()]),
+    "dropout": ((5, 2), lambda: [layers.Dropout(0.5)]),
+    "numbers for each feature": (
+        (2, 2),
+        lambda: [layers.Normalization(axis=(1, 2), mean=[[1.0, 2], [3, 4]], variance=[[1.0, 2], [3, 4]])],
+    ),
+    "one number for all": ((2, 2, 2), lambda: [layers.Normalization(axis=None, mean=1.0, variance=2.0)]),
+}
+
+
+@pytest.mark.parametrize("name", FLATTENED)
+def test_inputs_with_several_axes_are_flattened(name):
+    shape, before = FLATTENED[name]
+    model = keras.Sequential([keras.Input(shape), *before(), layers.Flatten(), dense(4, "relu"), dense(2, "softmax")])
+    x = np.random.default_rng(0).standard_normal((20, *shape)).astype("float32")
+    expected = keras.ops.convert_to_numpy(model(x, training=False)).T
+    found = mbbp.from_keras(model).feedforward(x.reshape(20, -1).T)
+    assert np.abs(found - expected).max() <= 2e-6
+
+
 def two_paths():
     inputs = keras.Input((3,))
     return keras.Model(inputs, layers.Add()([dense(3)(inputs), inputs]))
@@ -264,6 +286,32 @@ REFUSED = {
     "inputs of int32": (
         lambda: keras.Sequential([keras.Input((3,), dtype="int32"), dense(2)]),
         r"\(Sequential\): it takes inputs as int32",
+    ),
+    "two axes": (
+        lambda: keras.Sequential([keras.Input((5, 4)), dense(3)]),
+        r"\(Dense\): it takes inputs of the shape \(None, 5, 4\), and mbbp \(None, features\); put a Flatten",
+    ),
+    "a Flatten that is too late": (
+        lambda: keras.Sequential([keras.Input((1, 4)), dense(3), layers.Softmax(axis=1), layers.Flatten()]),
+        r"\(Dense\): it takes inputs of the shape \(None, 1, 4\)",
+    ),
+    "two axes within": (
+        lambda: keras.Sequential([keras.Input((1, 4)), keras.Sequential([layers.Dropout(0.1), dense(3)])]),
+        r"\(Dense\): it takes inputs of the shape \(None, 1, 4\)",
+    ),
+    "two axes of a functional model": (
+        lambda: keras.Model(one := keras.Input((1, 4)), dense(3)(one)),
+        r"\(Dense\): it takes inputs of the shape \(None, 1, 4\)",
+    ),
+    "numbers of one of two axes": (
+        lambda: keras.Sequential([keras.Input((2, 4)), layers.Rescaling([1.0, 2, 3, 4]), layers.Flatten(), dense(3)]),
+        r"\(Rescaling\): its numbers have the shape \(4,\) for inputs of the shape \(None, 2, 4\)",
+    ),
+    "numbers for examples": (
+        lambda: keras.Sequential(
+            [keras.Input(batch_shape=(3, 3)), layers.Rescaling([[1.0], [2.0], [3.0]]), dense(2)],
+        ),
+        r"\(Rescaling\): its numbers have the shape \(3, 1\)",
     ),
     "inverted": (chain(lambda: layers.Normalization(mean=1.0, variance=2.0, invert=True), lambda: dense(2)), "inverts"),
     "a scale of 0": (chain(lambda: layers.Rescaling(0.0), lambda: dense(2)), "its scale is 0"),
