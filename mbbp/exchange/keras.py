@@ -71,6 +71,8 @@ def from_keras(model: Any) -> Network:
         refuse("model", where, "it is neither a keras.Sequential nor what keras.Model(inputs, outputs) makes")
     if not model.built or (not is_functional and not model.layers):
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
+    if getattr(model, "inputs", None) is None:
+        refuse("model", f"{model.name} ({kind.__name__})", "a layer of its own does not tell the shape of its outputs")
     if is_functional:
         _check_chain(keras, model)
     _check_layers(keras, model)
@@ -111,7 +113,7 @@ def _check_layers(keras: Any, model: Any) -> None:
         where = f"{layer.name} ({type(layer).__name__})"
         if "call" in vars(layer):
             refuse("model", where, "its call is its own, not that of its class")
-        for one in layer.inputs if layer is model or type(layer) is keras.Sequential else ():
+        for one in getattr(layer, "inputs", ()) if type(layer) in (type(model), keras.Sequential) else ():
             given = keras.backend.standardize_dtype(one.dtype)
             if given not in ("float32", "float64"):
                 refuse("model", where, f"it takes inputs as {given}, and mbbp takes float32 or float64")

@@ -196,6 +196,17 @@ def a_functional_class():
     return TwiceModel(inputs, dense(2)(inputs))
 
 
+class Shapeless(layers.Layer):
+    def call(self, x):
+        raise NotImplementedError
+
+
+def shapeless(*inputs):
+    model = keras.Sequential([*inputs, Shapeless()])
+    model.build((None, 3))
+    return model
+
+
 def linear(z):
     return 2 * z
 
@@ -313,6 +324,7 @@ REFUSED = {
         ),
         r"\(Rescaling\): its numbers have the shape \(3, 1\)",
     ),
+    "a layer without a shape": (shapeless, r"\(Sequential\): a layer of its own does not tell|\(Shapeless\)"),
     "inverted": (chain(lambda: layers.Normalization(mean=1.0, variance=2.0, invert=True), lambda: dense(2)), "inverts"),
     "a scale of 0": (chain(lambda: layers.Rescaling(0.0), lambda: dense(2)), "its scale is 0"),
     "no layer": (chain(), "."),
