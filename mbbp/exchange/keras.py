@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +35,7 @@ def from_keras(model: Any) -> Network:
     ----------
     model : keras.Model
         A Sequential, or a functional model that is a chain: of Dense, Activation, ReLU, LeakyReLU (0.01), ELU, Softmax,
-        Dropout, Flatten, Normalization and Rescaling.
+        Dropout, Flatten, Normalization and Rescaling. Inputs with several axes need a Flatten before the first Dense.
 
     Returns
     -------
@@ -61,16 +62,25 @@ def from_keras(model: Any) -> Network:
     keras = load_extra("from_keras", "keras")
     if not isinstance(model, keras.Model):
         raise TypeError(f"model: expected a keras.Model, got {model!r:.100}")
-    if not model.built or (isinstance(model, keras.Sequential) and not model.layers):
+    kind = type(model)
+    is_functional = (
+        kind.__name__ == "Functional" and kind.__module__.partition(".")[0] == "keras"
+    )  # it has no public name
+    if kind is not keras.Sequential and not is_functional:
+        where = f"{model.name} ({kind.__name__})"
+        refuse("model", where, "it is neither a keras.Sequential nor what keras.Model(inputs, outputs) makes")
+    if not model.built or (not is_functional and not model.layers):
         raise ValueError("model: expected a model that is built, got one that knows no shapes yet; give it an Input")
-    if not isinstance(model, keras.Sequential):
+    if getattr(model, "inputs", None) is None:
+        refuse("model", f"{model.name} ({kind.__name__})", "a layer of its own does not tell the shape of its outputs")
+    if is_functional:
         _check_chain(keras, model)
+    _check_layers(keras, model)
+    _check_shapes(keras, model)
     return rebuild("model", assemble("model", _steps(keras, model)))
 
 
 def _check_chain(keras: Any, model: Any) -> None:
-    if not hasattr(model, "inputs") or not hasattr(model, "operations"):
-        refuse("model", f"{model.name} ({type(model).__name__})", "it is neither a Sequential nor a functional model")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         refuse("model", model.name, f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one each")
     tensor = model.inputs[0]
@@ -88,14 +98,90 @@ def _check_chain(keras: Any, model: Any) -> None:
         refuse("model", model.name, "its output is not that of its last layer")
 
 
+def _check_layers(keras: Any, model: Any) -> None:
+    """Check that all layers compute what their classes do, in the dtype of the weights.
+
+    Raises
+    ------
+    ValueError
+        If one does not, or the inputs are rounded to something that is neither float32 nor float64.
+    """
+    every = [model, *_within(keras, model)]
+    dtypes = (layer.kernel.dtype for layer in every if type(layer) is keras.layers.Dense and layer.built)
+    expected = next((keras.backend.standardize_dtype(one) for one in dtypes), None)
+    for layer in every:
+        where = f"{layer.name} ({type(layer).__name__})"
+        if "call" in vars(layer):
+            refuse("model", where, "its call is its own, not that of its class")
+        for one in getattr(layer, "inputs", ()) if type(layer) in (type(model), keras.Sequential) else ():
+            given = keras.backend.standardize_dtype(one.dtype)
+            if given not in ("float32", "float64"):
+                refuse("model", where, f"it takes inputs as {given}, and mbbp takes float32 or float64")
+        allowed = ("float32", "float64") if layer is model or expected is None else (expected,)
+        computed = str(layer.compute_dtype)
+        if computed not in allowed and type(layer) is not keras.layers.InputLayer:
+            refuse("model", where, f"it computes in {computed}, and mbbp in {' or '.join(allowed)}, as the weights are")
+
+
+def _check_shapes(keras: Any, model: Any) -> None:
+    """Check that every Dense takes one axis of features, and what is before a Flatten is the same after it.
+
+    Raises
+    ------
+    ValueError
+        If it is not so.
+    """
+    layers = keras.layers
+    shape: tuple[int | None, ...] = tuple(model.inputs[0].shape[1:])
+    for layer in _within(keras, model):
+        kind, where = type(layer), f"{layer.name} ({type(layer).__name__})"
+        if kind is layers.Flatten:
+            shape = (None if None in shape else math.prod(shape),)  # type: ignore[arg-type]
+        elif kind is layers.Dense:
+            if len(shape) != 1:
+                why = (
+                    f"it takes inputs of the shape {(None, *shape)}, and mbbp (None, features); put a Flatten before it"
+                )
+                refuse("model", where, why)
+            shape = (layer.units,)
+        elif kind is layers.Rescaling:
+            _check_numbers(where, shape, layer.scale, layer.offset)
+        elif kind is layers.Normalization and getattr(layer, "mean", None) is not None:
+            _check_numbers(where, shape, *(keras.ops.convert_to_numpy(one) for one in (layer.mean, layer.variance)))
+
+
+def _check_numbers(where: str, shape: tuple[int | None, ...], *numbers: Any) -> None:
+    """Check that numbers are one, or one for each feature in the order in which Flatten puts them.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    one_example = (1, *(1 if n is None else n for n in shape))
+    for given in map(np.shape, numbers):
+        n = math.prod(given)
+        fits = len(given) <= len(one_example) and (n == 1 or (None not in shape and n == math.prod(one_example)))
+        if not fits or any(a not in (1, b) for a, b in zip(given[::-1], one_example[::-1], strict=False)):
+            why = f"its numbers have the shape {given} for inputs of the shape {(None, *shape)}"
+            refuse("model", where, f"{why}; mbbp takes one number, or one for each feature")
+
+
+def _within(keras: Any, model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if type(layer) is keras.Sequential:
+            yield from _within(keras, layer)
+
+
 def _steps(keras: Any, model: Any) -> Iterator[Step]:
     layers = keras.layers
     for layer in model.layers:
         kind, where = type(layer), f"{layer.name} ({type(layer).__name__})"
         if kind is layers.Dense:
-            yield from _dense(layer, where)
+            yield from _dense(keras, layer, where)
         elif kind is layers.Activation:
-            yield from _function(layer.activation, where)
+            yield from _function(keras, layer.activation, where)
         elif kind is layers.ReLU:
             if layer.max_value is not None or layer.threshold or layer.negative_slope not in (0, 0.01):
                 refuse("model", where, "mbbp has relu without a largest value and threshold, with the slope 0 or 0.01")
@@ -123,38 +209,35 @@ def _steps(keras: Any, model: Any) -> Iterator[Step]:
                 refuse("model", where, "its scale is 0")
             yield Shift(where, offset / scale)
             yield Factor(where, scale)
-        elif kind in (keras.Sequential,):
+        elif kind is keras.Sequential:
             yield from _steps(keras, layer)
         elif kind not in (layers.InputLayer, layers.Flatten, layers.Identity):
             refuse("model", where, "mbbp has no such layer")
 
 
-def _dense(layer: Any, where: str) -> Iterator[Step]:
+def _dense(keras: Any, layer: Any, where: str) -> Iterator[Step]:
     weights = [np.asarray(one) for one in layer.get_weights()]
     if not weights or getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
         refuse("model", where, "its weights are not there, or not plain numbers")
-    computed = str(layer.compute_dtype)
-    if computed != weights[0].dtype.name:
-        refuse("model", where, f"it computes in {computed}, and its weights are {weights[0].dtype}")
     yield as_layer("model", where, weights[0].T, weights[1] if layer.use_bias else None)
-    name = getattr(layer.activation, "__name__", "")
-    if name != "linear":  # so that an Activation may follow
-        yield from _function(layer.activation, where)
+    if layer.activation is not keras.activations.linear:  # so that an Activation may follow
+        yield from _function(keras, layer.activation, where)
 
 
-def _function(function: Any, where: str) -> Iterator[Step]:
-    keras = load_extra("from_keras", "keras")
-    name = getattr(function, "__name__", type(function).__name__)
+def _function(keras: Any, function: Any, where: str) -> Iterator[Step]:
+    found = [ours for theirs, ours in ACTIVATIONS.items() if function is getattr(keras.activations, theirs)]
     if function is keras.activations.gelu:
         if inspect.signature(function).parameters["approximate"].default:
             refuse("model", where, "its gelu is the approximate one")
         yield Function(where, "gelu")
-    elif name in ACTIVATIONS and function is getattr(keras.activations, name, None):
-        yield Function(where, ACTIVATIONS[name])
+    elif found:
+        yield Function(where, found[0])
     elif function is keras.activations.leaky_relu:
         refuse("model", where, "its leaky_relu has the slope 0.2, and mbbp has 0.01")
     else:
-        refuse("model", where, f"its activation is {name!r:.100}, which mbbp does not have")
+        name = getattr(function, "__name__", type(function).__name__)
+        ours = f"a function of one's own named {name!r:.100}" if name in ACTIVATIONS else f"{name!r:.100}"
+        refuse("model", where, f"its activation is {ours}, which mbbp does not have")
 
 
 def _normalization(keras: Any, layer: Any, where: str) -> Iterator[Step]:

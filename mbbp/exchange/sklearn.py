@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mbbp.exchange.chain import Factor, Function, Shift, Step, as_layer, assemble, refuse
+from mbbp.exchange.chain import Factor, Function, Linear, Shift, Step, as_layer, assemble, refuse
 from mbbp.exchange.rebuild import names_of, rebuild
 from mbbp.network import Network
 from mbbp.parameters import Array
@@ -154,6 +154,8 @@ def _scaler(step: Any, where: str) -> Iterator[Step]:
     package, name = _name(step)
     if step is None or (isinstance(step, str) and step == "passthrough"):
         return
+    if getattr(step, "clip", False):
+        refuse("estimator", where, "it cuts what is beyond the range, clip=True")
     if package == "sklearn" and name in ("StandardScaler", "RobustScaler"):
         centre, scale = (_get(step, one) for one in (("mean_" if name[0] == "S" else "center_"), "scale_"))
         has_centre = step.with_mean if name[0] == "S" else step.with_centering
@@ -164,13 +166,11 @@ def _scaler(step: Any, where: str) -> Iterator[Step]:
     elif package == "sklearn" and name == "MaxAbsScaler":
         yield Factor(where, 1 / np.asarray(_get(step, "scale_"), np.float64))
     elif package == "sklearn" and name == "MinMaxScaler":
-        if step.clip:
-            refuse("estimator", where, "it cuts what is beyond the range, clip=True")
         scale = np.asarray(_get(step, "scale_"), np.float64)
         yield Shift(where, np.asarray(step.min_, np.float64) / scale)  # (x + min / scale) scale, as mbbp scales
         yield Factor(where, scale)
     elif package == "sklearn" and name == "FunctionTransformer":
-        if step.func is not None:
+        if step.func is not None or step.inverse_func is not None:
             refuse("estimator", where, "its function is Python code")
     elif package == "sklearn" and name == "Pipeline":
         for label, inner in step.steps:
@@ -224,7 +224,7 @@ def _of_mlp(estimator: Any, package: str) -> Found:
     return steps, None, schema, None
 
 
-def _linear_step(estimator: Any) -> Step:
+def _linear_step(estimator: Any) -> Linear:
     W = np.atleast_2d(np.asarray(_get(estimator, "coef_")))
     given: Array = np.atleast_1d(np.asarray(estimator.intercept_))
     b = np.broadcast_to(given, len(W)) if given.size == 1 else given
@@ -232,7 +232,7 @@ def _linear_step(estimator: Any) -> Step:
 
 
 def _of_regressor(estimator: Any, name: str) -> Found:
-    steps = [_linear_step(estimator)]
+    steps: list[Step] = [_linear_step(estimator)]
     if name in COUNT_REGRESSORS:
         return [*steps, Function(name, "exp")], "poisson" if name[0] == "P" else "quadratic", _schema(estimator), None
     return steps, "quadratic", _schema(estimator), None
@@ -240,8 +240,11 @@ def _of_regressor(estimator: Any, name: str) -> Found:
 
 def _of_classifier(estimator: Any, name: str) -> Found:
     step, classes = _linear_step(estimator), np.asarray(estimator.classes_)
-    if classes.ndim != 1 or isinstance(estimator.classes_, list):
+    kind_of_labels = str(getattr(getattr(estimator, "_label_binarizer", None), "y_type_", ""))
+    if classes.ndim != 1 or isinstance(estimator.classes_, list) or kind_of_labels.startswith("multilabel"):
         refuse("estimator", name, "it tells several labels at a time")
+    if len(step.b) != (1 if len(classes) == 2 else len(classes)):
+        refuse("estimator", name, f"it has {len(classes)} classes and {len(step.b)} outputs")
     schema = _schema(estimator, tuple(str(one) for one in classes))
     is_binary = len(classes) == 2
     loss = getattr(estimator, "loss", "log_loss")

@@ -64,7 +64,7 @@ def from_torch(module: Any) -> Network:
     Notes
     -----
     The outputs are those of ``module.eval()`` up to rounding. PyTorch's Softplus is z itself where z > 20; mbbp's is
-    ln(1 + exp(z)) everywhere, and the difference is below 3e-9.
+    ln(1 + exp(z)) everywhere, and the difference is below 3e-9. A threshold below 20 is refused.
     """
     torch = load_extra("from_torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -75,20 +75,26 @@ def from_torch(module: Any) -> Network:
 def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
     kind = type(module)
     where = f"{name or 'the module'} ({kind.__name__})"
-    own = getattr(module, "mbbp_steps", None)
+    if "forward" in vars(module):
+        refuse("module", where, "its forward is its own, not that of its class")
     if module._forward_hooks or module._forward_pre_hooks:
         refuse("module", where, "it has hooks, which are Python code")
-    if own is not None:
-        yield from own(where)
+    if kind in (modules.Scaling, modules.Exp):
+        for one in module.buffers(recurse=False):
+            _check_numbers(torch, one, where)
+        yield from kind.mbbp_steps(module, where)
     elif kind is torch.nn.Sequential:
-        for child, one in module.named_children():
-            yield from _steps(torch, one, f"{name}.{child}" if name else child)
+        for child, one in module._modules.items():  # named_children() leaves out a module that is there again
+            if one is not None:
+                yield from _steps(torch, one, f"{name}.{child}" if name else child)
     elif kind is torch.nn.Linear:
-        parameters = [None if one is None else one.detach().cpu() for one in (module.weight, module.bias)]
+        parameters = (module.weight, module.bias)
         for one in parameters:
-            if one is not None and one.dtype not in (torch.float32, torch.float64):
-                refuse("module", where, f"its numbers are {one.dtype}, and mbbp computes in float32 or float64")
-        arrays = [None if one is None else one.numpy() for one in parameters]
+            if one is not None:
+                _check_numbers(torch, one, where)
+                if one.dtype not in (torch.float32, torch.float64):
+                    refuse("module", where, f"its numbers are {one.dtype}, and mbbp computes in float32 or float64")
+        arrays = [None if one is None else one.detach().cpu().numpy() for one in parameters]
         yield as_layer("module", where, *arrays)
     elif kind in (torch.nn.Dropout, torch.nn.Identity, torch.nn.Flatten):
         if kind is torch.nn.Dropout:
@@ -100,9 +106,18 @@ def _steps(torch: Any, module: Any, name: str) -> Iterator[Step]:
         for setting, allowed in settings.items():
             if getattr(module, setting) not in allowed:
                 refuse("module", where, f"its {setting} is {getattr(module, setting)!r}, and mbbp has {allowed[0]!r}")
+        if kind is torch.nn.Softplus and not module.threshold >= 20:
+            refuse("module", where, f"its threshold is {module.threshold!r}, and mbbp takes 20 or more")
         yield Function(where, activation)
     else:
         refuse("module", where, REASONS.get(kind.__name__, "mbbp has no such module"))
+
+
+def _check_numbers(torch: Any, tensor: Any, where: str) -> None:
+    if tensor.is_meta:
+        refuse("module", where, "its numbers are on the device meta, which holds none")
+    if tensor.layout is not torch.strided:
+        refuse("module", where, f"its numbers have the layout {tensor.layout}, and mbbp takes torch.strided")
 
 
 def to_torch(net: Network) -> Any:

@@ -199,10 +199,35 @@ def test_what_cannot_be_converted_is_named(name):
         mbbp.from_sklearn(estimator)
 
 
+@pytest.mark.parametrize("make", [MinMaxScaler, MaxAbsScaler])
+def test_scalers_that_cut_are_refused(make):
+    if "clip" not in make().get_params():
+        pytest.skip("this scikit-learn has no clip here")
+    message = rf"^estimator: .*{make.__name__}\W+it cuts what is beyond the range, clip=True"
+    estimator = fitted(make_pipeline(make(clip=True), linear.Ridge()), X, SCORE)
+    with pytest.raises(ValueError, match=message):
+        mbbp.from_sklearn(estimator)
+    estimator = fitted(TransformedTargetRegressor(linear.Ridge(), transformer=make(clip=True)), X, SCORE)
+    with pytest.raises(ValueError, match=message):
+        mbbp.from_sklearn(estimator)
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("make", [linear.RidgeClassifier, linear.RidgeClassifierCV])
+def test_linear_classifiers_of_several_labels_are_refused(make, labels):
+    Y = np.stack([SCORE > 0, SCORE > 0.5, SCORE < 1], axis=1).astype(int)[:, :labels]
+    with pytest.raises(ValueError, match=f"^estimator: .* got {make.__name__}: it tells several labels at a time"):
+        mbbp.from_sklearn(fitted(make(), X, Y))
+
+
 def test_functions_of_targets_are_refused():
     estimator = fitted(TransformedTargetRegressor(linear.Ridge(), func=np.exp, inverse_func=np.log), X, SCORE)
     with pytest.raises(ValueError, match="TransformedTargetRegressor: its function of the targets is Python code"):
         mbbp.from_sklearn(estimator)
+    transformer = FunctionTransformer(inverse_func=np.exp, check_inverse=False)
+    estimator = TransformedTargetRegressor(linear.Ridge(), transformer=transformer, check_inverse=False)
+    with pytest.raises(ValueError, match="the transformer FunctionTransformer: its function is Python code"):
+        mbbp.from_sklearn(fitted(estimator, X, SCORE))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import mbbp
+from mbbp.exchange import torch_modules
 from tests.exchange.networks import DTYPES, EVERY_ACTIVATION, SCALINGS, difference, inputs, made, rows, tolerance
 
 
@@ -111,6 +112,7 @@ MODULES = {
     "Softmax": lambda: nn.Sequential(nn.Linear(3, 5), nn.Softmax(-1)),
     "Dropout before relu": lambda: nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.25), nn.ReLU(), nn.Linear(5, 2)),
     "a Softplus of large inputs": lambda: nn.Sequential(nn.Linear(3, 50), nn.Softplus()),
+    "a Softplus with a large threshold": lambda: nn.Sequential(nn.Linear(3, 50), nn.Softplus(threshold=30)),
 }
 
 
@@ -125,6 +127,20 @@ def test_modules(name, dtype):
     with torch.no_grad():
         expected = module(torch.from_numpy(rows(X))).numpy().T
     assert np.abs(net.feedforward(X) - expected).max() <= max(bound, tolerance(net) * np.abs(expected).max())
+
+
+def test_a_module_that_is_there_twice_counts_twice():
+    torch.manual_seed(0)
+    relu, linear, drop = nn.ReLU(), nn.Linear(4, 4), nn.Dropout(0.25)
+    module = nn.Sequential(nn.Linear(3, 4), relu, drop, linear, relu, drop, linear, relu, nn.Linear(4, 2)).eval()
+    net = mbbp.from_torch(module)
+    assert [layer.activation.name for layer in net.layers] == ["relu", "relu", "relu", "identity"]
+    assert net.dropout == (0, 0.25, 0.25, 0)
+    assert np.array_equal(net.layers[1].W, net.layers[2].W)
+    assert difference(outputs(module, net), net.feedforward(inputs(net))) <= tolerance(net)
+    within = nn.Sequential(nn.Linear(3, 4), nn.Sequential(relu, linear), nn.Sequential(relu, linear)).eval()
+    net = mbbp.from_torch(within)
+    assert difference(outputs(within, net), net.feedforward(inputs(net))) <= tolerance(net)
 
 
 def test_what_the_modules_become():
@@ -148,7 +164,54 @@ def hooked():
     return module
 
 
+def hooked_before():
+    module = nn.Sequential(nn.Linear(3, 2))
+    module[0].register_forward_pre_hook(lambda *_: None)
+    return module
+
+
+def with_its_own_forward(module, inner=None):
+    one = module if inner is None else module[inner]
+    one.forward = lambda x: 2 * x
+    return module
+
+
+class WithSteps(nn.Linear):
+    def mbbp_steps(self, where):
+        yield from ()
+
+
+def sparse():
+    module = nn.Sequential(nn.Linear(3, 2))
+    module[0].weight = nn.Parameter(module[0].weight.detach().to_sparse())
+    return module
+
+
 REFUSED = {
+    "meta": (
+        lambda: nn.Sequential(nn.Linear(3, 2, device="meta")),
+        r"0 \(Linear\): its numbers are on the device meta",
+    ),
+    "a scaling on meta": (
+        lambda: mbbp.to_torch(made(scaling=0.5)).to("meta"),
+        r"scaling \(Scaling\): its numbers are on the device meta",
+    ),
+    "sparse": (sparse, r"0 \(Linear\): its numbers have the layout torch.sparse_coo, and mbbp takes torch.strided"),
+    "a forward of its own": (lambda: with_its_own_forward(nn.Linear(3, 2)), r"the module \(Linear\): its forward is"),
+    "a forward within": (
+        lambda: with_its_own_forward(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), 1),
+        r"1 \(ReLU\): its forward is its own, not that of its class",
+    ),
+    "a forward of to_torch": (
+        lambda: with_its_own_forward(mbbp.to_torch(made(output="exp")), -1),
+        r"activation2 \(Exp\): its forward is its own",
+    ),
+    "steps of its own": (lambda: WithSteps(3, 2), r"the module \(WithSteps\): mbbp has no such module"),
+    "a subclass of Exp": (
+        lambda: nn.Sequential(nn.Linear(3, 2), type("Own", (torch_modules.Exp,), {})()),
+        r"1 \(Own\): mbbp has no such module",
+    ),
+    "a hook before": (hooked_before, r"0 \(Linear\): it has hooks"),
     "LogSoftmax": (lambda: nn.Sequential(nn.Linear(3, 2), nn.LogSoftmax(1)), r"1 \(LogSoftmax\): mbbp has softmax"),
     "softmax of another dim": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Softmax(0)), r"1 \(Softmax\): its dim is 0"),
     "softmax within": (lambda: nn.Sequential(nn.Linear(3, 3), nn.Softmax(1), nn.Linear(3, 2)), "softmax in the output"),
@@ -156,6 +219,10 @@ REFUSED = {
     "gelu": (lambda: nn.Sequential(nn.Linear(3, 2), nn.GELU("tanh")), "approximate is 'tanh'"),
     "elu": (lambda: nn.Sequential(nn.Linear(3, 2), nn.ELU(2.0)), "alpha is 2.0"),
     "softplus": (lambda: nn.Sequential(nn.Linear(3, 2), nn.Softplus(2)), "beta is 2"),
+    "a threshold": (
+        lambda: nn.Sequential(nn.Linear(3, 2), nn.Softplus(threshold=1)),
+        r"1 \(Softplus\): its threshold is 1, and mbbp takes 20 or more",
+    ),
     "a convolution": (
         lambda: nn.Sequential(nn.Conv1d(1, 1, 1), nn.Linear(3, 2)),
         r"0 \(Conv1d\): mbbp has no such module",
