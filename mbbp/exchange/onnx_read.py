@@ -89,7 +89,7 @@ def _read(onnx: Any, model: Any) -> Network:
     inputs = [one for one in graph.input if one.name not in constants]
     if len(inputs) != 1:
         raise ValueError(f"model: expected one input, got {len(inputs)}")
-    values = _values(onnx, graph, constants, inputs[0].name)
+    values = _values(onnx, graph, constants, inputs[0].name, _start(inputs[0]))
     outputs: list[Chain | Tail] = []
     for one in graph.output:
         value = values.get(one.name, Unknown(f"the output {one.name!r:.100}", "no node computes it from the input"))
@@ -101,12 +101,22 @@ def _read(onnx: Any, model: Any) -> Network:
         raise ValueError(f"model: expected outputs of one last layer, got {len(outputs)} of several")
     steps = _steps(chains[0])
     parts = assemble("model", steps)
-    _check_rows(inputs[0], parts.layers[0].W.shape[1])
     tails = [one for one in outputs if isinstance(one, Tail)]
     return rebuild("model", _described(model, parts, tails))
 
 
-def _values(onnx: Any, graph: Any, constants: Constants, name: str) -> dict[str, Value]:
+def _start(given: Any) -> Chain:
+    """Return the chain of the input alone: what the model tells of its shape, of which the first size is of rows."""
+    kind = given.type.tensor_type
+    if not kind.HasField("shape"):
+        return Chain()
+    sizes: list[int] = [one.dim_value if one.HasField("dim_value") else -1 for one in kind.shape.dim]
+    if not sizes:
+        raise ValueError("model: expected an input of rank 2, one row for each example, got rank 0")
+    return Chain(rank=len(sizes), size=None if min(sizes[1:], default=1) < 0 else math.prod(sizes[1:]))
+
+
+def _values(onnx: Any, graph: Any, constants: Constants, name: str, start: Chain) -> dict[str, Value]:
     """Return what each value of the graph is, node by node."""
     matcher = Matcher(graph.node, constants)
     values: dict[str, Value] = {}
@@ -115,11 +125,13 @@ def _values(onnx: Any, graph: Any, constants: Constants, name: str) -> dict[str,
 
     def keep(output: str, value: Value) -> None:
         values[output] = value
+        if isinstance(value, Chain) and value.length > MOST_STEPS:
+            raise ValueError(f"model: expected at most {MOST_STEPS:,} steps, got more")
         if isinstance(value, Chain) and (value.step is None or not isinstance(value.step, Function)):
             for result, activation in matcher.activations_of(output).items():
                 found.setdefault(result, value.then(Function(f"the activation {result!r:.100}", activation)))
 
-    keep(name, Chain())
+    keep(name, start)
     for proto in graph.node:
         node = Node(onnx, proto, constants, values)
         for output in proto.output:
@@ -133,8 +145,6 @@ def _values(onnx: Any, graph: Any, constants: Constants, name: str) -> dict[str,
             keep(proto.output[0], found[proto.output[0]])
             continue
         value = _value(node)
-        if isinstance(value, Chain) and value.length > MOST_STEPS:
-            raise ValueError(f"model: expected at most {MOST_STEPS:,} steps, got more")
         for i, output in enumerate(proto.output):
             keep(output, value if i == 0 else Unknown(node.where, f"its output {i} has no meaning here"))
     return values
@@ -173,13 +183,6 @@ def _steps(chain: Chain) -> list[Step]:
         steps.append(link.step)
         link = link.before
     return steps[::-1]
-
-
-def _check_rows(given: Any, n_in: int) -> None:
-    dimensions = given.type.tensor_type.shape.dim if given.type.tensor_type.HasField("shape") else ()
-    sizes: list[int] = [one.dim_value if one.HasField("dim_value") else -1 for one in dimensions][1:]
-    if dimensions and -1 not in sizes and math.prod(sizes) != n_in:
-        raise ValueError(f"model: expected an input of {n_in} features, as the first layer has, got {sizes!s:.100}")
 
 
 def _described(model: Any, parts: Parts, tails: list[Tail]) -> Parts:
