@@ -228,11 +228,24 @@ def _dropout(node: Node) -> Value:
 def _cast(node: Node) -> Value:
     value, types = _same(node), node.onnx.TensorProto
     to = node.attribute("to", types.FLOAT)
-    if isinstance(value, Chain) and to not in (types.FLOAT, types.DOUBLE):
-        raise CannotConvertError("it rounds or cuts the numbers")
-    if isinstance(value, Tail) and value.kind == "above":
-        return Tail("index", value.chain, value.threshold)
+    if isinstance(value, Tail) and value.kind in ("above", "index", "label"):
+        # bool has only two values, and float16 no large ones
+        allowed = [types.INT32, types.INT64]
+        allowed += [types.STRING] if value.kind == "label" else [types.BOOL] if value.threshold is not None else []
+        if to not in allowed:
+            raise CannotConvertError(f"it makes type {_type_name(node, to)} of a label")
+        return Tail("index", value.chain, value.threshold) if value.kind == "above" else value
+    chain = value.chain if isinstance(value, Tail) else value
+    if to not in (types.FLOAT, types.DOUBLE):
+        raise CannotConvertError(f"it rounds or cuts the numbers, to type {_type_name(node, to)}")
+    if isinstance(chain, Chain) and chain.dtype == np.float64 and to == types.FLOAT:
+        raise CannotConvertError("it rounds the float64 results of a layer to float32")
     return value
+
+
+def _type_name(node: Node, to: int) -> str:
+    types = node.onnx.TensorProto.DataType
+    return str(types.Name(to) if to in types.values() else to)
 
 
 def _flatten(node: Node) -> Value:

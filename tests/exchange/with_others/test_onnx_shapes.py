@@ -124,3 +124,31 @@ def test_the_number_of_steps_is_limited_while_reading(monkeypatch):
     assert mbbp.from_onnx(model([*nodes, node("Identity", "c")], ["m", 4])).sizes == (4, 3)
     with pytest.raises(ValueError, match="expected at most 3 steps, got more"):
         mbbp.from_onnx(model([*nodes, node("Relu", "c")], ["m", 4]))
+
+
+def test_results_of_float64_must_not_be_rounded():
+    constants = {"D": W.astype(float), "E": np.eye(3)}
+    first = [node("Cast", "x", "c", to=TensorProto.FLOAT), node("Cast", "c", "d", to=TensorProto.DOUBLE)]
+    layers = [node("MatMul", "d D", "z"), node("MatMul", "a E")]
+    for to in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        between = [node("Cast", "z", "b", to=to), node("Cast", "b", "a", to=TensorProto.DOUBLE)]
+        made = model([*first, layers[0], *between, layers[1]], ["m", 4], constants, TensorProto.DOUBLE)
+        if to == TensorProto.DOUBLE:
+            assert mbbp.from_onnx(made).dtype == np.float64
+        else:
+            with pytest.raises(ValueError, match=r"the Cast.*rounds the float64 results of a layer to float32"):
+                mbbp.from_onnx(made)
+
+
+@pytest.mark.parametrize("to", ["INT32", "INT64", "BOOL", "INT8", "FLOAT", "STRING"])
+def test_a_label_is_a_whole_number(to):
+    number = getattr(TensorProto, to)
+    several = model([*ARGMAX[:1], node("ArgMax", "z", "i", axis=1), node("Cast", "i", to=number)], ["m", 4])
+    above = [node("MatMul", "x one", "z"), node("Sigmoid", "z", "p"), node("Greater", "p half", "g")]
+    single = model([*above, node("Cast", "g", to=number)], ["m", 4], {"one": W[:, :1]})
+    for made, allowed in ((several, ["INT32", "INT64"]), (single, ["INT32", "INT64", "BOOL"])):
+        if to in allowed:
+            assert mbbp.from_onnx(made).sizes[0] == 4
+        else:
+            with pytest.raises(ValueError, match=f"the Cast.*makes type {to} of a label"):
+                mbbp.from_onnx(made)
