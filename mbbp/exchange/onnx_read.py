@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
+from mbbp.exchange.book import as_path
 from mbbp.exchange.chain import Function, Linear, Step, assemble, refuse
 from mbbp.exchange.describe import read_cost, read_description, read_schema
 from mbbp.exchange.onnx_match import Matcher
@@ -19,6 +19,8 @@ from mbbp.network import Network
 from mbbp.schema import Schema
 
 MOST_STEPS = 4 * MOST_LAYERS
+WRONG = (ValueError, TypeError, KeyError, OverflowError, MemoryError)
+"""The kinds of errors that a damaged model leads to."""
 
 
 def from_onnx(model: Any) -> Network:
@@ -61,27 +63,29 @@ def from_onnx(model: Any) -> Network:
     onnx = load_extra("from_onnx", "onnx")
     if isinstance(model, onnx.ModelProto):
         try:
-            return _read(onnx, model)
-        except ValueError as error:
+            return rebuild("model", _read(onnx, model))
+        except WRONG as error:
             text = str(error)
-            raise ValueError(text if text.startswith("model: ") else f"model: {text}") from error
-    if not isinstance(model, str | Path):
-        raise TypeError(f"model: expected a path or an onnx.ModelProto, got {model!r:.100}")
-    content = Path(model).read_bytes()
+            raise ValueError(text if text.startswith("model: ") else f"model: {text:.900}") from error
+    path = as_path("model", model, "a path or an onnx.ModelProto")
+    content = path.read_bytes()
     try:
         try:
             parsed = onnx.ModelProto.FromString(content)
         except Exception as error:  # protobuf has kinds of errors of its own
             raise ValueError(f"{type(error).__name__}: {error!s:.200}") from error
-        return _read(onnx, parsed)
-    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        del content  # the bytes, and then the message, before the next copy is made
+        parts = _read(onnx, parsed)
+        del parsed
+        return rebuild("model", parts)
+    except WRONG as error:
         raise ValueError(
-            f"model: expected an ONNX model of a multilayer perceptron, got {str(model)!r}, which is another or "
+            f"model: expected an ONNX model of a multilayer perceptron, got {str(path)!r}, which is another or "
             f"damaged file ({error!s:.900})"
         ) from error
 
 
-def _read(onnx: Any, model: Any) -> Network:
+def _read(onnx: Any, model: Any) -> Parts:
     graph = model.graph
     constants = Constants(onnx, graph)
     if graph.sparse_initializer:
@@ -102,7 +106,7 @@ def _read(onnx: Any, model: Any) -> Network:
     steps = _steps(chains[0])
     parts = assemble("model", steps)
     tails = [one for one in outputs if isinstance(one, Tail)]
-    return rebuild("model", _described(model, parts, tails))
+    return _described(model, parts, tails)
 
 
 def _start(given: Any) -> Chain:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbbp.costs import Cost
+from mbbp.exchange.book import as_path
 from mbbp.exchange.describe import as_text, describe, read_cost, read_description, read_schema
 from mbbp.exchange.plain import PlainLayer, plain
 from mbbp.exchange.rebuild import Parts, rebuild
@@ -91,11 +92,13 @@ def from_safetensors(path: str | Path) -> Network:
         If the file does not exist or cannot be read.
     ValueError
         If the file is damaged, or `to_safetensors` did not write it.
+    TypeError
+        If `path` is no path.
     ImportError
         If safetensors is not installed.
     """
     library = load_extra("from_safetensors", "safetensors")
-    path = Path(path)
+    path = as_path("path", path)
     with path.open("rb"):  # so that a file that is missing is an OSError, whatever the library makes of it
         pass
     try:

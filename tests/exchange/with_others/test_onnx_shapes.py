@@ -48,7 +48,7 @@ def test_inputs_that_are_no_rows_are_refused(nodes, shape):
 
 
 def test_an_input_without_dimensions_is_refused():
-    with pytest.raises(ValueError, match="expected an input of rank 2.*got rank 0"):
+    with pytest.raises(ValueError, match=r"expected an input of rank 2.*got rank 0"):
         mbbp.from_onnx(model(SOFTMAX, []))
 
 
@@ -66,7 +66,7 @@ def test_flatten_and_reshape_make_rows(name, to):
 
 def test_numbers_for_each_feature_need_rows():
     nodes = [node("Sub", "x v", "s"), node("Flatten", "s", "r"), node("MatMul", "r W")]
-    with pytest.raises(ValueError, match="the Sub.*4 numbers.*inputs of rank 3"):
+    with pytest.raises(ValueError, match=r"the Sub.*4 numbers.*inputs of rank 3"):
         mbbp.from_onnx(model(nodes, ["m", 4, 1], {"v": np.ones(4, np.float32)}))
     nodes[0] = node("Sub", "x half", "s")
     assert mbbp.from_onnx(model(nodes, ["m", 4, 1])).sizes == (4, 3)
@@ -152,3 +152,22 @@ def test_a_label_is_a_whole_number(to):
         else:
             with pytest.raises(ValueError, match=f"the Cast.*makes type {to} of a label"):
                 mbbp.from_onnx(made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": 1, "cost": 5}',
+        '{"format": 1, "schema": 5}',
+        '{"format": 1, "schema": {"columns": [["a", [], 1%s]]}}' % ("0" * 400),
+        '{"format": 1, "cost": ["quadratic"]}',
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_model_with_a_wrong_description_is_refused_as_a_file_is(text, tmp_path):
+    made = model([node("MatMul", "x W")], ["m", 4])
+    helper.set_model_props(made, {"mbbp": text})
+    (tmp_path / "file").write_bytes(made.SerializeToString())
+    for given in (made, tmp_path / "file"):
+        with pytest.raises(ValueError, match=r"^model: "):
+            mbbp.from_onnx(given)
