@@ -66,4 +66,6 @@ class Matcher:
         if given not in self._constants:
             return False
         array = self._constants[given]
-        return array.size == 1 and array.dtype.kind == "f" and abs(float(array.item()) - wanted) <= CLOSE * abs(wanted)
+        if array.size != 1 or array.ndim > 2 or array.dtype.kind != "f":  # more dimensions would pass to the result
+            return False
+        return abs(float(array.item()) - wanted) <= CLOSE * abs(wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,38 @@ class Chain:
     before: Chain | None = None
     length: int = 0
     weights: str = ""  # the name of the constant that holds the weights of the last step
+    rank: int | None = None  # the number of dimensions, None if the model does not tell
+    size: int | None = None  # how many numbers one example has, None if the model does not tell
+    dtype: np.dtype[Any] | None = None  # of the weights of the last layer, None before the first one
 
     def then(self, step: Step, weights: str = "") -> Chain:
-        """Return this chain with a further step."""
-        return Chain(step, self, self.length + 1, weights)
+        """Return this chain with a further step.
+
+        Raises
+        ------
+        CannotConvertError
+            If the step takes rows, and the values are none.
+        """
+        size, dtype = self.size, self.dtype
+        if isinstance(step, Linear):
+            n_out, n_in = step.W.shape
+            if self.rank not in (None, 2):
+                raise CannotConvertError(
+                    f"it takes inputs of rank 2, one row for each example, and gets rank {self.rank}; "
+                    "Flatten or Reshape would make rows"
+                )
+            if size not in (None, n_in):
+                raise CannotConvertError(f"it takes {n_in} inputs, and its rows have {size} numbers")
+            size, dtype = n_out, step.W.dtype
+        elif isinstance(step, Shift | Factor) and step.v.size > 1 and self.rank not in (None, 2):
+            raise CannotConvertError(
+                f"it has {step.v.size} numbers, one for each feature of a row, and gets inputs of rank {self.rank}"
+            )
+        return replace(self, step=step, before=self, length=self.length + 1, weights=weights, size=size, dtype=dtype)
+
+    def flat(self, size: int | None) -> Chain:
+        """Return this chain with one row of `size` numbers for each example."""
+        return replace(self, rank=2, size=size) if (self.rank, self.size) != (2, size) else self
 
 
 @dataclass(frozen=True)
@@ -200,36 +228,54 @@ def _dropout(node: Node) -> Value:
 def _cast(node: Node) -> Value:
     value, types = _same(node), node.onnx.TensorProto
     to = node.attribute("to", types.FLOAT)
-    if isinstance(value, Chain) and to not in (types.FLOAT, types.DOUBLE):
-        raise CannotConvertError("it rounds or cuts the numbers")
-    if isinstance(value, Tail) and value.kind == "above":
-        return Tail("index", value.chain, value.threshold)
+    if isinstance(value, Tail) and value.kind in ("above", "index", "label"):
+        # bool has only two values, and float16 no large ones
+        allowed = [types.INT32, types.INT64]
+        allowed += [types.STRING] if value.kind == "label" else [types.BOOL] if value.threshold is not None else []
+        if to not in allowed:
+            raise CannotConvertError(f"it makes type {_type_name(node, to)} of a label")
+        return Tail("index", value.chain, value.threshold) if value.kind == "above" else value
+    chain = value.chain if isinstance(value, Tail) else value
+    if to not in (types.FLOAT, types.DOUBLE):
+        raise CannotConvertError(f"it rounds or cuts the numbers, to type {_type_name(node, to)}")
+    if isinstance(chain, Chain) and chain.dtype == np.float64 and to == types.FLOAT:
+        raise CannotConvertError("it rounds the float64 results of a layer to float32")
     return value
+
+
+def _type_name(node: Node, to: int) -> str:
+    types = node.onnx.TensorProto.DataType
+    return str(types.Name(to) if to in types.values() else to)
 
 
 def _flatten(node: Node) -> Value:
     node.expect("axis", 1, 1)
-    return node.chain()
+    chain = node.chain()
+    return chain.flat(chain.size)
 
 
 def _reshape(node: Node) -> Value:
     value = _same(node)
-    if isinstance(value, Chain):
-        shape = node.constant(1).reshape(-1).tolist()
-        if len(shape) != 2 or shape[0] not in (-1, 0):
-            raise CannotConvertError(f"its shape {shape!s:.50} is not one row for each example")
-        if chain_size(value) not in (None, shape[1]) and shape[1] != -1:
-            raise CannotConvertError(f"its rows have {shape[1]} numbers, and the layer before has {chain_size(value)}")
-    return value
-
-
-def chain_size(chain: Chain | None) -> int | None:
-    """Return the number of outputs of a chain; None if it has no layer yet."""
-    while chain is not None:
-        if isinstance(chain.step, Linear):
-            return len(chain.step.W)
-        chain = chain.before
-    return None
+    if not isinstance(value, Chain):
+        return value
+    shape = node.constant(1).reshape(-1).tolist()
+    if len(shape) != 2 or shape[0] not in (-1, 0) or shape == [-1, -1]:
+        raise CannotConvertError(f"its shape {shape!s:.50} is not one row for each example")
+    if 0 in shape and node.attribute("allowzero", 0):
+        raise CannotConvertError(f"its shape {shape!s:.50} has no numbers, as allowzero is not 0")
+    rows, size = shape
+    if size == 0 and value.rank == 2:
+        size = -1  # the second dimension stays as it is
+    if size == -1 or size == value.size:
+        return value.flat(value.size)
+    if value.size is not None:
+        raise CannotConvertError(f"its rows have {size} numbers, and those before have {value.size}")
+    if rows != 0 or size < 1:
+        raise CannotConvertError(
+            f"its shape {shape!s:.50} may change the number of rows: expected [0, {size}] or [0, -1], "
+            "since the model does not tell how many numbers a row has"
+        )
+    return value.flat(size)
 
 
 def _squeeze(node: Node) -> Value:

@@ -70,3 +70,32 @@ def test_a_cost_that_is_not_the_books(tmp_path):
     (tmp_path / "net.json").write_text(text)
     with pytest.raises(ValueError, match=r"expected the cost QuadraticCost or CrossEntropyCost in .*, got 'MyCost'"):
         mbbp.from_json(tmp_path / "net.json")
+
+
+@pytest.mark.parametrize("name", ["from_json", "from_safetensors", "from_onnx"])
+@pytest.mark.parametrize("wrong", [5, None, b"bytes", ["a"]])
+def test_what_is_no_path_is_named(name, wrong):
+    pytest.importorskip("onnx" if name == "from_onnx" else "safetensors" if name == "from_safetensors" else "json")
+    argument = "model" if name == "from_onnx" else "path"
+    with pytest.raises(TypeError, match=rf"^{argument}: expected a path.*, got {re.escape(repr(wrong))}$"):
+        getattr(mbbp, name)(wrong)
+
+
+@pytest.mark.parametrize("name", ["from_json", "from_safetensors", "from_onnx"])
+@pytest.mark.parametrize("wrong", ["a\0b", "a\ud800"])
+def test_a_name_that_no_file_can_have_is_named(name, wrong):
+    pytest.importorskip("onnx" if name == "from_onnx" else "safetensors" if name == "from_safetensors" else "json")
+    argument = "model" if name == "from_onnx" else "path"
+    says = f"{argument}: expected a name that a file can have, got {wrong!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+        getattr(mbbp, name)(wrong)
+
+
+def test_too_many_layers_are_refused_before_anything_is_built(tmp_path, monkeypatch):
+    n = 10_001
+    facts = {"sizes": [1] * (n + 1), "weights": [[[0.5]]] * n, "biases": [[[0.5]]] * n, "cost": "QuadraticCost"}
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(facts))
+    monkeypatch.setattr("mbbp.exchange.book.read_saved", None)
+    with pytest.raises(ValueError, match=r"^path: expected at most 10,000 layers in .*net\.json', got 10,001$"):
+        mbbp.from_json(path)

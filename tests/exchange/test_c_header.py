@@ -1,5 +1,6 @@
 """What a header says and holds: names, strings, sizes, exact constants, labels; and what is refused."""
 
+import itertools
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import mbbp
 from mbbp.exchange.c import twin
+from mbbp.exchange.c.accuracy import measured
 from mbbp.exchange.c.model import model_of, quantized
 from mbbp.exchange.c.text import KEYWORDS
 from mbbp.exchange.plain import plain
@@ -54,7 +56,7 @@ def test_the_constants_are_exact(dtype, rng):
 
 
 def test_the_same_network_gives_the_same_text(net, tmp_path):
-    first, path = mbbp.to_c(net), tmp_path / "a.h"
+    first, path = mbbp.to_c(net), tmp_path / "model.h"
     assert mbbp.to_c(net, path) == first == mbbp.to_c(net, str(path)) == path.read_text(encoding="ascii")
     mbbp.save(net, tmp_path / "net.npz")
     assert mbbp.to_c(mbbp.load(tmp_path / "net.npz")) == first
@@ -266,3 +268,52 @@ def test_what_else_is_refused(net, tmp_path):
     with pytest.raises(ValueError, match="net: expected names of classes of at most 4095 bytes"):
         mbbp.to_c(net)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_example_includes_the_file_that_is_written(net, tmp_path):
+    assert '#include "model.h"' in mbbp.to_c(net)
+    assert '#include "small.h"' in mbbp.to_c(net, name="small")
+    found = mbbp.to_c(net, tmp_path / "other-name.h", name="small")
+    assert '#include "other-name.h"' in found
+    assert '"small.h"' not in found
+    nasty = mbbp.to_c(net, tmp_path / '"*\\ \n int x;.h')
+    assert len(nasty.splitlines()) == len(mbbp.to_c(net).splitlines())
+
+
+def names_in(header):
+    """Return all names that a header gives to the whole program."""
+    code = header.split("*/", 1)[1]
+    return set(re.findall(r"^static [^(\[]*?(\w+)[(\[]", code, re.MULTILINE)) | set(re.findall(r"#define (\w+)", code))
+
+
+@needs_compiler
+def test_names_of_two_models_of_which_one_begins_with_the_other_do_not_collide(tmp_path):
+    nets = {
+        "m": mbbp.Network([2, 3, 1], ["leaky_relu", "identity"], rng=0),
+        "m_leaky": mbbp.Network([2, 3, 1], ["relu", "identity"], rng=0),
+        "m_f": mbbp.Network([2, 3, 1], ["relu", "sigmoid"], rng=0),
+        "m_f_leaky": mbbp.Network([2, 3, 1], ["relu", "sigmoid"], rng=0),
+    }
+    headers = {name: mbbp.to_c(net, tmp_path / f"{name}.h", name=name) for name, net in nets.items()}
+    assert "m_f_leaky_relu" in names_in(headers["m"])
+    for one, other in itertools.combinations(headers, 2):
+        assert not names_in(headers[one]) & names_in(headers[other])
+    calls = " ".join(f"{name}_predict(x, out);" for name in nets)
+    lines = [f'#include "{name}.h"' for name in nets]
+    lines.append(f"int main(void) {{ float x[2] = {{0}}, out[1]; {calls} return 0; }}")
+    (tmp_path / "main.c").write_text("\n".join(lines) + "\n")
+    next(iter(FOUND.values())).object_file(tmp_path / "main.c", tmp_path / "main.o")
+
+
+def test_the_difference_is_that_from_the_network_with_its_scaled_targets():
+    net = mbbp.Network([2, 8, 1], ["tanh", "identity"], rng=0)
+    X = np.random.default_rng(0).standard_normal((2, 50)).astype(np.float32)
+    scaling = mbbp.Scaling(1e6, 0.5)  # a copy whose outputs are in these units loses digits
+    net.schema = mbbp.Schema(targets=["y"], target_scaling=scaling)
+    model = model_of(plain(net, "test"), "float32")
+    exact = scaling.undo(net.feedforward(X).astype(np.float64)).T
+    wanted = abs(twin.predict(model, X.T) - exact).max()
+    assert wanted > 0.01
+    lines = list(measured(net, model, X, exact.T))
+    assert lines[1].startswith(f"{wanted:.2g} at most")
+    assert lines[-1].startswith("Root of the mean squared error on them: 0 in mbbp")

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from mbbp.exchange.c import twin
 from mbbp.exchange.c.model import Model
-from mbbp.exchange.plain import in_own_units
 from mbbp.inputs import as_inputs
 from mbbp.network import Network
 from mbbp.targets import as_targets
@@ -37,9 +36,10 @@ def measured(net: Network, model: Model, X: ArrayLike, y: ArrayLike | None) -> I
         If X or y does not hold real numbers.
     """
     scaling = None if net.schema is None else net.schema.target_scaling
-    net = net if scaling is None else in_own_units(net, scaling)
     rows = as_inputs("X", X, net.sizes[0], net.dtype, net.engine.scaling)
-    before = net.feedforward(rows.T).T.astype(np.float64)
+    # not the copy that was made for the header: what its rounding costs belongs to the difference
+    given = net.feedforward(rows.T).astype(np.float64)
+    before = (given if scaling is None else scaling.undo(given)).T
     with np.errstate(over="ignore"):
         outputs = twin.predict(model, rows.astype(model.dtype))
     after = outputs.astype(np.float64)
@@ -52,7 +52,8 @@ def measured(net: Network, model: Model, X: ArrayLike, y: ArrayLike | None) -> I
         yield f"The label is another one for {changed:,} of them."
     if y is None:
         return
-    targets = as_targets("y", y, net.sizes[-1], len(rows), net.dtype, "X", is_regression=not model.plain.is_classifier)
+    n_out, exact = net.sizes[-1], np.dtype(np.float64)
+    targets = as_targets("y", y, n_out, len(rows), exact, "X", is_regression=not model.plain.is_classifier)
     if targets.labels.size and model.plain.is_classifier:
         ours, theirs = (float((twin.classify(model, one) == targets.labels).mean()) for one in (before, outputs))
         yield f"Accuracy on them: {ours:.2%} in mbbp, {theirs:.2%} here."

@@ -72,12 +72,12 @@ def _layer(model: Model, name: str, place: int, layer: Layer) -> Iterator[str]:
     if layer.scale is not None:
         z = f"{name}_b{place}[j] + {name}_scale{place}[j] * {z}"
     if activation not in ("identity", "softmax"):
-        z = f"{name}_{activation}({z})"
+        z = f"{name}_f_{activation}({z})"
     if z != "out[j]":
         yield f"    for (j = 0; j < {n_out}; ++j)"
         yield f"        out[j] = {z};"
     if activation == "softmax":
-        yield f"    {name}_softmax(out, {n_out});"
+        yield f"    {name}_f_softmax(out, {n_out});"
     yield "}"
 
 

@@ -13,10 +13,10 @@ from mbbp.version import VERSION
 WIDTH = 110
 
 
-def head(model: Model, name: str, measured: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of the comment. `measured` are lines about the accuracy."""
+def head(model: Model, name: str, file: str, measured: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the comment. `file` is the name of the header, `measured` are lines about the accuracy."""
     yield f"/* {name}: a network in C99, written by mbbp {VERSION}."
-    for line in (*_facts(model), *_precision(model, name), *measured, *_use(model, name)):
+    for line in (*_facts(model), *_precision(model, name), *measured, *_use(model, name, file)):
         yield f" * {line}".rstrip()
     yield " */"
 
@@ -58,13 +58,13 @@ def _precision(model: Model, name: str) -> Iterator[str]:
     yield "several threads may call it at the same time."
 
 
-def _use(model: Model, name: str) -> Iterator[str]:
+def _use(model: Model, name: str, file: str) -> Iterator[str]:
     real, needs_libm = c_type(model.dtype), any(layer.activation not in WITHOUT_LIBM for layer in model.layers)
     yield ""
     yield "How to call it:"
     yield ""
     yield "    #include <stdio.h>"
-    yield f'    #include "{name}.h"'
+    yield f"    #include {literal(file)}"
     yield ""
     yield "    int main(void)"
     yield "    {"

@@ -102,7 +102,9 @@ def to_c(
     facts = plain(net, "to_c")
     check_strings("names of classes", facts.classes or ())
     model = model_of(facts, weights or facts.dtype.name)
-    text = "\n".join(_lines(model, prefix, [] if X is None else list(accuracy.measured(net, model, X, y)))) + "\n"
+    measured = [] if X is None else list(accuracy.measured(net, model, X, y))
+    file = f"{prefix}.h" if target is None else target.name
+    text = "\n".join(_lines(model, prefix, file, measured)) + "\n"
     if target is not None:
         write_text(target, text)
     return text
@@ -117,8 +119,8 @@ def _as_path(path: str | Path) -> Path:
     return target
 
 
-def _lines(model: Model, name: str, measured: Sequence[str]) -> Iterator[str]:
-    yield from head(model, name, measured)
+def _lines(model: Model, name: str, file: str, measured: Sequence[str]) -> Iterator[str]:
+    yield from head(model, name, file, measured)
     yield f"#ifndef MBBP_{name}_H"
     yield f"#define MBBP_{name}_H"
     if any(layer.activation not in WITHOUT_LIBM for layer in model.layers):
