@@ -70,6 +70,31 @@ def write_text(path: str | Path, text: str) -> None:
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
+def as_path(argument: str, value: object, what: str = "a path") -> Path:
+    """Return a path that was given to a reader of a file.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    ValueError
+        If no file can have this name.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{argument}: expected {what}, got {value!r:.100}")
+    try:
+        path = Path(value)
+    except TypeError:  # a path of bytes
+        raise TypeError(f"{argument}: expected {what}, got {value!r:.100}") from None
+    try:
+        is_possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise ValueError(f"{argument}: expected a name that a file can have, got {str(path)!r:.100}")
+    return path
+
+
 def check_can_be_written(argument: str, path: Path, endings: Sequence[str]) -> None:
     """Check that a file can be written, before a long computation of what to write.
 

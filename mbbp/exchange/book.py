@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
 from mbbp.exchange.plain import plain
-from mbbp.fileformat.structure import MOST_LAYERS
-from mbbp.files import write_text
+from mbbp.files import as_path, write_text
 from mbbp.network import Network
 from mbbp.nielsen.saved import read_saved
 from mbbp.validation import as_dtype
 
 COSTS = {"quadratic": "QuadraticCost", "cross_entropy": "CrossEntropyCost"}  # our names, and the book's
-
-
-def as_path(argument: str, value: object, what: str = "a path") -> Path:
-    """Return a path that was given to a reader of a file.
-
-    Raises
-    ------
-    TypeError
-        If it is no path.
-    ValueError
-        If no file can have this name.
-    """
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{argument}: expected {what}, got {value!r:.100}")
-    try:
-        path = Path(value)
-    except TypeError:  # a path of bytes
-        raise TypeError(f"{argument}: expected {what}, got {value!r:.100}") from None
-    try:
-        is_possible = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        is_possible = False
-    if not is_possible:
-        raise ValueError(f"{argument}: expected a name that a file can have, got {str(path)!r:.100}")
-    return path
 
 
 def to_json(net: Network, path: str | Path) -> None:
@@ -116,9 +89,8 @@ def from_json(path: str | Path, *, dtype: object = "float64") -> Network:
     TypeError
         If `path` is no path.
     """
-    path, known = as_path("path", path), as_dtype(dtype)
-    _check_number_of_layers(path)
-    saved = read_saved(path, known, "path")
+    path = as_path("path", path)
+    saved = read_saved(path, as_dtype(dtype), "path")
     names = {theirs: ours for ours, theirs in COSTS.items()}
     if saved.cost not in names:
         raise ValueError(f"path: expected the cost {' or '.join(names)} in {str(path)!r}, got {saved.cost!r:.100}")
@@ -126,14 +98,3 @@ def from_json(path: str | Path, *, dtype: object = "float64") -> Network:
     for layer, W, b in zip(net.layers, saved.weights, saved.biases, strict=True):
         layer.W, layer.b = W, b
     return net
-
-
-def _check_number_of_layers(path: Path) -> None:
-    """Refuse a file of too many layers before anything is built. What else is wrong in it is not told here."""
-    try:
-        facts = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return
-    sizes = facts.get("sizes") if isinstance(facts, dict) else None
-    if isinstance(sizes, list) and len(sizes) - 1 > MOST_LAYERS:
-        raise ValueError(f"path: expected at most {MOST_LAYERS:,} layers in {str(path)!r}, got {len(sizes) - 1:,}")

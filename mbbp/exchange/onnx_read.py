@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mbbp.exchange.book import as_path
 from mbbp.exchange.chain import Function, Linear, Step, assemble, refuse
 from mbbp.exchange.describe import read_cost, read_description, read_schema
 from mbbp.exchange.onnx_match import Matcher
@@ -15,6 +14,7 @@ from mbbp.exchange.onnx_write import DESCRIPTION, INPUT_NAMES
 from mbbp.exchange.rebuild import USUAL_COSTS, Parts, rebuild
 from mbbp.extras import load_extra
 from mbbp.fileformat.structure import MOST_LAYERS
+from mbbp.files import as_path
 from mbbp.network import Network
 from mbbp.schema import Schema
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from mbbp.costs import Cost
-from mbbp.exchange.book import as_path
 from mbbp.exchange.describe import as_text, describe, read_cost, read_description, read_schema
 from mbbp.exchange.plain import PlainLayer, plain
 from mbbp.exchange.rebuild import Parts, rebuild
 from mbbp.extras import load_extra
 from mbbp.fileformat.structure import MOST_LAYERS
-from mbbp.files import write_aside
+from mbbp.files import as_path, write_aside
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.validation import as_sizes

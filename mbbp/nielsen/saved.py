@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mbbp.fileformat.structure import MOST_LAYERS
 from mbbp.parameters import Array
 from mbbp.validation import as_sizes
 
@@ -61,6 +62,8 @@ def _checked(data: Any, dtype: np.dtype[Any]) -> Saved:
     given, cost = data["sizes"], data["cost"]
     if not isinstance(given, list) or not all(type(n) is int for n in given):
         raise ValueError(f"sizes: expected a list of whole numbers, got {given!r:.100}")
+    if len(given) - 1 > MOST_LAYERS:
+        raise ValueError(f"sizes: expected at most {MOST_LAYERS:,} layers, got {len(given) - 1:,}")
     if not isinstance(cost, str):
         raise ValueError(f"cost: expected a name, got {cost!r:.100}")
     sizes = tuple(as_sizes(given))

@@ -96,6 +96,6 @@ def test_too_many_layers_are_refused_before_anything_is_built(tmp_path, monkeypa
     facts = {"sizes": [1] * (n + 1), "weights": [[[0.5]]] * n, "biases": [[[0.5]]] * n, "cost": "QuadraticCost"}
     path = tmp_path / "net.json"
     path.write_text(json.dumps(facts))
-    monkeypatch.setattr("mbbp.exchange.book.read_saved", None)
-    with pytest.raises(ValueError, match=r"^path: expected at most 10,000 layers in .*net\.json', got 10,001$"):
+    monkeypatch.setattr("mbbp.nielsen.saved._matrices", None)
+    with pytest.raises(ValueError, match=r"^path: .*net\.json', .*sizes: expected at most 10,000 layers, got 10,001"):
         mbbp.from_json(path)
