@@ -85,8 +85,8 @@ class Optimizer:
         for field in fields(kind):  # so that it equals the optimizer that a file gives back
             value = getattr(self, field.name)
             if not isinstance(value, int | float):
-                with contextlib.suppress(TypeError, ValueError):  # `settings` raises the error
-                    object.__setattr__(self, field.name, float(value))
+                with contextlib.suppress(TypeError, ValueError):  # the checks of the subclass tell what is wrong
+                    object.__setattr__(self, field.name, as_number(field.name, value, least=-math.inf))
 
     @staticmethod
     def update(*numbers: Any) -> Any:
