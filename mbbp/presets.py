@@ -182,7 +182,7 @@ def regressor(
     )
     undo_target_scaling(net, scaling)
     net.schema = None
-    if training.get("checkpoint") is not None:
+    if training.get("checkpoint") is not None and net.history.has_ended:  # after Ctrl-C it is kept as it can go on
         save(net, training["checkpoint"])
     return net
 
