@@ -241,7 +241,7 @@ class Engine(Fixed):
         """
         m = X.shape[1]
         spare = self._predictors[m > FEW]
-        if X.size <= SMALL and (m <= FEW or len(self._stretches(m)) == 1):
+        if X.size <= SMALL and (m <= FEW or len(self.stretches(m)) == 1):
             predictor = self._predictor(spare, m)
             outputs = predictor.of_few(X)
             spare.append(predictor)
@@ -254,7 +254,7 @@ class Engine(Fixed):
             spare.append(predictor)
             return is_finite
 
-        parts = run_together([functools.partial(write, start, stop) for start, stop in self._stretches(m)])
+        parts = run_together([functools.partial(write, start, stop) for start, stop in self.stretches(m)])
         return out.T if all(parts) else None
 
     def _predictor(self, spare: list[Predictor], m: int) -> Predictor:
@@ -404,6 +404,7 @@ class Engine(Fixed):
             work=np.empty(layout.work_size, dtype) if work is None else work,
             targets=layout.targets,
             weights=layout.weights,
+            tangent_inputs=layout.tangent_inputs,
             spare=layout.spare,
             scratch=layout.scratch,
             panels=layout.panels,
@@ -458,9 +459,9 @@ class Engine(Fixed):
             finally:
                 spare.append(model)
 
-        return run_together([functools.partial(stretch, start, stop) for start, stop in self._stretches(m)])
+        return run_together([functools.partial(stretch, start, stop) for start, stop in self.stretches(m)])
 
-    def _stretches(self, m: int) -> list[tuple[int, int]]:
+    def stretches(self, m: int) -> list[tuple[int, int]]:
         """Return the stretch of each thread among m examples, in whole chunks: its first one, and one after its last.
 
         The bounds of the chunks do not depend on the number of threads, so the results do not either.

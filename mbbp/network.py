@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from mbbp import fileformat, training
 from mbbp.activations import Activation
 from mbbp.costs import Cost
+from mbbp.derivatives import Derivatives
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
-from mbbp.passes import Passes
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
@@ -27,7 +27,7 @@ from mbbp.validation import as_flag
 Callback = Callable[["Network", Epoch], Any]
 
 
-class Network(Passes):
+class Network(Derivatives):
     """A feedforward network, trained by mini-batch backpropagation.
 
     Parameters

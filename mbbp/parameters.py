@@ -45,6 +45,22 @@ class Gradient(NamedTuple):
         return f"Gradient(cost={self.cost:.6g}, norm={norm:.6g}, {self.theta.size:,} parameters)"
 
 
+class DirectionalDerivatives(NamedTuple):
+    """The outputs, and their derivatives along directions v in the space of the inputs.
+
+    Attributes
+    ----------
+    outputs : ndarray of shape (n_L, m)
+        a^L(x).
+    first, second : ndarray of shape (k, n_L, m)
+        d/dt and d^2/dt^2 of a^L(x + t v) at t = 0, for each of k directions.
+    """
+
+    outputs: Array
+    first: Array
+    second: Array
+
+
 def parameter_count(sizes: Sequence[int]) -> int:
     """Return the number of weights and biases of a network with these layer sizes.
 

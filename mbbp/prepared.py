@@ -190,6 +190,8 @@ class SummedGradient:
         Their number.
     chunk : int
         How many go through the network together.
+    inputs : ndarray of shape (n, n_in), optional
+        Receives the gradient by the input of each example.
 
     Attributes
     ----------
@@ -197,7 +199,7 @@ class SummedGradient:
         The gradient at the last call.
     """
 
-    def __init__(self, model: Placed, source: Placed, n: int, chunk: int) -> None:
+    def __init__(self, model: Placed, source: Placed, n: int, chunk: int, inputs: Array | None = None) -> None:
         self.gradient = np.empty(model.record.theta.size, model.dtype)
         call = evaluation.SummedGradient(
             model=model,
@@ -206,6 +208,8 @@ class SummedGradient:
             n=n,
             chunk=chunk,
             target=self.gradient,
+            inputs=np.empty(0, model.dtype) if inputs is None else inputs.reshape(-1),
+            wants_inputs=int(inputs is not None),
             team=make_team(1)[0],
         )
         self._run = evaluation.summed_gradient.bind(call, model.dtype).run

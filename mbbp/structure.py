@@ -15,6 +15,7 @@ from mbbp import fileformat
 from mbbp.activations import ANY, Activation, layer_activations
 from mbbp.arrays import as_writeable, copy_into
 from mbbp.costs import Cost, get_cost
+from mbbp.differentiation import Differentiation
 from mbbp.dropout import Dropout, as_rates, draw_seed
 from mbbp.engine import Engine
 from mbbp.fixed import Fixed
@@ -31,6 +32,7 @@ from mbbp.validation import as_dtype, as_generator, as_metadata, as_sizes
 
 DropoutRates = float | Sequence[float] | None
 Rng = int | np.random.Generator | None
+MADE_BY_BUILD = ("layers", "_engine", "_differentiation")
 
 
 class Structure(Fixed):
@@ -78,10 +80,11 @@ class Structure(Fixed):
         weights, biases = parameter_views(theta, self.sizes)
         self.layers = tuple(Layer(f, W, b) for f, W, b in zip(activations, weights, biases, strict=True))
         self._engine = Engine(self.sizes, theta, activations, self.cost_function, scaling, dropout)
+        self._differentiation = Differentiation(self._engine)
 
     def __getstate__(self) -> dict[str, Any]:
         self._engine.writer.check_readable("copy")
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("layers", "_engine")}
+        kept = {name: value for name, value in self.__dict__.items() if name not in MADE_BY_BUILD}
         activations = [layer.activation for layer in self.layers]
         parts = {"_activations": activations, "_theta": self._engine.theta, "_scaling": self.scaling}
         return kept | parts | {"_dropout": self._engine.dropout}

@@ -78,6 +78,8 @@ class SummedGradient(NamedTuple):
     n: Int
     chunk: Int
     target: Numbers  # receives the gradient by the parameters
+    inputs: Numbers  # (n, n_in): receives the gradients by the inputs
+    wants_inputs: Int
     team: Team  # of one
 
 
@@ -196,6 +198,15 @@ def predict(at):
     return 1
 
 
+@inlined
+def _write_gradient_by_inputs(model, out, begin, m):
+    """Write the gradients by the inputs of the mini-batch in the workspace to the rows of `out` from `begin` on."""
+    first = model.layers[0]
+    W, D = weights_of(model, first, model.theta), mini_batch(model, first.delta, first.n_out, m)
+    columns = by_columns(out, begin * first.n_in, first.n_in, m)
+    transposed_product(W, D, columns, multiplier_of(model, ZERO))
+
+
 @kernel(GradientCall)
 def gradient(at):
     """Write the mean gradient of the examples, leave z, a and delta in the workspace, and return the mean cost."""
@@ -227,9 +238,7 @@ def gradient(at):
     for i in range(target.size):
         target[i] *= factor
     if g.wants_inputs:
-        first = model.layers[0]
-        W, D = weights_of(model, first, model.theta), mini_batch(model, first.delta, first.n_out, m)
-        transposed_product(W, D, by_columns(g.inputs, ZERO, first.n_in, m), multiplier_of(model, ZERO))
+        _write_gradient_by_inputs(model, g.inputs, ZERO, m)
     return cost / m
 
 
@@ -261,4 +270,23 @@ def summed_gradient(at):
                 step=ZERO,
             ),
         )
+        if g.wants_inputs:
+            _write_gradient_by_inputs(model, g.inputs, begin, m)
     return total
+
+
+@kernel(Outputs)
+def no_cost(at):
+    """Return 0, where the caller gives the gradient of a cost that only the caller knows."""
+    return 0.0
+
+
+@kernel(Outputs)
+def given_error(at):
+    """D = y, where the targets are the gradient of the cost by the outputs."""
+    outputs = at[0]
+    size = outputs.n * outputs.m
+    y, d = part(outputs.y, ZERO, size), part(outputs.delta, ZERO, size)
+    for i in range(size):
+        d[i] = y[i]
+    return 0.0

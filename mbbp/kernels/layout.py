@@ -4,7 +4,8 @@ It is computed once, here, for the sizes of the layers, the largest mini-batch a
 it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
 inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. Where a layer's
 inputs are dropped (see dropout.py), they lie in a matrix of their own, since derivatives are computed from the a of the
-layer before; the network's inputs are dropped where they are.
+layer before; the network's inputs are dropped where they are. For derivatives along a direction (see tangents.py), there
+are four more matrices for every layer, and one for the inputs.
 
 A layer's order in memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples
 uses the beginning of each matrix. At the end are SPARE_ROWS numbers for each example that a kernel may use as it likes,
@@ -21,6 +22,7 @@ from mbbp.kernels.lowlevel.vectors import VECTOR_BYTES
 from mbbp.parameters import Array, parameter_offsets
 
 SPARE_ROWS = 3
+TANGENTS = ("tangent_z", "tangent_a", "tangent_delta", "error")
 
 
 @record
@@ -41,6 +43,11 @@ class LayerRow(NamedTuple):
     seed: Int  # of the masks
     drop_inputs: Address  # sets `inputs`; 0 for no dropout
     drop_errors: Address  # multiplies the delta of the layer before by the mask
+    tangent_z: Int  # in the workspace, (n_out, m), and so are the next three: the derivatives along a direction
+    tangent_a: Int
+    tangent_delta: Int
+    error: Int  # delta before it is multiplied by sigma'
+    bend: Address  # multiplies by sigma''(z) and a tangent; 0 where sigma'' is 0
 
 
 class Layout:
@@ -58,12 +65,14 @@ class Layout:
         How many numbers a vector register holds.
     dropout : sequence of float, optional
         For each computing layer, the probability that an input of it is dropped. By default none is.
+    tangents : bool
+        Whether there is room for derivatives along a direction.
 
     Attributes
     ----------
     table : array of LayerRow
         A row for each computing layer. The engine fills in the addresses of the kernels, and the seed.
-    targets, weights, spare, scratch, panels : int
+    targets, weights, spare, scratch, panels, tangent_inputs : int
         Where these begin in the workspace.
     panel_size : int
         How many numbers the panel of a thread holds.
@@ -72,7 +81,14 @@ class Layout:
     """
 
     def __init__(
-        self, sizes: Sequence[int], m: int, threads: int = 1, lanes: int = 4, dropout: Sequence[float] | None = None
+        self,
+        sizes: Sequence[int],
+        m: int,
+        threads: int = 1,
+        lanes: int = 4,
+        dropout: Sequence[float] | None = None,
+        *,
+        tangents: bool = False,
     ) -> None:
         self.m, self.lanes = m, lanes
         self.targets = sizes[0] * m
@@ -100,12 +116,15 @@ class Layout:
                     seed=0,
                     drop_inputs=0,
                     drop_errors=0,
+                    **{name: end + part * n_out * m if tangents else 0 for part, name in enumerate(TANGENTS, 3)},
+                    bend=0,
                 )
             )
-            inputs, end = a, end + 3 * n_out * m
+            inputs, end = a, end + (3 + len(TANGENTS) * tangents) * n_out * m
         self._rows = rows
         self.table = array_of(rows)
-        self.spare = end
+        self.tangent_inputs = end
+        self.spare = end + (sizes[0] * m if tangents else 0)
         self.scratch = self.spare + SPARE_ROWS * m
         self.panels = self.scratch + max(row.n_out * (row.n_in if row.n_out < lanes else 1) for row in rows)
         widest = max(max(row.n_out, row.n_in if row.n_out == 1 else 1) for row in rows)

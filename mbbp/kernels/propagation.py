@@ -31,6 +31,7 @@ class Model(NamedTuple):
     work: Numbers
     targets: Int  # where these begin in the workspace, see layout.py
     weights: Int
+    tangent_inputs: Int
     spare: Int
     scratch: Int
     panels: Int

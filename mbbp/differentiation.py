@@ -1,0 +1,257 @@
+"""Derivatives of a network beyond the gradient of its cost: where their kernels, examples and workspaces meet.
+
+The arguments were checked by the callers. Examples go through the network chunk by chunk, so the memory that is needed
+besides the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from mbbp.activations import Activation
+from mbbp.costs import Cost
+from mbbp.engine import CHUNK, Engine
+from mbbp.fixed import Fixed
+from mbbp.kernels import evaluation, per_example, second_derivatives, tangents
+from mbbp.kernels.examples import Examples
+from mbbp.kernels.gemm.tile import lanes
+from mbbp.kernels.layout import Layout
+from mbbp.kernels.lowlevel.kernel import Kernel
+from mbbp.kernels.lowlevel.records import Placed
+from mbbp.kernels.team import make_team
+from mbbp.parameters import Array
+from mbbp.prepared import SummedGradient
+from mbbp.threads import run_together
+
+OF_COST, OF_OUTPUTS, WITH_TANGENTS = "of the cost", "of the outputs", "with tangents"
+
+
+def _second_order_kernel(argument: str, one: Any, built_in: dict[str, Kernel | None], custom: Any) -> Kernel | None:
+    if not one.is_custom:
+        return built_in[one.name]
+    if one.second_scalar is None:
+        raise TypeError(f"{argument} {one.name!r}: expected a second_derivative for second-order products, got none")
+    made: Kernel = custom(one.second_scalar)
+    return made
+
+
+def bend_of(activation: Activation) -> Kernel | None:
+    """Return the kernel for sigma'' of an activation, or None where it is 0.
+
+    Raises
+    ------
+    TypeError
+        If a custom activation has no second derivative.
+    """
+    table, custom = second_derivatives.OF_ACTIVATIONS, second_derivatives.custom_activation
+    return _second_order_kernel("activation", activation, table, custom)
+
+
+def error_tangent_of(cost: Cost) -> Kernel | None:
+    """Return the kernel for the change of the output error of a cost, or None where it is that of the outputs.
+
+    Raises
+    ------
+    TypeError
+        If a custom cost has no second derivative.
+    """
+    return _second_order_kernel("cost", cost, second_derivatives.OF_COSTS, second_derivatives.custom_cost)
+
+
+class Differentiation(Fixed):
+    """The derivatives of a network.
+
+    Parameters
+    ----------
+    engine : Engine
+        The network.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._spare: dict[str, list[Placed]] = defaultdict(list)
+
+    def _take(self, kind: str) -> Placed:
+        """Return the network with a workspace for a chunk, for one thread alone."""
+        try:
+            return self._spare[kind].pop()
+        except IndexError:
+            return self._make(kind)
+
+    def _keep(self, kind: str, model: Placed) -> None:
+        self._spare[kind].append(model)
+
+    def _make(self, kind: str) -> Placed:
+        engine = self._engine
+        dtype = engine.dtype
+        if kind == WITH_TANGENTS:
+            layout = Layout(engine.sizes, CHUNK, 1, lanes(dtype), tangents=True)
+            addresses = [activation.addresses(dtype, backward=True) for activation in engine.activations]
+            layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
+        else:
+            layout = engine.layout(CHUNK, backward=True)
+        model = engine.model(layout, with_cost=kind != OF_OUTPUTS, backward=True)
+        if kind == OF_OUTPUTS:  # the output error is what the caller gives as targets
+            given = evaluation.given_error.address(dtype), evaluation.no_cost.address(dtype)
+            model = Placed(model.record._replace(output_error=given[0], cost=given[1], is_fused=0), dtype)
+        return model
+
+    def set_bends(self, model: Placed) -> None:
+        """Give the model the kernels of the second derivatives of its activations."""
+        for index, activation in enumerate(self._engine.activations):
+            found = bend_of(activation)
+            model.record.layers[index].bend = 0 if found is None else found.address(self._engine.dtype)
+
+    def backpropagate(self, examples: Examples, *, wants_inputs: bool = True) -> tuple[Array, Array | None]:
+        """Return the gradient by parameters (P,) and by inputs (m, n_in), where the targets are dC/da^L."""
+        engine, model = self._engine, self._take(OF_OUTPUTS)
+        inputs = np.empty((examples.n, engine.sizes[0]), engine.dtype) if wants_inputs else None
+        compute = SummedGradient(model, engine.source(examples), examples.n, CHUNK, inputs)
+        compute()
+        self._keep(OF_OUTPUTS, model)
+        return compute.gradient, self._by_raw_inputs(inputs, examples)
+
+    def _by_raw_inputs(self, gradient: Array | None, examples: Examples) -> Array | None:
+        """Return the gradient by scaled inputs (..., n_in) as that by the inputs before they were scaled."""
+        if gradient is not None and examples.scaling is not None:
+            gradient *= examples.scaling.factor.astype(gradient.dtype)
+        return gradient
+
+    def rows(self, examples: Examples, out: Array, *, of_outputs: bool, by_inputs: bool = False) -> Array:
+        """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it."""
+        engine, kind = self._engine, OF_OUTPUTS if of_outputs else OF_COST
+        source, order, team = engine.source(examples), np.arange(examples.n), make_team(1)[0]
+
+        def stretch(start: int, stop: int) -> None:
+            model = self._take(kind)
+            call = per_example.Rows(
+                model=model,
+                source=source,
+                order=order,
+                n=examples.n,
+                start=start,
+                stop=stop,
+                chunk=CHUNK,
+                of_outputs=int(of_outputs),
+                by_inputs=int(by_inputs),
+                out=out.reshape(-1),
+                team=team,
+            )
+            per_example.write_rows.run(call, engine.dtype)
+            self._keep(kind, model)
+
+        run_together([functools.partial(stretch, *bounds) for bounds in engine.stretches(examples.n)])
+        return out
+
+    def input_rows(self, examples: Examples) -> Array:
+        """Return the gradient of each output by the inputs, (n_L, m, n_in)."""
+        sizes = self._engine.sizes
+        out = np.empty((sizes[-1], examples.n, sizes[0]), self._engine.dtype)
+        self.rows(examples, out, of_outputs=True, by_inputs=True)
+        self._by_raw_inputs(out, examples)
+        return out
+
+    def clip(self, examples: Examples, clip_norm: float | None) -> tuple[float, Array, Array]:
+        """Return the summed cost, the norms of the gradients, and the sum of those clipped to a norm (or no numbers)."""
+        engine, model = self._engine, self._take(OF_COST)
+        n, dtype = examples.n, engine.dtype
+        norms, target = np.empty(n), np.empty(0 if clip_norm is None else engine.theta.size, dtype)
+        call = per_example.Clipping(
+            model=model,
+            source=engine.source(examples),
+            order=np.arange(n),
+            n=n,
+            chunk=CHUNK,
+            measure=per_example.square_norms.address(dtype),
+            norms=norms,
+            clip_norm=clip_norm or 0.0,
+            target=target,
+            has_target=int(clip_norm is not None),
+            team=make_team(1)[0],
+        )
+        cost = per_example.clip.run(call, dtype)
+        self._keep(OF_COST, model)
+        return cost, norms, target
+
+    def push_forward(self, examples: Examples, direction: Array | None, inputs: Array | None) -> Array:
+        """Return the change of the outputs (m, n_L) along a direction (P,), and changes of the inputs (m, n_in)."""
+        engine, model = self._engine, self._take(WITH_TANGENTS)
+        n, nothing = examples.n, np.empty(0, engine.dtype)
+        out = np.empty((n, engine.sizes[-1]), engine.dtype)
+        call = tangents.Tangents(
+            model=model,
+            source=engine.source(examples),
+            order=np.arange(n),
+            n=n,
+            chunk=CHUNK,
+            direction=nothing if direction is None else direction,
+            has_direction=int(direction is not None),
+            inputs=nothing if inputs is None else inputs.reshape(-1),
+            has_inputs=int(inputs is not None),
+            out=out.reshape(-1),
+        )
+        tangents.forward_tangents.run(call, engine.dtype)
+        self._keep(WITH_TANGENTS, model)
+        return out
+
+    def curvature_product(self, examples: Examples, direction: Array, *, is_hessian: bool) -> Array:
+        """Return the product of the Hessian, or the Gauss-Newton matrix, of the summed cost with a direction (P,).
+
+        Raises
+        ------
+        TypeError
+            If a custom activation or cost has no second derivative that is needed.
+        """
+        engine = self._engine
+        change = error_tangent_of(engine.cost)
+        model = self._take(WITH_TANGENTS)
+        if is_hessian:
+            self.set_bends(model)
+        n, target = examples.n, np.empty_like(direction)
+        call = tangents.Curvature(
+            model=model,
+            source=engine.source(examples),
+            order=np.arange(n),
+            n=n,
+            chunk=CHUNK,
+            direction=direction,
+            error_tangent=0 if change is None else change.address(engine.dtype),
+            is_hessian=int(is_hessian),
+            target=target,
+        )
+        tangents.curvature_product.run(call, engine.dtype)
+        self._keep(WITH_TANGENTS, model)
+        return target
+
+    def second_order(self, examples: Examples, directions: Array) -> tuple[Array, Array, Array]:
+        """Return the outputs (m, n_L), and their first and second derivatives (k, m, n_L) along directions (k, n_in).
+
+        Raises
+        ------
+        TypeError
+            If a custom activation has no second derivative.
+        """
+        engine, n, k = self._engine, examples.n, len(directions)
+        model = self._take(WITH_TANGENTS)
+        self.set_bends(model)
+        outputs = np.empty((n, engine.sizes[-1]), engine.dtype)
+        first, second = (np.empty((k, *outputs.shape), engine.dtype) for _ in range(2))
+        call = tangents.SecondOrder(
+            model=model,
+            source=engine.source(examples),
+            order=np.arange(n),
+            n=n,
+            chunk=CHUNK,
+            directions=directions.reshape(-1),
+            k=k,
+            outputs=outputs.reshape(-1),
+            first=first.reshape(-1),
+            second=second.reshape(-1),
+        )
+        tangents.second_tangents.run(call, engine.dtype)
+        self._keep(WITH_TANGENTS, model)
+        return outputs, first, second
