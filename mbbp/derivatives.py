@@ -1,4 +1,4 @@
-"""Derivatives of the outputs and of the cost, for whole mini-batches: products with Jacobians and Hessians, and more."""
+"""Derivatives of the outputs and of the cost, beyond the gradient, for whole mini-batches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mbbp.kernels.examples import Examples
 from mbbp.parameters import Array, DirectionalDerivatives, Gradient, parameter_views
 from mbbp.passes import Passes
 from mbbp.validation import as_number
+
+MOST_AT_ONCE = 1024  # examples: the gradient norms of more are computed in chunks, so that the memory does not grow
 
 
 class Derivatives(Passes):
@@ -334,7 +336,8 @@ class Derivatives(Passes):
         computations*, 2015.
         """
         self._engine.writer.check_readable("gradient_norms")
-        return self._differentiation.clip(self._engine.examples(X, Y), None)[1]
+        found = self._engine.quick_norms(X, Y) if np.shape(X)[-1:] <= (MOST_AT_ONCE,) else None
+        return self._differentiation.clip(self._engine.examples(X, Y), None)[1] if found is None else found
 
     def clipped_gradient_sum(self, X: ArrayLike, Y: ArrayLike, clip_norm: float) -> Array:
         """Return the sum of the gradients of all examples, after each of them is shortened to a norm.

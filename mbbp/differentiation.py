@@ -16,7 +16,7 @@ from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.engine import CHUNK, Engine
 from mbbp.fixed import Fixed
-from mbbp.kernels import evaluation, per_example, second_derivatives, tangents
+from mbbp.kernels import evaluation, norms, per_example, second_derivatives, tangents
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.gemm.tile import lanes
 from mbbp.kernels.layout import Layout
@@ -110,7 +110,7 @@ class Differentiation(Fixed):
         """Return the gradient by parameters (P,) and by inputs (m, n_in), where the targets are dC/da^L."""
         engine, model = self._engine, self._take(OF_OUTPUTS)
         inputs = np.empty((examples.n, engine.sizes[0]), engine.dtype) if wants_inputs else None
-        compute = SummedGradient(model, engine.source(examples), examples.n, CHUNK, inputs)
+        compute = SummedGradient(model, engine.source(examples), np.arange(examples.n), CHUNK, inputs)
         compute()
         self._keep(OF_OUTPUTS, model)
         return compute.gradient, self._by_raw_inputs(inputs, examples)
@@ -139,6 +139,9 @@ class Differentiation(Fixed):
                 of_outputs=int(of_outputs),
                 by_inputs=int(by_inputs),
                 out=out.reshape(-1),
+                stride=out.shape[-1],
+                outputs=np.empty(0, engine.dtype),
+                wants_outputs=0,
                 team=team,
             )
             per_example.write_rows.run(call, engine.dtype)
@@ -156,18 +159,18 @@ class Differentiation(Fixed):
         return out
 
     def clip(self, examples: Examples, clip_norm: float | None) -> tuple[float, Array, Array]:
-        """Return the summed cost, the norms of the gradients, and the sum of those clipped to a norm (or no numbers)."""
+        """Return the summed cost, the norms of the gradients and, with a `clip_norm`, the sum of the clipped ones."""
         engine, model = self._engine, self._take(OF_COST)
         n, dtype = examples.n, engine.dtype
-        norms, target = np.empty(n), np.empty(0 if clip_norm is None else engine.theta.size, dtype)
+        found, target = np.empty(n), np.empty(0 if clip_norm is None else engine.theta.size, dtype)
         call = per_example.Clipping(
             model=model,
             source=engine.source(examples),
             order=np.arange(n),
             n=n,
             chunk=CHUNK,
-            measure=per_example.square_norms.address(dtype),
-            norms=norms,
+            measure=norms.gradient_norms.address(dtype),
+            norms=found,
             clip_norm=clip_norm or 0.0,
             target=target,
             has_target=int(clip_norm is not None),
@@ -175,7 +178,7 @@ class Differentiation(Fixed):
         )
         cost = per_example.clip.run(call, dtype)
         self._keep(OF_COST, model)
-        return cost, norms, target
+        return cost, found, target
 
     def push_forward(self, examples: Examples, direction: Array | None, inputs: Array | None) -> Array:
         """Return the change of the outputs (m, n_L) along a direction (P,), and changes of the inputs (m, n_in)."""

@@ -318,19 +318,43 @@ class Engine(Fixed):
             inputs *= examples.scaling.factor.astype(self.dtype)
         return MiniBatchGradient(cost, theta, work, call.layout, inputs)
 
-    def summed_gradient(self, examples: Examples) -> SummedGradient:
-        """Return what computes the gradient of the summed cost of all examples, such as for a solver of SciPy."""
+    def summed_gradient(self, examples: Examples, chosen: Array | None = None) -> SummedGradient:
+        """Return what computes the gradient of the summed cost of examples, such as for a solver of SciPy."""
         chunk = min(CHUNK, examples.n)
         model = self.model(
             self.layout(chunk, backward=True), with_cost=True, backward=True, is_weighted=examples.weights.size > 0
         )
-        return SummedGradient(model, self.source(examples), examples.n, chunk)
+        order = np.arange(examples.n) if chosen is None else chosen
+        return SummedGradient(model, self.source(examples), order, chunk)
 
     def quick_gradient(self, X: Any, Y: Any) -> MiniBatchGradient | None:
         """Return the gradient for arrays (n_in, m), and (n_L, m) or (m,), that need no conversion and no scaling.
 
         Return None for others, and if anything is wrong with them: then `examples` says what.
         """
+        called = self._quick_call(X, Y)
+        if called is None:
+            return None
+        found = called.of_arrays(X, Y)
+        self._keep_gradient(called)
+        if found is None:
+            return None
+        if Y.ndim == 2:
+            self.cost.check_targets("Y", Y)
+        return MiniBatchGradient(*found, called.layout)
+
+    def quick_norms(self, X: Any, Y: Any) -> Array | None:
+        """Return the norm of the gradient of each example (m,), for arrays that `quick_gradient` takes."""
+        called = self._quick_call(X, Y)
+        if called is None:
+            return None
+        norms = called.norms_of_arrays(X, Y)
+        self._keep_gradient(called)
+        if norms is not None and Y.ndim == 2:
+            self.cost.check_targets("Y", Y)
+        return norms
+
+    def _quick_call(self, X: Any, Y: Any) -> GradientOf | None:
         if self._scaling is not None or type(Y) is not np.ndarray or not is_plain(X, self.sizes[0], self.dtype):
             return None
         m, are_labels = X.shape[1], Y.ndim == 1
@@ -338,16 +362,7 @@ class Engine(Fixed):
             fits = Y.shape == (m,) and Y.dtype.kind in "iu" and not self.is_regression
         else:
             fits = Y.shape == (self.sizes[-1], m) and Y.dtype == self.dtype
-        if not fits:
-            return None
-        call = self._take_gradient(m, are_labels=are_labels)
-        found = call.of_arrays(X, Y)
-        self._keep_gradient(call)
-        if found is None:
-            return None
-        if not are_labels:
-            self.cost.check_targets("Y", Y)
-        return MiniBatchGradient(*found, call.layout)
+        return self._take_gradient(m, are_labels=are_labels) if fits else None
 
     def _take_gradient(self, m: int, *, are_labels: bool, is_weighted: bool = False) -> GradientOf:
         """Return what computes gradients of m examples, for one thread alone."""

@@ -14,6 +14,7 @@ from mbbp.kernels.examples import Examples, Scale, inputs_of, source_of
 from mbbp.kernels.finite import ALL_FINE, Checked, check
 from mbbp.kernels.layout import Layout
 from mbbp.kernels.lowlevel.records import Placed
+from mbbp.kernels.norms import gradient_norms
 from mbbp.kernels.team import make_team
 from mbbp.parameters import Array
 
@@ -131,8 +132,11 @@ class GradientOf:
             order=np.arange(m),
             m=m,
             target=nothing,
+            has_target=1,
             inputs=nothing,
             wants_inputs=0,
+            norms=np.empty(0),
+            measure=0,
             team=make_team(1)[0],
         )
         bound = evaluation.gradient.bind(call, self._dtype)
@@ -140,7 +144,20 @@ class GradientOf:
         self._set_work, self._set_target = model.setter("work"), bound.setter("target")
         self._set_inputs, self._set_source = source.setter("inputs.values"), bound.setter("source")
         self._set_wanted, self._set_wants_inputs = bound.setter("inputs"), bound.setter("wants_inputs")
+        self._set_norms, self._set_measure = bound.setter("norms"), bound.setter("measure")
+        self._set_has_target = bound.setter("has_target")
         self._source, self._size = source, model.record.theta.size
+
+    def norms_of_arrays(self, X: Array, Y: Array) -> Array | None:
+        """Return the norm of the gradient of each example, for the arguments of `of_arrays`."""
+        norms = np.empty(self.layout.m)
+        self._set_norms(norms)
+        self._set_measure(gradient_norms.address(self._dtype))
+        self._set_has_target(0)
+        found = self.of_arrays(X, Y)
+        self._set_measure(0)
+        self._set_has_target(1)
+        return None if found is None else norms
 
     def of_arrays(self, X: Array, Y: Array) -> tuple[float, Array, Array] | None:
         """Return the cost, the gradient and the workspace for inputs (n_in, m), and targets (n_L, m) or labels (m,).
@@ -186,8 +203,8 @@ class SummedGradient:
         The network, with a workspace for `chunk` examples.
     source : Placed
         The examples.
-    n : int
-        Their number.
+    order : ndarray of shape (n,)
+        Which of them.
     chunk : int
         How many go through the network together.
     inputs : ndarray of shape (n, n_in), optional
@@ -199,13 +216,13 @@ class SummedGradient:
         The gradient at the last call.
     """
 
-    def __init__(self, model: Placed, source: Placed, n: int, chunk: int, inputs: Array | None = None) -> None:
+    def __init__(self, model: Placed, source: Placed, order: Array, chunk: int, inputs: Array | None = None) -> None:
         self.gradient = np.empty(model.record.theta.size, model.dtype)
         call = evaluation.SummedGradient(
             model=model,
             source=source,
-            order=np.arange(n),
-            n=n,
+            order=order,
+            n=order.size,
             chunk=chunk,
             target=self.gradient,
             inputs=np.empty(0, model.dtype) if inputs is None else inputs.reshape(-1),

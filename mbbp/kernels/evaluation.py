@@ -12,8 +12,9 @@ from mbbp.kernels.gemm.products import transposed_product
 from mbbp.kernels.lowlevel.calls import call, typed
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
-from mbbp.kernels.lowlevel.records import Int, Integers, Numbers, PointerTo, Real, Reals, record
+from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, PointerTo, Real, Reals, record
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.kernels.norms import MiniBatchNorms
 from mbbp.kernels.propagation import (
     Backward,
     Model,
@@ -63,8 +64,11 @@ class GradientCall(NamedTuple):
     order: Integers  # (m,): 0, 1, 2, ...
     m: Int
     target: Numbers  # receives the gradient by the parameters
+    has_target: Int
     inputs: Numbers  # (m, n_in): receives the gradients by the inputs
     wants_inputs: Int
+    norms: Reals  # (m,): receives the norm of the gradient of each example
+    measure: Address  # of the kernel `gradient_norms`, or 0
     team: Team  # of one
 
 
@@ -230,12 +234,14 @@ def gradient(at):
             beta=number(0),
             beta_of_biases=number(0),
             alpha=number(1),
-            has_target=1,
+            has_target=g.has_target,
             team=g.team,
         ),
     )
+    if g.measure:
+        call(g.measure, MiniBatchNorms(model=g.model, m=m, norms=g.norms))
     factor = number(1) / number(m)
-    for i in range(target.size):
+    for i in range(target.size if g.has_target else 0):
         target[i] *= factor
     if g.wants_inputs:
         _write_gradient_by_inputs(model, g.inputs, ZERO, m)

@@ -4,8 +4,8 @@ It is computed once, here, for the sizes of the layers, the largest mini-batch a
 it; no kernel adds up offsets. The workspace is one vector of (n, m) matrices with one example per column. It holds the
 inputs a^1, the targets y, one weight for each example, and for every computing layer z, a and delta. Where a layer's
 inputs are dropped (see dropout.py), they lie in a matrix of their own, since derivatives are computed from the a of the
-layer before; the network's inputs are dropped where they are. For derivatives along a direction (see tangents.py), there
-are four more matrices for every layer, and one for the inputs.
+layer before; the network's inputs are dropped where they are. Derivatives along a direction (see tangents.py) need four
+more matrices for every layer, and one for the inputs.
 
 A layer's order in memory depends on the size of the mini-batch (see gemm/matrix.py); a mini-batch of fewer examples
 uses the beginning of each matrix. At the end are SPARE_ROWS numbers for each example that a kernel may use as it likes,

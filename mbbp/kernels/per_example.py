@@ -1,12 +1,9 @@
 """The gradients of single examples: written out, only their norms, or their sum with each cut to a norm.
 
-The gradient of one example is an outer product in every layer, delta a^T with delta for the biases. So its square norm
-is ||delta||^2 (||a||^2 + 1), summed over the layers, and needs no memory (I. Goodfellow, *Efficient per-example gradient
-computations*, 2015). The sum of gradients times factors is the usual product of a mini-batch, with each delta times its
-factor.
+The gradient of one example is an outer product in every layer, delta a^T, with delta for the biases (norms.py has its
+norm). The sum of gradients times factors is the usual product of a mini-batch, with each delta times its factor.
 """
 
-import math
 from typing import NamedTuple
 
 from mbbp.kernels.evaluation import summed_cost
@@ -14,10 +11,11 @@ from mbbp.kernels.examples import Source, copy_targets, gather_inputs
 from mbbp.kernels.gemm.matrix import by_columns
 from mbbp.kernels.gemm.products import add_columns, add_outer_products, transposed_product
 from mbbp.kernels.lowlevel.calls import call
-from mbbp.kernels.lowlevel.compiling import FAST, ZERO, inlined
+from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, PointerTo, Real, Reals, record
 from mbbp.kernels.lowlevel.views import part, rest
+from mbbp.kernels.norms import MiniBatchNorms
 from mbbp.kernels.propagation import (
     Backward,
     Model,
@@ -25,7 +23,9 @@ from mbbp.kernels.propagation import (
     inputs_of_layer,
     mini_batch,
     multiplier_of,
+    multiply_columns,
     weights_of,
+    write_outputs,
 )
 from mbbp.kernels.team import Team
 
@@ -43,7 +43,10 @@ class Rows(NamedTuple):
     chunk: Int  # how many go through the network together
     of_outputs: Int  # whether there is a row for each output, and not for the cost
     by_inputs: Int  # whether it is the gradient by the inputs, and not by the parameters
-    out: Numbers  # (n_L or 1, n, n_parameters or n_in)
+    out: Numbers  # (n_L or 1, n, stride): each row begins with n_parameters or n_in numbers
+    stride: Int
+    outputs: Numbers  # (n, n_L): receives the outputs
+    wants_outputs: Int
     team: Team  # of one
 
 
@@ -56,21 +59,12 @@ class Clipping(NamedTuple):
     order: Integers  # (n,): 0, 1, 2, ...
     n: Int
     chunk: Int
-    measure: Address  # of the kernel `square_norms`
+    measure: Address  # of the kernel `gradient_norms`
     norms: Reals  # (n,): receives the norms
     clip_norm: Real
     target: Numbers  # receives the sum
     has_target: Int
     team: Team  # of one
-
-
-@record
-class MiniBatchNorms(NamedTuple):
-    """The squared norms of the gradients of the examples in the workspace."""
-
-    model: PointerTo(Model)  # type: ignore[valid-type]
-    m: Int
-    squares: Reals  # (m,)
 
 
 @inlined
@@ -104,16 +98,14 @@ def _set_targets_to_unit_vectors(model, k, m):
 
 
 @inlined
-def _write_rows(model, out, m):
+def _write_rows(model, out, stride, m):
     """Write the gradient by the parameters of each example in the workspace, one per row."""
-    last = model.layers[model.n_layers - 1]
-    size = last.b + last.n_out
     for index in range(model.n_layers):
         layer = model.layers[index]
         A, D = inputs_of_layer(model, index, m), mini_batch(model, layer.delta, layer.n_out, m)
         n_in, n_out = layer.n_in, layer.n_out
         for i in range(m):
-            row = part(out, i * size + layer.W, (n_in + 1) * n_out)
+            row = part(out, i * stride + layer.W, (n_in + 1) * n_out)
             if n_out == 1:
                 delta = D.numbers[i]
                 for c in range(n_in):
@@ -139,7 +131,6 @@ def write_rows(at):
     r = at[0]
     model, source = r.model[0], r.source[0]
     first, last = model.layers[0], model.layers[model.n_layers - 1]
-    size = first.n_in if r.by_inputs else last.b + last.n_out
     for begin in range(r.start, r.stop, r.chunk):
         m = min(r.chunk, r.stop - begin)
         order = rest(r.order, begin)
@@ -147,52 +138,18 @@ def write_rows(at):
         if not r.of_outputs:
             copy_targets(r.source, order, model, ZERO, m, m)
         forward_pass(r.model, model.work, ZERO, m, m, ZERO, ZERO)
+        if r.wants_outputs:
+            write_outputs(model, last.a, r.outputs, begin, m)
         for k in range(last.n_out if r.of_outputs else 1):
             if r.of_outputs:
                 _set_targets_to_unit_vectors(model, k, m)
             carry_errors_back(r.model, m, r.team)
-            out = rest(r.out, (k * r.n + begin) * size)
+            out = rest(r.out, (k * r.n + begin) * r.stride)
             if r.by_inputs:
                 W, D = weights_of(model, first, model.theta), mini_batch(model, first.delta, first.n_out, m)
                 transposed_product(W, D, by_columns(out, ZERO, first.n_in, m), multiplier_of(model, ZERO))
             else:
-                _write_rows(model, out, m)
-    return ZERO
-
-
-@inlined
-def _add_square_norms(X, totals):
-    """Add the square norm of each column of a matrix."""
-    if X.rs == 1:
-        for i in range(X.m):
-            x, total = part(X.numbers, i * X.cs, X.n), totals.dtype.type(0)
-            for j in range(X.n):
-                total += x[j] * x[j]
-            totals[i] += total
-    else:
-        for j in range(X.n):
-            x = part(X.numbers, j * X.rs, X.m)
-            for i in range(X.m):
-                totals[i] += x[i] * x[i]
-
-
-@kernel(MiniBatchNorms, fastmath=FAST)
-def square_norms(at):
-    """Set the squared norms of the gradients of the mini-batch, after its errors are carried back; `spare` is used."""
-    b = at[0]
-    model, m = b.model[0], b.m
-    squares = part(b.squares, ZERO, m)
-    of_a, of_delta = part(model.work, model.spare, m), part(model.work, model.spare + m, m)
-    for i in range(m):
-        squares[i] = 0
-    for index in range(model.n_layers):
-        layer = model.layers[index]
-        for i in range(m):
-            of_a[i], of_delta[i] = 1, 0
-        _add_square_norms(inputs_of_layer(model, index, m), of_a)
-        _add_square_norms(mini_batch(model, layer.delta, layer.n_out, m), of_delta)
-        for i in range(m):
-            squares[i] += of_a[i] * of_delta[i]
+                _write_rows(model, out, r.stride, m)
     return ZERO
 
 
@@ -201,17 +158,7 @@ def scale_errors(model, factors, m):
     """Multiply delta of each example by its factor, in all layers."""
     for index in range(model.n_layers):
         layer = model.layers[index]
-        D = mini_batch(model, layer.delta, layer.n_out, m)
-        if D.rs == 1:
-            for i in range(m):
-                delta = part(D.numbers, i * D.cs, D.n)
-                for j in range(D.n):
-                    delta[j] *= factors[i]
-        else:
-            for j in range(D.n):
-                delta = part(D.numbers, j * D.rs, m)
-                for i in range(m):
-                    delta[i] *= factors[i]
+        multiply_columns(mini_batch(model, layer.delta, layer.n_out, m), factors)
 
 
 @inlined
@@ -226,16 +173,15 @@ def add_gradient(model, target, beta, m, multiplier):
 
 
 @inlined
-def set_clipping_factors(squares, clip_norm, factors):
+def set_clipping_factors(norms, clip_norm, factors):
     """Set the factor of each gradient that makes its norm at most `clip_norm`; of NaN it is NaN."""
-    square = clip_norm * clip_norm
     for i in range(factors.size):
-        factors[i] = 1.0 if squares[i] <= square else clip_norm / math.sqrt(squares[i])
+        factors[i] = 1.0 if norms[i] <= clip_norm else clip_norm / norms[i]
 
 
 @kernel(Clipping)
 def clip(at):
-    """Write the norms of the gradients and, if there is a target, the sum of the clipped ones; return the summed cost."""
+    """Write the norms and, if there is a target, the sum of the clipped gradients; return the summed cost."""
     c = at[0]
     model, source = c.model[0], c.source[0]
     number, total = part(model.theta, ZERO, ZERO).dtype.type, 0.0
@@ -248,12 +194,10 @@ def clip(at):
         forward_pass(c.model, model.work, ZERO, m, m, ZERO, ZERO)
         total += summed_cost(model, m)
         carry_errors_back(c.model, m, c.team)
-        call(c.measure, MiniBatchNorms(model=c.model, m=m, squares=norms))
+        call(c.measure, MiniBatchNorms(model=c.model, m=m, norms=norms))
         if c.has_target:
             factors = part(model.work, model.spare, m)
             set_clipping_factors(norms, c.clip_norm, factors)
             scale_errors(model, factors, m)
             add_gradient(model, c.target, number(0) if begin == 0 else number(1), m, multiplier)
-    for i in range(c.n):
-        c.norms[i] = math.sqrt(c.norms[i])
     return total

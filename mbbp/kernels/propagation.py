@@ -211,6 +211,33 @@ def forward(at):
 
 
 @inlined
+def write_outputs(model, start, out, begin, m):
+    """Copy a matrix of the output layer to the rows of `out` from `begin` on."""
+    layer = model.layers[model.n_layers - 1]
+    n = layer.n_out
+    A = mini_batch(model, start, n, m)
+    rows = part(out, begin * n, m * n)
+    for i in range(m):
+        for j in range(n):
+            rows[i * n + j] = A.numbers[j * A.rs + i * A.cs]
+
+
+@inlined
+def multiply_columns(D, factors):
+    """Multiply each column by its factor."""
+    if D.rs == 1:
+        for i in range(D.m):
+            column = part(D.numbers, i * D.cs, D.n)
+            for j in range(D.n):
+                column[j] *= factors[i]
+    else:
+        for j in range(D.n):
+            row = part(D.numbers, j * D.rs, D.m)
+            for i in range(D.m):
+                row[i] *= factors[i]
+
+
+@inlined
 def _set_output_error(model, start, stop, m, alpha):
     """Set delta^L of these examples (BP1), times their weights and alpha, so that gradients need no factor."""
     layer = model.layers[model.n_layers - 1]
@@ -219,10 +246,7 @@ def _set_output_error(model, start, stop, m, alpha):
         call(layer.multiply_by_derivative, block_of(model, layer, start, stop, m))
     D = columns(mini_batch(model, layer.delta, layer.n_out, m), start, stop)
     if model.is_weighted:
-        weights = part(model.work, model.weights + start, stop - start)
-        for i in range(D.m):
-            for j in range(D.n):
-                D.numbers[j * D.rs + i * D.cs] *= weights[i]
+        multiply_columns(D, part(model.work, model.weights + start, stop - start))
     if alpha != 1:
         count, size = stretches(D)
         for k in range(count):

@@ -36,8 +36,10 @@ from mbbp.kernels.propagation import (
     inputs_of_layer,
     mini_batch,
     multiplier_of,
+    multiply_columns,
     output_block_of,
     weights_of,
+    write_outputs,
 )
 from mbbp.kernels.second_derivatives import Bend
 
@@ -170,18 +172,6 @@ def _forward_tangents(model, direction, has_direction, has_inputs, m, multiplier
         _copy_derivative(model, layer, layer.tangent_z, layer.tangent_a, m)
 
 
-@inlined
-def _write_outputs(model, start, out, begin, m):
-    """Copy a matrix of the output layer to the rows of `out` from `begin` on."""
-    layer = model.layers[model.n_layers - 1]
-    n = layer.n_out
-    A = mini_batch(model, start, n, m)
-    rows = part(out, begin * n, m * n)
-    for i in range(m):
-        for j in range(n):
-            rows[i * n + j] = A.numbers[j * A.rs + i * A.cs]
-
-
 @kernel(Tangents)
 def forward_tangents(at):
     """Write the derivative of the outputs along a direction."""
@@ -197,7 +187,7 @@ def forward_tangents(at):
             for i in range(x.size):
                 y[i] = x[i]
         _forward_tangents(model, t.direction, t.has_direction, t.has_inputs, m, multiplier)
-        _write_outputs(model, model.layers[model.n_layers - 1].tangent_a, t.out, begin, m)
+        write_outputs(model, model.layers[model.n_layers - 1].tangent_a, t.out, begin, m)
     return ZERO
 
 
@@ -223,6 +213,10 @@ def _set_output_errors(model, c, m):
             call(last.multiply_by_derivative, _block_with(model, last, last.tangent_delta, m))
         if c.is_hessian:
             _add_bend(model, last, m)
+    if model.is_weighted:
+        weights = part(model.work, model.weights, m)
+        multiply_columns(mini_batch(model, last.delta, last.n_out, m), weights)
+        multiply_columns(mini_batch(model, last.tangent_delta, last.n_out, m), weights)
 
 
 @inlined
@@ -325,7 +319,7 @@ def second_tangents(at):
         m = min(s.chunk, s.n - begin)
         gather_inputs(source.inputs, rest(s.order, begin), model, ZERO, m)
         forward_pass(s.model, model.work, ZERO, m, m, ZERO, ZERO)
-        _write_outputs(model, last.a, s.outputs, begin, m)
+        write_outputs(model, last.a, s.outputs, begin, m)
         for k in range(s.k):
             direction = part(s.directions, k * n_in, n_in)
             inputs = part(model.work, model.tangent_inputs, m * n_in)
@@ -334,6 +328,6 @@ def second_tangents(at):
                     inputs[i * n_in + j] = direction[j]
             _forward_tangents(model, model.theta, False, True, m, multiplier)
             _second_tangents(model, m, multiplier)
-            _write_outputs(model, last.tangent_a, rest(s.first, k * s.n * n_out), begin, m)
-            _write_outputs(model, last.tangent_delta, rest(s.second, k * s.n * n_out), begin, m)
+            write_outputs(model, last.tangent_a, rest(s.first, k * s.n * n_out), begin, m)
+            write_outputs(model, last.tangent_delta, rest(s.second, k * s.n * n_out), begin, m)
     return ZERO
