@@ -10,7 +10,7 @@ from numba.core.runtime import _nrt_python, rtsys
 import mbbp
 from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 
 DTYPES = ("float32", "float64")
 STEPS = 100

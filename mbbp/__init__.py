@@ -32,8 +32,9 @@ from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
 from mbbp.network import Network
+from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
-from mbbp.parameters import Gradient
+from mbbp.parameters import DirectionalDerivatives, Gradient
 from mbbp.predictions import Predictions, predict
 from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
@@ -42,12 +43,15 @@ from mbbp.schema import Column, Schema
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
-from mbbp.training import DivergedError, StopTraining
+from mbbp.methods.method import DivergedError
+from mbbp.training import StopTraining
 from mbbp.version import VERSION
 
 __version__ = VERSION
 
 __all__ = [
+    "DPSGD",
+    "LBFGS",
     "SGD",
     "Activation",
     "Adagrad",
@@ -55,12 +59,14 @@ __all__ = [
     "AdamW",
     "Column",
     "Cost",
+    "DirectionalDerivatives",
     "DivergedError",
     "EarlyStopping",
     "Epoch",
     "Gradient",
     "GradientCheck",
     "History",
+    "LevenbergMarquardt",
     "Momentum",
     "Nesterov",
     "Network",

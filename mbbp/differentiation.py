@@ -75,7 +75,7 @@ class Differentiation(Fixed):
         self._engine = engine
         self._spare: dict[str, list[Placed]] = defaultdict(list)
 
-    def _take(self, kind: str) -> Placed:
+    def take(self, kind: str) -> Placed:
         """Return the network with a workspace for a chunk, for one thread alone."""
         try:
             return self._spare[kind].pop()
@@ -88,17 +88,22 @@ class Differentiation(Fixed):
     def _make(self, kind: str) -> Placed:
         engine = self._engine
         dtype = engine.dtype
+        if kind == OF_OUTPUTS:
+            return self.model_of_outputs()
         if kind == WITH_TANGENTS:
             layout = Layout(engine.sizes, CHUNK, 1, lanes(dtype), tangents=True)
             addresses = [activation.addresses(dtype, backward=True) for activation in engine.activations]
             layout.table.activate, layout.table.multiply_by_derivative = np.transpose(addresses)
         else:
             layout = engine.layout(CHUNK, backward=True)
-        model = engine.model(layout, with_cost=kind != OF_OUTPUTS, backward=True)
-        if kind == OF_OUTPUTS:  # the output error is what the caller gives as targets
-            given = evaluation.given_error.address(dtype), evaluation.no_cost.address(dtype)
-            model = Placed(model.record._replace(output_error=given[0], cost=given[1], is_fused=0), dtype)
-        return model
+        return engine.model(layout, with_cost=True, backward=True)
+
+    def model_of_outputs(self, *, is_weighted: bool = False) -> Placed:
+        """Return the network with a workspace; its targets are the gradient of an unknown cost by the outputs."""
+        engine, dtype = self._engine, self._engine.dtype
+        model = engine.model(engine.layout(CHUNK, backward=True), backward=True, is_weighted=is_weighted)
+        given, none = evaluation.given_error.address(dtype), evaluation.no_cost.address(dtype)
+        return Placed(model.record._replace(output_error=given, cost=none, is_fused=0), dtype)
 
     def set_bends(self, model: Placed) -> None:
         """Give the model the kernels of the second derivatives of its activations."""
@@ -108,7 +113,7 @@ class Differentiation(Fixed):
 
     def backpropagate(self, examples: Examples, *, wants_inputs: bool = True) -> tuple[Array, Array | None]:
         """Return the gradient by parameters (P,) and by inputs (m, n_in), where the targets are dC/da^L."""
-        engine, model = self._engine, self._take(OF_OUTPUTS)
+        engine, model = self._engine, self.take(OF_OUTPUTS)
         inputs = np.empty((examples.n, engine.sizes[0]), engine.dtype) if wants_inputs else None
         compute = SummedGradient(model, engine.source(examples), np.arange(examples.n), CHUNK, inputs)
         compute()
@@ -127,7 +132,7 @@ class Differentiation(Fixed):
         source, order, team = engine.source(examples), np.arange(examples.n), make_team(1)[0]
 
         def stretch(start: int, stop: int) -> None:
-            model = self._take(kind)
+            model = self.take(kind)
             call = per_example.Rows(
                 model=model,
                 source=source,
@@ -160,7 +165,7 @@ class Differentiation(Fixed):
 
     def clip(self, examples: Examples, clip_norm: float | None) -> tuple[float, Array, Array]:
         """Return the summed cost, the norms of the gradients and, with a `clip_norm`, the sum of the clipped ones."""
-        engine, model = self._engine, self._take(OF_COST)
+        engine, model = self._engine, self.take(OF_COST)
         n, dtype = examples.n, engine.dtype
         found, target = np.empty(n), np.empty(0 if clip_norm is None else engine.theta.size, dtype)
         call = per_example.Clipping(
@@ -182,7 +187,7 @@ class Differentiation(Fixed):
 
     def push_forward(self, examples: Examples, direction: Array | None, inputs: Array | None) -> Array:
         """Return the change of the outputs (m, n_L) along a direction (P,), and changes of the inputs (m, n_in)."""
-        engine, model = self._engine, self._take(WITH_TANGENTS)
+        engine, model = self._engine, self.take(WITH_TANGENTS)
         n, nothing = examples.n, np.empty(0, engine.dtype)
         out = np.empty((n, engine.sizes[-1]), engine.dtype)
         call = tangents.Tangents(
@@ -211,7 +216,7 @@ class Differentiation(Fixed):
         """
         engine = self._engine
         change = error_tangent_of(engine.cost)
-        model = self._take(WITH_TANGENTS)
+        model = self.take(WITH_TANGENTS)
         if is_hessian:
             self.set_bends(model)
         n, target = examples.n, np.empty_like(direction)
@@ -239,7 +244,7 @@ class Differentiation(Fixed):
             If a custom activation has no second derivative.
         """
         engine, n, k = self._engine, examples.n, len(directions)
-        model = self._take(WITH_TANGENTS)
+        model = self.take(WITH_TANGENTS)
         self.set_bends(model)
         outputs = np.empty((n, engine.sizes[-1]), engine.dtype)
         first, second = (np.empty((k, *outputs.shape), engine.dtype) for _ in range(2))

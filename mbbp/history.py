@@ -28,6 +28,12 @@ FORMATS = {
     "gradient_norm": ".3g",
     "seconds": ".3g",
     "examples_per_second": ",.0f",
+    "damping": ".3g",
+    "effective_parameters": ".1f",
+    "prior_precision": ".3g",
+    "noise_precision": ".3g",
+    "epsilon": ".3f",
+    "delta": ".1g",
 }
 
 
@@ -39,19 +45,27 @@ class Epoch(NamedTuple):
     epoch : int
         The number of the epoch. The first one is 1.
     training_cost : float
-        The mean cost of the training examples, without the L2 term. The cost of a mini-batch is that before its step.
+        The mean cost of the training examples, without the L2 term. The cost of a mini-batch is that before its step;
+        where one step is for all examples, as in lbfgs, it is that after the step.
     training_accuracy : float or None
         The fraction of the training examples that was classified correctly, also before each step. None for regression.
     validation_cost, validation_accuracy : float or None
         The mean cost and the fraction classified correctly of the validation data, after the epoch.
-    learning_rate : float
-        The learning rate of the epoch.
+    learning_rate : float or None
+        The learning rate of the epoch. None for a method that has none.
     gradient_norm : float
         The Euclidean norm of the gradient of the epoch's last mini-batch, before any clipping.
     seconds : float
         The time of the training in this epoch, in seconds, without validation and callbacks.
     examples_per_second : float
         The number of training examples divided by `seconds`.
+    damping : float or None
+        Of levenberg_marquardt: what the next step begins with, for the mean over the examples.
+    effective_parameters, prior_precision, noise_precision : float or None
+        Of levenberg_marquardt with `bayesian`: how many parameters the data determine; the precision alpha of the prior
+        of the parameters, and beta of the noise of the targets.
+    epsilon, delta : float or None
+        Of dp_sgd: the privacy that is spent so far.
     """
 
     epoch: int
@@ -59,10 +73,16 @@ class Epoch(NamedTuple):
     training_accuracy: float | None
     validation_cost: float | None
     validation_accuracy: float | None
-    learning_rate: float
+    learning_rate: float | None
     gradient_norm: float
     seconds: float
     examples_per_second: float
+    damping: float | None = None
+    effective_parameters: float | None = None
+    prior_precision: float | None = None
+    noise_precision: float | None = None
+    epsilon: float | None = None
+    delta: float | None = None
 
 
 class History(Sequence[Epoch]):

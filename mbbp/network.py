@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mbbp import fileformat, training
+from mbbp import fileformat, planning, training
 from mbbp.activations import Activation
 from mbbp.costs import Cost
 from mbbp.derivatives import Derivatives
@@ -21,7 +21,7 @@ from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
 from mbbp.structure import DropoutRates, Rng
 from mbbp.trainer import Trainer
-from mbbp.training import ClassWeights
+from mbbp.planning import ClassWeights
 from mbbp.validation import as_flag
 
 Callback = Callable[["Network", Epoch], Any]
@@ -133,7 +133,7 @@ class Network(Derivatives):
         y: ArrayLike,
         *,
         epochs: int = 30,
-        batch_size: int = 10,
+        batch_size: int | None = None,
         learning_rate: float | Schedule | Callable[[int], float] | None = None,
         optimizer: str | Optimizer = "sgd",
         l2: float = 0.0,
@@ -167,16 +167,18 @@ class Network(Derivatives):
             Labels, or desired outputs.
         epochs : int
             The number of passes through the training set.
-        batch_size : int
+        batch_size : int, optional
             The number of examples in a mini-batch. The last mini-batch of an epoch holds the examples that are left,
-            and its gradient is the mean over them.
+            and its gradient is the mean over them. By default 10, but all examples for levenberg_marquardt and lbfgs.
         learning_rate : float, Schedule, or function of the number of the epoch, optional
             The book's eta. The number of the first epoch is 1, and the epochs of earlier calls count. By default the
-            optimizer's `default_learning_rate`: 0.1 for sgd, 0.02 for momentum and nesterov, 0.001 for adam, adamw and
-            rmsprop, 0.05 for adagrad.
+            optimizer's `default_learning_rate`: 0.1 for sgd and dp_sgd, 0.02 for momentum and nesterov, 0.001 for adam,
+            adamw and rmsprop, 0.05 for adagrad. levenberg_marquardt and lbfgs have none.
         optimizer : str or Optimizer
             sgd, momentum, nesterov, adam, adamw, rmsprop, adagrad, or an `Optimizer`. Its state is kept for a further
-            call with the same optimizer and the same settings.
+            call with the same optimizer and the same settings. Or a method that needs more than a gradient:
+            levenberg_marquardt (least squares; `LevenbergMarquardt`), lbfgs (`LBFGS`), or dp_sgd (differential privacy;
+            `DPSGD`). The first two may end before the last epoch, when nothing is left to gain.
         l2 : float
             The book's lambda: lambda / 2n times the sum of the squared weights is added to the cost.
         weight_decay : float, optional
@@ -237,7 +239,7 @@ class Network(Derivatives):
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.
         """
-        called = training.as_callbacks(callbacks)
+        called = planning.as_callbacks(callbacks)
         shown = None if progress is None else as_flag("progress", progress)
 
         def notify(row: Epoch) -> None:
@@ -245,7 +247,7 @@ class Network(Derivatives):
                 callback(self, row)
 
         with self._engine.writer.fitting():
-            plan = training.make_plan(
+            plan = planning.make_plan(
                 self._engine,
                 X,
                 y,

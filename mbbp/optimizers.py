@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from mbbp.kernels import updates
 from mbbp.kernels.lowlevel.kernel import Kernel
 from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.parameters import Array
-from mbbp.validation import as_number, refuse_unknown
+from mbbp.validation import as_number
 
 
 @dataclass(frozen=True)
@@ -427,25 +427,3 @@ class Adagrad(Optimizer):
         """Return the change of one parameter, and the new sum of the squares of its gradient."""
         total = total + gradient * gradient
         return -learning_rate * gradient / (math.sqrt(total) + epsilon), total
-
-
-OPTIMIZERS: dict[str, Optimizer] = {one.name: one() for one in (SGD, Momentum, Nesterov, Adam, AdamW, RMSprop, Adagrad)}
-
-
-def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None) -> Optimizer:
-    """Return the optimizer with this name, or the given one. If `weight_decay` is given, it replaces the optimizer's.
-
-    Raises
-    ------
-    ValueError
-        If no optimizer has this name, or the weight decay is out of range.
-    TypeError
-        If it is neither a name nor an Optimizer.
-    """
-    if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            refuse_unknown("optimizer", optimizer, OPTIMIZERS)
-        optimizer = OPTIMIZERS[optimizer]
-    elif not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer: expected a name or an mbbp.Optimizer, got {optimizer!r}")
-    return optimizer if weight_decay is None else replace(optimizer, weight_decay=weight_decay)

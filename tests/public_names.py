@@ -5,7 +5,7 @@ import inspect
 import mbbp
 from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 
 MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
 

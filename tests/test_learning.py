@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from tests.conftest import JIT
 
 BITS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])

@@ -7,7 +7,8 @@ import mbbp
 from mbbp.kernels.examples import Examples
 from mbbp.loop import Loop, Objective
 from mbbp.optimizer_state import Rates
-from mbbp.optimizers import OPTIMIZERS, Adam, AdamEpsilonHat, Nesterov
+from mbbp.optimizers import Adam, AdamEpsilonHat, Nesterov
+from mbbp.solvers import OPTIMIZERS
 
 N, BATCH, RATE, L2 = 25, 8, 0.05, 0.7
 

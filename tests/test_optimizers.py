@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.optimizers import OPTIMIZERS, get_optimizer
+from mbbp.solvers import OPTIMIZERS, get_optimizer
 from tests.problems import N, continuous, is_weight, labelled, mini_batches, network
 
 BATCH = 5

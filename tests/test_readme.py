@@ -49,7 +49,7 @@ def test_every_name_in_the_tables_exists():
         mbbp.activations.ACTIVATIONS,
         mbbp.costs.COSTS,
         mbbp.initializers.INITIALIZERS,
-        mbbp.optimizers.OPTIMIZERS,
+        mbbp.solvers.OPTIMIZERS,
     ):
         for name in names:
             assert re.search(rf"\b{name}\b", TEXT)

@@ -13,7 +13,7 @@ import mbbp
 import mbbp.threads
 from mbbp import loop
 from mbbp.kernels.team import SLOT
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from mbbp.trainer import SIZES_KEPT
 from tests.conftest import JIT
 from tests.problems import N, continuous, labelled

@@ -10,7 +10,7 @@ import pytest
 
 import mbbp
 from mbbp import schedules
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from tests.conftest import JIT
 from tests.problems import N, continuous, figures, labelled, mini_batches, network
 
@@ -138,7 +138,7 @@ def test_how_the_loop_is_sliced_changes_no_bit(seconds, calls, optimizer, monkey
     monkeypatch.setattr(
         mbbp.loop.Loop, "run", lambda loop, order, step: slices.append(order.size) or run(loop, order, step)
     )
-    monkeypatch.setattr(mbbp.training, "SECONDS_BETWEEN_LOOKS", seconds)
+    monkeypatch.setattr(mbbp.methods.mini_batches, "SECONDS_BETWEEN_LOOKS", seconds)
     assert_same_bits(whole, trained(batch_size=1, optimizer=optimizer))
     assert len(slices) == sum(calls)
     assert sum(slices) == 3 * N

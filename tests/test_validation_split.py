@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.training import _split
+from mbbp.planning import _split
 from tests.problems import N, continuous, labelled, network
 
 

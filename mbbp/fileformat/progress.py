@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mbbp import optimizers
+from mbbp import optimizers, solvers
 from mbbp.fileformat.contents import Custom, Progress
 from mbbp.fileformat.generators import generator_from_file, generator_to_file
 from mbbp.history import Epoch, History
@@ -21,10 +21,11 @@ from mbbp.validation import as_count, as_flag
 
 BUILT_IN = {
     kind.__name__: kind
-    for kind in vars(optimizers).values()
-    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
+    for kind in (vars(optimizers) | vars(solvers)).values()
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind not in (Optimizer, solvers.Solver)
 }
-MAY_BE_MISSING = ("training_accuracy", "validation_cost", "validation_accuracy")
+OF_SOME_METHODS = tuple(Epoch._field_defaults)  # columns that a file has only if they were measured
+MAY_BE_MISSING = ("training_accuracy", "validation_cost", "validation_accuracy", "learning_rate", *OF_SOME_METHODS)
 
 
 def progress_to_file(progress: Progress) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -43,9 +44,9 @@ def progress_to_file(progress: Progress) -> tuple[dict[str, Any], dict[str, Arra
     }
     arrays: dict[str, Array] = {}
     if len(progress.history):
-        arrays["history"] = np.array(
-            [[math.nan if value is None else value for value in row] for row in progress.history], np.float64
-        )
+        table = np.array([[math.nan if value is None else value for value in row] for row in progress.history])
+        more = len(Epoch._fields) - len(OF_SOME_METHODS)
+        arrays["history"] = table[:, :more] if np.isnan(table[:, more:]).all() else table
     if state is not None:
         facts["optimizer"] = _optimizer_facts(state.optimizer)
         arrays |= {"moments": state.moments, "steps": state.steps}
@@ -81,9 +82,13 @@ def progress_from_file(facts: Mapping[str, Any], arrays: Mapping[str, Array], th
 
 def _optimizer_facts(optimizer: Optimizer) -> dict[str, Any]:
     kind: Any = type(optimizer)
-    settings = {name: float(getattr(optimizer, name)) for name in _settings(kind)}
+    settings = {name: _setting(getattr(optimizer, name)) for name in _settings(kind)}
     known = BUILT_IN.get(kind.__name__) is kind
     return {"built_in" if known else "custom": kind.__name__ if known else optimizer.name, "settings": settings}
+
+
+def _setting(value: Any) -> float | bool | str:
+    return value if isinstance(value, bool | str) else float(value)
 
 
 def _optimizer(facts: Any, custom: Custom) -> Optimizer:
@@ -109,12 +114,13 @@ def _settings(kind: Any) -> set[str]:
 def _history(array: Array | None) -> History:
     if array is None:
         return History()
-    if array.dtype != np.float64 or array.ndim != 2 or array.shape[1] != len(Epoch._fields):
-        expected = f"float64 of shape (epochs, {len(Epoch._fields)})"
+    most, least = len(Epoch._fields), len(Epoch._fields) - len(OF_SOME_METHODS)
+    if array.dtype != np.float64 or array.ndim != 2 or array.shape[1] not in (least, most):
+        expected = f"float64 of shape (epochs, {least}) or (epochs, {most})"
         raise ValueError(f"history: expected {expected}, got {array.dtype} {array.shape}")
     if not np.array_equal(array[:, 0], np.arange(1.0, len(array) + 1)):
         raise ValueError("history: expected epochs that are numbered from 1 on, got others")
-    required = [name not in MAY_BE_MISSING for name in Epoch._fields]
+    required = [name not in MAY_BE_MISSING for name in Epoch._fields[: array.shape[1]]]
     if np.isnan(array[:, required]).any():
         raise ValueError("history: expected a number, got NaN")
     return History([_epoch(row) for row in array.tolist()])

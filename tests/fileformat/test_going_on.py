@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mbbp
-from mbbp.optimizers import OPTIMIZERS, AdamEpsilonHat
+from mbbp.optimizers import AdamEpsilonHat
+from mbbp.solvers import OPTIMIZERS
 from mbbp.schedules import Cosine, Exponential, ReduceWhenStuck, Step
 from tests.problems import continuous, figures, labelled, network
 

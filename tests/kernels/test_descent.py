@@ -7,7 +7,7 @@ import mbbp
 from mbbp.kernels.descent import MOST_EXAMPLES, SLAB, SMALL
 from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from mbbp.parameters import parameter_count
 from tests.conftest import JIT
 
@@ -36,7 +36,7 @@ def test_the_same_bits_as_with_the_whole_gradient(sizes, optimizer, dtype, threa
         net = mbbp.Network(sizes, "tanh", dtype=dtype, rng=0)
         loop = Loop(net.engine, net.engine.examples(X, Y), m)
         assert loop.threads == threads
-        chosen = mbbp.optimizers.get_optimizer(optimizer, weight_decay=0.01)
+        chosen = mbbp.solvers.get_optimizer(optimizer, weight_decay=0.01)
         state = chosen.start(net.theta.size, net.dtype)
         step = chosen.step(net.engine.theta, loop.gradient, state, Rates(0.01, l2=0.01))
         assert step.is_gradient

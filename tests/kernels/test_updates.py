@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mbbp.kernels import updates
 from mbbp.kernels.updates import Segment, Vector
 from mbbp.optimizer_state import Rates
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from tests.kernels.matrices import assert_close, dtypes, run, seeds, widths
 
 

@@ -18,7 +18,7 @@ X, Y = load_digits(return_X_y=True)
 X, Y = X[:400] / 16, Y[:400]
 
 
-@pytest.mark.parametrize("solver", [optimizer for name, optimizer in mbbp.optimizers.OPTIMIZERS.items()], ids=str)
+@pytest.mark.parametrize("solver", [optimizer for name, optimizer in mbbp.solvers.OPTIMIZERS.items()], ids=str)
 def test_alpha_counts_with_every_optimizer(solver):
     weak, strong = (
         MLPClassifier((9,), solver=solver, alpha=alpha, random_state=0, max_iter=20).fit(X, Y) for alpha in (0.0, 50.0)

@@ -7,7 +7,7 @@ import mbbp
 from mbbp.kernels.lowlevel.denormals import HAS_MXCSR
 from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
-from mbbp.optimizers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS
 from tests.conftest import JIT
 
 needs_register = pytest.mark.skipif(not (JIT and HAS_MXCSR), reason="needs compiled kernels and the register MXCSR")

@@ -1,0 +1,292 @@
+"""The plan of a training: the arguments of `Network.fit`, checked before anything changes."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbbp.arrays import as_example_weights
+from mbbp.engine import Engine, Score
+from mbbp.fileformat.archive import ENDINGS
+from mbbp.files import check_can_be_written
+from mbbp.history import Epoch, History
+from mbbp.inputs import check_scaled, narrowed
+from mbbp.interrupts import Interrupts
+from mbbp.kernels.examples import Examples
+from mbbp.kernels.updates import Step
+from mbbp.loop import Loop
+from mbbp.optimizer_state import OptimizerState, Rates
+from mbbp.optimizers import Optimizer
+from mbbp.solvers import get_optimizer
+from mbbp.parameters import Array
+from mbbp.progress import Progress
+from mbbp.scaling import STANDARDIZE, Scaling, check_representable, learn
+from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
+from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
+from mbbp.stopping import EarlyStopping, as_early_stopping
+from mbbp.validation import as_count, as_flag, as_number
+
+BATCH_SIZE = 10  # by default, as in the book
+ClassWeights = Mapping[int, float] | Sequence[float] | str | None
+
+class Checkpoint(NamedTuple):
+    """Where checkpoints are written, and after how many epochs each."""
+
+    path: Path
+    every: int
+
+
+def as_checkpoint(checkpoint: str | Path | None, every: int) -> Checkpoint | None:
+    """Return where checkpoints are written; None for nowhere.
+
+    Raises
+    ------
+    ValueError
+        If the path has another ending than .npz and .mbbp, its folder cannot be written to, or `every` is below 1.
+    TypeError
+        If it is no path, or `every` is no whole number.
+    """
+    count = as_count("every", every)
+    if checkpoint is None:
+        return None
+    if not isinstance(checkpoint, str | os.PathLike):
+        raise TypeError(f"checkpoint: expected a path, got {checkpoint!r:.100}")
+    path = Path(checkpoint).absolute()  # a callback may change the folder
+    check_can_be_written("checkpoint", path, ENDINGS)
+    return Checkpoint(path, count)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The checked arguments of `Network.fit`."""
+
+    examples: Examples
+    chosen: Array  # the numbers of the examples to train on
+    validation: Examples | None
+    chosen_for_validation: Array | None  # None for all of them
+    scaling: Scaling | None
+    epochs: int
+    batch_size: int
+    schedule: Schedule | None  # of a method that has learning rates
+    optimizer: Optimizer
+    l2: float
+    clip_norm: float
+    shuffle: bool
+    early_stopping: EarlyStopping | None
+    checkpoint: Checkpoint | None
+    notify: Callable[[Epoch], None]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the targets are labels or unit vectors."""
+        return self.examples.labels.size > 0
+
+
+def make_plan(
+    engine: Engine,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    epochs: int,
+    batch_size: int | None,
+    learning_rate: float | Schedule | Callable[[int], float] | None,
+    optimizer: str | Optimizer,
+    l2: float,
+    weight_decay: float | None,
+    clip_norm: float | None,
+    shuffle: bool,
+    example_weights: ArrayLike | None,
+    class_weights: ClassWeights,
+    validation_data: tuple[ArrayLike, ArrayLike] | None,
+    validation_split: float | None,
+    early_stopping: EarlyStopping | int | None,
+    checkpoint: str | Path | None,
+    every: int,
+    notify: Callable[[Epoch], None],
+) -> Plan:
+    """Return the arguments of `Network.fit`, checked.
+
+    The examples and the validation data are looked at in one pass over each array: whether all inputs are finite, also
+    when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in
+    range, or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors;
+    whether example weights are finite and not negative.
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape, holds NaN or inf, or is out of range, if a name is unknown, or if two
+        arguments do not fit together.
+    TypeError
+        If an argument is of the wrong type.
+    """
+    examples = engine.examples(X, y, "X", "y", example_weights, is_scaled=engine.scaling_is_learnt)
+    chosen, held_out = _split(examples.n, validation_split)
+    scaling = engine.scaling if engine.scaling_is_learnt else _learnt(examples, chosen, engine.dtype)
+    examples = examples._replace(scaling=scaling)
+    if examples.weights.size and not examples.weights[chosen].any():
+        raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
+    is_classification = examples.labels.size > 0
+    unweighted = examples
+    if class_weights is not None:
+        if not is_classification:
+            raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
+        weights = _weigh_classes(class_weights, examples, chosen, max(engine.sizes[-1], 2), engine.dtype)
+        examples = examples._replace(weights=weights)
+    # held-out examples count as validation_data do: without the weights of their classes
+    validation = None if held_out is None else unweighted
+    if validation_data is not None:
+        if held_out is not None:
+            raise ValueError("validation_split: expected None with validation_data, got both")
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
+        names = "validation_data[0]", "validation_data[1]"
+        validation = engine.examples(*validation_data, *names, is_scaled=engine.scaling_is_learnt)
+        validation = validation._replace(scaling=scaling)
+        if not engine.scaling_is_learnt:
+            check_scaled(names[0], validation.inputs, scaling, engine.dtype)
+    found = get_optimizer(optimizer, weight_decay, solvers=True)
+    found.compile(engine.dtype)
+    if isinstance(found, Solver):
+        _check_solver(found, engine, learning_rate, clip_norm, l2, batch_size, chosen.size)
+    has_rate = not isinstance(found, Solver) or found.has_learning_rate
+    schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
+    stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
+    for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
+        if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
+            _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+    given, examples = examples, narrowed(examples, engine.dtype)
+    if validation is not None:
+        same = validation.inputs is given.inputs
+        validation = examples._replace(weights=validation.weights) if same else narrowed(validation, engine.dtype)
+    return Plan(
+        examples=examples,
+        chosen=chosen,
+        validation=validation,
+        chosen_for_validation=held_out,
+        scaling=scaling,
+        epochs=as_count("epochs", epochs),
+        batch_size=_size_of_batches(found, batch_size, chosen.size),
+        schedule=schedule if has_rate else None,
+        optimizer=found,
+        l2=as_number("l2", l2) / chosen.size,
+        clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
+        shuffle=as_flag("shuffle", shuffle),
+        early_stopping=stopping,
+        checkpoint=as_checkpoint(checkpoint, every),
+        notify=notify,
+    )
+
+
+def _size_of_batches(optimizer: Optimizer, batch_size: int | None, n: int) -> int:
+    if batch_size is None:
+        return n if isinstance(optimizer, Solver) and optimizer.takes_all_examples else min(BATCH_SIZE, n)
+    return min(as_count("batch_size", batch_size), n)
+
+
+def _check_solver(
+    solver: Solver, engine: Engine, learning_rate: Any, clip_norm: float | None, l2: float, batch_size: Any, n: int
+) -> None:
+    """Check that a solver can do what it is asked for."""
+    name = solver.name
+    if learning_rate is not None and not solver.has_learning_rate:
+        raise ValueError(f"learning_rate: expected None with {name}, which has none, got {learning_rate!r}")
+    if clip_norm is not None:
+        hint = "; it is a setting of mbbp.DPSGD" if isinstance(solver, DPSGD) else ""
+        raise ValueError(f"clip_norm: expected None with {name}, got {clip_norm!r}{hint}")
+    if engine.dropout is not None:
+        raise ValueError(f"dropout: expected a network without it for {name}, got one with dropout")
+    if isinstance(solver, LBFGS) and batch_size is not None and batch_size < n:
+        raise ValueError(f"batch_size: expected None with {name}, which takes all examples, got {batch_size!r}")
+    if isinstance(solver, LevenbergMarquardt):
+        if engine.cost.name != "quadratic":
+            raise ValueError(f"cost: expected quadratic with {name}, got {engine.cost.name!r}")
+        if solver.bayesian and (l2 != 0 or (batch_size is not None and batch_size < n)):
+            given = "l2" if l2 != 0 else "a batch_size"
+            raise ValueError(f"{given}: expected none with bayesian=True, which learns the weight of the parameters")
+
+
+def _learnt(examples: Examples, chosen: Array, dtype: np.dtype[Any]) -> Scaling:
+    scaling = learn(examples.inputs, chosen)
+    if scaling is None:
+        raise ValueError("X: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
+    check_representable("X", scaling, dtype)
+    return scaling
+
+
+def _split(n: int, validation_split: float | None) -> tuple[Array, Array | None]:
+    """Return the numbers of the examples to train on, and of those that are held out for validation.
+
+    The choice is random, but the same in every call, so that a training that goes on does not learn from examples that
+    were held out before.
+    """
+    if validation_split is None:
+        return np.arange(n), None
+    fraction = as_number("validation_split", validation_split, below=1.0, positive=True)
+    if n < 2:
+        raise ValueError(f"validation_split: expected at least two examples to split, got {n}")
+    held_out = min(max(1, round(fraction * n)), n - 1)
+    is_held_out = np.zeros(n, bool)
+    is_held_out[np.random.default_rng(n).permutation(n)[:held_out]] = True
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Return one function or several as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If one of them cannot be called.
+    """
+    called: tuple[Any, ...] = (callbacks,)
+    if isinstance(callbacks, Iterable) and not callable(callbacks):
+        with contextlib.suppress(TypeError):  # an array of no dimension says that it is iterable
+            called = tuple(callbacks)
+    for callback in called:
+        if not callable(callback):
+            raise TypeError(f"callbacks: expected functions (net, epoch), got {callback!r}")
+    return called
+
+
+def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
+    History.check_column(argument, monitor)
+    if monitor.startswith("validation") and not has_validation:
+        raise ValueError(
+            f"{argument}: expected validation_data or validation_split for the monitor {monitor}, got none"
+        )
+    if monitor.endswith("accuracy") and not is_classification:
+        raise ValueError(
+            f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"
+        )
+
+
+def _weigh_classes(
+    class_weights: ClassWeights, examples: Examples, chosen: Array, n_classes: int, dtype: np.dtype[Any]
+) -> Array:
+    """Return the factor of each example: its weight times the weight of its class."""
+    labels = examples.labels
+    if isinstance(class_weights, str):
+        if class_weights != "balanced":
+            raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
+        counts = np.bincount(labels[chosen], minlength=n_classes)
+        factors = chosen.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    elif isinstance(class_weights, Mapping):
+        factors = np.ones(n_classes)
+        for label, factor in class_weights.items():
+            if label not in range(n_classes):
+                raise ValueError(f"class_weights: expected labels from 0 to {n_classes - 1}, got {label!r}")
+            factors[int(label)] = as_number(f"class_weights[{label}]", factor)
+    else:
+        factors = as_example_weights("class_weights", class_weights, n_classes, np.dtype(np.float64))
+    weights = factors[labels] * (examples.weights if examples.weights.size else 1.0)
+    return as_example_weights("class_weights", weights, labels.size, dtype)
