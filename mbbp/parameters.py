@@ -45,6 +45,24 @@ class Gradient(NamedTuple):
         return f"Gradient(cost={self.cost:.6g}, norm={norm:.6g}, {self.theta.size:,} parameters)"
 
 
+class DirectionalDerivatives(NamedTuple):
+    """The outputs of a network, and how they change when its inputs move along directions.
+
+    Attributes
+    ----------
+    outputs : ndarray of shape (n_L, m)
+        The outputs a^L(x) for every column x of the inputs.
+    first : ndarray of shape (k, n_L, m)
+        ``first[d]`` is d/dt of a^L(x + t v) at t = 0, for the direction v number d.
+    second : ndarray of shape (k, n_L, m)
+        ``second[d]`` is d^2/dt^2 of the same.
+    """
+
+    outputs: Array
+    first: Array
+    second: Array
+
+
 def parameter_count(sizes: Sequence[int]) -> int:
     """Return the number of weights and biases of a network with these layer sizes.
 

@@ -63,6 +63,16 @@ from mbbp.reference.costs import (
     squared_hinge_second_derivative,
 )
 from mbbp.reference.derivatives import central_difference, complex_step, numeric_gradient
+from mbbp.reference.jacobians import (
+    backpropagate,
+    clipped_gradient_sum,
+    gradient_norms,
+    input_jacobian,
+    jacobian,
+    jvp,
+    per_example_gradients,
+    vjp,
+)
 from mbbp.reference.second_derivatives import (
     elu_second_derivative,
     exp_second_derivative,
@@ -76,19 +86,28 @@ from mbbp.reference.second_derivatives import (
     softplus_second_derivative,
     tanh_second_derivative,
 )
+from mbbp.reference.second_order import (
+    directional_derivatives,
+    gauss_newton_vector_product,
+    hessian_vector_product,
+    laplacian,
+)
 
 __all__ = [
     "absolute",
     "absolute_gradient",
     "absolute_second_derivative",
     "backprop",
+    "backpropagate",
     "central_difference",
+    "clipped_gradient_sum",
     "complex_step",
     "cost",
     "cross_entropy",
     "cross_entropy_error",
     "cross_entropy_error_tangent",
     "cross_entropy_gradient",
+    "directional_derivatives",
     "elu",
     "elu_prime",
     "elu_second_derivative",
@@ -96,16 +115,23 @@ __all__ = [
     "exp_prime",
     "exp_second_derivative",
     "feedforward",
+    "gauss_newton_vector_product",
     "gelu",
     "gelu_prime",
     "gelu_second_derivative",
     "gradient",
+    "gradient_norms",
+    "hessian_vector_product",
     "huber",
     "huber_gradient",
     "huber_second_derivative",
     "identity",
     "identity_prime",
     "identity_second_derivative",
+    "input_jacobian",
+    "jacobian",
+    "jvp",
+    "laplacian",
     "leaky_relu",
     "leaky_relu_prime",
     "leaky_relu_second_derivative",
@@ -114,6 +140,7 @@ __all__ = [
     "log_likelihood_error_tangent",
     "log_likelihood_gradient",
     "numeric_gradient",
+    "per_example_gradients",
     "poisson",
     "poisson_error",
     "poisson_error_tangent",
@@ -148,4 +175,5 @@ __all__ = [
     "tanh_prime",
     "tanh_second_derivative",
     "unit_vectors",
+    "vjp",
 ]
