@@ -46,16 +46,14 @@ class Gradient(NamedTuple):
 
 
 class DirectionalDerivatives(NamedTuple):
-    """The outputs of a network, and how they change when its inputs move along directions.
+    """The outputs, and their derivatives along directions v in the space of the inputs.
 
     Attributes
     ----------
     outputs : ndarray of shape (n_L, m)
-        The outputs a^L(x) for every column x of the inputs.
-    first : ndarray of shape (k, n_L, m)
-        ``first[d]`` is d/dt of a^L(x + t v) at t = 0, for the direction v number d.
-    second : ndarray of shape (k, n_L, m)
-        ``second[d]`` is d^2/dt^2 of the same.
+        a^L(x).
+    first, second : ndarray of shape (k, n_L, m)
+        d/dt and d^2/dt^2 of a^L(x + t v) at t = 0, for each of k directions.
     """
 
     outputs: Array

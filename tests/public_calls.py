@@ -339,7 +339,7 @@ CALLS = {
         reference.backpropagate,
         {"net": g.net, "X": g.X, "output_gradient": g.Y},
     ),
-    "mbbp.reference.vjp": lambda g: (reference.vjp, {"net": g.net, "X": g.X, "U": g.Y}),
+    "mbbp.reference.vjp": lambda g: (reference.vjp, {"net": g.net, "X": g.X, "vectors": g.Y}),
     "mbbp.reference.jvp": lambda g: (
         reference.jvp,
         {"net": g.net, "X": g.X, "theta_direction": g.net.theta.copy(), "input_direction": g.X.copy()},

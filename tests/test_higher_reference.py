@@ -366,7 +366,11 @@ REFUSED = {
         ValueError,
         "input_direction: expected shape (3, 2), one column for each of X, got (3, 1)",
     ),
-    "transposed": (lambda net: reference.vjp(net, X, np.ones((3, 2))), ValueError, "U: expected shape (2, 2), one col"),
+    "transposed": (
+        lambda net: reference.vjp(net, X, np.ones((3, 2))),
+        ValueError,
+        "vectors: expected shape (2, 2), one",
+    ),
     "complex": (lambda net: reference.backpropagate(net, X, 1j * Y), TypeError, "output_gradient: expected real"),
     "a vector": (
         lambda net: reference.directional_derivatives(net, X, np.ones(3)),

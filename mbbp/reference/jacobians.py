@@ -9,6 +9,7 @@ direction with the weights V and the biases v, that Rz = V a + W Ra + v; and fro
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,8 +56,8 @@ def backpropagate(net: NetworkLike, X: ArrayLike, output_gradient: ArrayLike) ->
     return Gradient(math.nan, weights, biases, theta, by_inputs)
 
 
-def vjp(net: NetworkLike, X: ArrayLike, U: ArrayLike) -> tuple[Array, Array]:
-    """Return U^T J: vectors times the Jacobian of the outputs, by the parameters and by the inputs.
+def vjp(net: NetworkLike, X: ArrayLike, vectors: ArrayLike) -> tuple[Array, Array]:
+    """Return u^T J: vectors times the Jacobian of the outputs, by the parameters and by the inputs.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def vjp(net: NetworkLike, X: ArrayLike, U: ArrayLike) -> tuple[Array, Array]:
         The network.
     X : array_like of shape (n_in, m)
         Inputs, one example per column.
-    U : array_like of shape (n_L, m)
-        A vector for the outputs of each example.
+    vectors : array_like of shape (n_L, m)
+        A vector u for the outputs of each example.
 
     Returns
     -------
@@ -79,16 +80,16 @@ def vjp(net: NetworkLike, X: ArrayLike, U: ArrayLike) -> tuple[Array, Array]:
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    return _vjp(net, X, U, "U")
+    return _vjp(net, X, vectors, "vectors")
 
 
-def _vjp(net: NetworkLike, X: ArrayLike, U: ArrayLike, argument: str) -> tuple[Array, Array]:
+def _vjp(net: NetworkLike, X: ArrayLike, vectors: ArrayLike, argument: str) -> tuple[Array, Array]:
     inputs = scaled_inputs(net, X)
     m = inputs.shape[1]
-    vectors = as_columns(argument, U, net.sizes[-1], m)
+    columns = as_columns(argument, vectors, net.sizes[-1], m)
     theta, by_inputs = np.zeros(net.theta.size), np.empty((net.sizes[0], m))
     for i in range(m):
-        by_theta, by_inputs[:, i : i + 1] = _backpropagate(net, *_forward(net, inputs, i), vectors[:, i : i + 1])
+        by_theta, by_inputs[:, i : i + 1] = _backpropagate(net, *_forward(net, inputs, i), columns[:, i : i + 1])
         theta += by_theta
     return theta, by_inputs
 
@@ -199,7 +200,11 @@ def jacobian(net: NetworkLike, X: ArrayLike) -> Array:
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    return _jacobians(net, X)[0]
+    inputs = scaled_inputs(net, X)
+    found = np.empty((net.sizes[-1], inputs.shape[1], net.theta.size))
+    for k, i, by_theta, _ in _output_gradients(net, inputs):
+        found[k, i] = by_theta
+    return found
 
 
 def input_jacobian(net: NetworkLike, X: ArrayLike) -> Array:
@@ -222,21 +227,21 @@ def input_jacobian(net: NetworkLike, X: ArrayLike) -> Array:
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    return _jacobians(net, X)[1]
-
-
-def _jacobians(net: NetworkLike, X: ArrayLike) -> tuple[Array, Array]:
     inputs = scaled_inputs(net, X)
-    m, n_out = inputs.shape[1], net.sizes[-1]
-    by_theta, by_input = np.empty((n_out, m, net.theta.size)), np.empty((n_out, m, net.sizes[0]))
-    for i in range(m):
+    found = np.empty((net.sizes[-1], inputs.shape[1], net.sizes[0]))
+    for k, i, _, by_input in _output_gradients(net, inputs):
+        found[k, i] = by_input[:, 0]
+    return found
+
+
+def _output_gradients(net: NetworkLike, inputs: Array) -> Iterator[tuple[int, int, Array, Array]]:
+    """Yield (k, i) and the gradient of output k of example i, by the parameters and by the input."""
+    for i in range(inputs.shape[1]):
         zs, activations = _forward(net, inputs, i)
-        for k in range(n_out):
-            unit = np.zeros((n_out, 1))
+        for k in range(net.sizes[-1]):
+            unit = np.zeros((net.sizes[-1], 1))
             unit[k] = 1.0
-            by_theta[k, i], column = _backpropagate(net, zs, activations, unit)
-            by_input[k, i] = column[:, 0]
-    return by_theta, by_input
+            yield k, i, *_backpropagate(net, zs, activations, unit)
 
 
 def per_example_gradients(net: NetworkLike, X: ArrayLike, Y: ArrayLike) -> Array:
