@@ -96,7 +96,8 @@ def _cases(net: Network) -> dict[str, _Case]:
 
     def clipping(X: Array, Y: Array, rng: np.random.Generator) -> tuple[Any, ...]:
         # so that some gradients are clipped and some are not
-        return X, Y, float(np.median(reference.gradient_norms(net, X, Y))) or 1.0
+        norm = float(np.median(reference.gradient_norms(net, X, Y)))
+        return X, Y, norm if 0.0 < norm < math.inf else 1.0
 
     of_both = frozenset({"activation", "cost"})
     return {
