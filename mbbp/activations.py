@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mbbp import reference
-from mbbp.custom import Scalars, compile_all, elementwise, plain_functions
+from mbbp.custom import Scalars, compile_all, elementwise, plain_functions, plain_or_none
 from mbbp.kernels.activations import BUILT_IN, ActivationKernels, custom
 from mbbp.parameters import Array
 from mbbp.validation import refuse_unknown
@@ -32,16 +33,20 @@ class Activation:
         ``exp`` and ``tanh``.
     kinks : sequence of float, optional
         The z at which sigma' jumps. There is no derivative at a kink, so a gradient check skips it.
+    second_derivative : callable, optional
+        sigma'' of one number, like `derivative`. Only second-order products need it, such as a Hessian times a vector.
 
     Attributes
     ----------
     function, derivative : callable
         sigma and sigma' for arrays, in plain NumPy.
+    second_derivative : callable or None
+        sigma'' for arrays, in plain NumPy; None if it is not known, and for softmax.
 
     Raises
     ------
     TypeError
-        If `function` or `derivative` cannot be called.
+        If `function`, `derivative` or `second_derivative` cannot be called.
 
     Examples
     --------
@@ -59,22 +64,28 @@ class Activation:
     kinks: Sequence[float] = ()
     kernels: ActivationKernels | None = field(default=None, repr=False, compare=False)
     jacobian_product: Callable[[Array, Array], Array] | None = field(default=None, repr=False)
+    second_product: Callable[[Array, Array, Array], Array] | None = field(default=None, repr=False)  # from (a, e, Rz)
+    second_derivative: Callable[[Any], Any] | None = field(default=None, repr=False)
     scalars: Scalars | None = field(default=None, init=False, repr=False)
+    second_scalar: Callable[..., float] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kernels is not None:
             return
         scalars = plain_functions(function=self.function, derivative=self.derivative)
+        second = plain_or_none(second_derivative=self.second_derivative)
         object.__setattr__(self, "scalars", scalars)
         object.__setattr__(self, "function", elementwise(scalars[0]))
         object.__setattr__(self, "derivative", elementwise(scalars[1]))
+        object.__setattr__(self, "second_scalar", second)
+        object.__setattr__(self, "second_derivative", None if second is None else elementwise(second))
         object.__setattr__(self, "kernels", custom(*scalars))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # pickle cannot store kernels and twins, but it can store the functions they are made from
         if self.scalars is None:
             return get_activation, ("activation", self.name)
-        return Activation, (self.name, *self.scalars, self.kinks)
+        return partial(Activation, second_derivative=self.second_scalar), (self.name, *self.scalars, self.kinks)
 
     def __deepcopy__(self, memo: Any) -> Activation:
         return self  # it never changes, and a copy would be compiled again
@@ -115,6 +126,36 @@ class Activation:
         product: Array = delta * self.derivative(z)
         return product
 
+    def multiply_by_second_derivative(self, z: Array, a: Array, e: Array, tangent_z: Array) -> Array:
+        """Return e * sigma''(z) * tangent_z, or for softmax R{J e} for a fixed e: the NumPy twin of the kernel.
+
+        Parameters
+        ----------
+        z, a : ndarray of shape (n, m)
+            Weighted inputs and activations.
+        e : ndarray of shape (n, m)
+            What `multiply_by_derivative` multiplies by sigma'(z).
+        tangent_z : ndarray of shape (n, m)
+            The direction Rz in which z changes.
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+
+        Raises
+        ------
+        TypeError
+            If it is a custom activation without a second derivative.
+        """
+        if self.second_product is not None:
+            return self.second_product(a, e, tangent_z)
+        if self.second_derivative is None:
+            raise TypeError(
+                f"activation {self.name!r}: expected a second_derivative for second-order products, got none"
+            )
+        product: Array = e * self.second_derivative(z) * tangent_z
+        return product
+
 
 def _no_derivative(z: Array) -> Array:
     raise TypeError(
@@ -131,6 +172,8 @@ def _built_in(name: str, compiled: ActivationKernels) -> Activation:
         compiled.kinks,
         compiled,
         getattr(reference, f"{name}_jacobian_product", None),
+        second_product=getattr(reference, f"{name}_second_derivative_product", None),
+        second_derivative=getattr(reference, f"{name}_second_derivative", None),
     )
 
 

@@ -1,16 +1,18 @@
-"""The gradient check: the gradient of backpropagation against numeric derivatives."""
+"""The gradient check: the gradient of backpropagation against numeric derivatives, and the others against NumPy."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import reference
 from mbbp.chapter2.numbering import as_network
+from mbbp.check_derivatives import TOLERANCES as DERIVATIVE_TOLERANCES
+from mbbp.check_derivatives import compare_derivatives
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
 from mbbp.tables import html_table, text_table, wrapped
@@ -71,31 +73,54 @@ class GradientCheck:
     directions : list of float
         For each random direction, the difference between the derivative from backpropagation and the numeric one,
         divided by the norm of the gradient. Directions that cross a kink are left out.
+    tolerance : float
+        The largest relative difference that is allowed for the gradient.
+    derivatives : dict of str to float
+        For each other method of the network that differentiates it, such as `jvp` or `hessian_vector_product`, the
+        largest difference from the same method of `mbbp.reference`, divided by the largest absolute entry of that
+        one's result.
+    left_out : dict of str to str
+        For each such method that was not compared, the reason.
+    derivative_tolerance : float
+        The largest relative difference that is allowed in `derivatives`.
     worst : float
         The largest of all relative differences.
-    tolerance : float
-        The largest relative difference that is allowed.
     passed : bool
-        Whether `worst` is at most `tolerance`.
+        Whether all differences are within their tolerance.
     """
 
     method: str
     layers: list[LayerCheck]
     directions: list[float]
     tolerance: float
+    derivatives: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    derivative_tolerance: float = DERIVATIVE_TOLERANCES["float64"]
 
     @property
     def worst(self) -> float:
         """The largest of all relative differences."""
-        return max([one.worst for one in self.layers] + self.directions, default=0.0)
+        return max(self._worst_of_gradient, self._worst_of_derivatives)
 
     @property
     def passed(self) -> bool:
-        """Whether `worst` is at most `tolerance`."""
-        return self.worst <= self.tolerance
+        """Whether all differences are within their tolerance."""
+        return self._worst_of_gradient <= self.tolerance and not self._wrong
+
+    @property
+    def _worst_of_gradient(self) -> float:
+        return max([one.worst for one in self.layers] + self.directions, default=0.0)
+
+    @property
+    def _worst_of_derivatives(self) -> float:
+        return max(self.derivatives.values(), default=0.0)
+
+    @property
+    def _wrong(self) -> list[str]:
+        return [name for name, worst in self.derivatives.items() if worst > self.derivative_tolerance]
 
     def __repr__(self) -> str:
-        return f"GradientCheck({self._verdict()})"
+        return f"GradientCheck({'; '.join([self._verdict(), *([self._of_derivatives()] if self._wrong else [])])})"
 
     def __str__(self) -> str:
         return "\n".join([*text_table(HEADINGS, self._rows()), *map(wrapped, self._notes()), wrapped(self._sentence())])
@@ -104,9 +129,9 @@ class GradientCheck:
         return html_table(HEADINGS, self._rows(), self._sentence(), self._notes())
 
     def _verdict(self) -> str:
-        verdict = "right" if self.passed else "WRONG"
+        verdict = "right" if self._worst_of_gradient <= self.tolerance else "WRONG"
         return (
-            f"{verdict}: worst relative difference {self.worst:.1e}, {self.tolerance:.0e} allowed "
+            f"{verdict}: worst relative difference {self._worst_of_gradient:.1e}, {self.tolerance:.0e} allowed "
             f"(numeric derivative: {self.method})"
         )
 
@@ -114,9 +139,23 @@ class GradientCheck:
         return f"the gradient is {self._verdict()}"
 
     def _notes(self) -> list[str]:
-        if not self.directions:
-            return []
-        return [f"{len(self.directions)} random directions: worst {max(self.directions):.1e}"]
+        notes = []
+        if self.directions:
+            notes.append(f"{len(self.directions)} random directions: worst {max(self.directions):.1e}")
+        if self.derivatives:
+            notes.append(self._of_derivatives())
+        for reason in sorted(set(self.left_out.values())):
+            names = [name for name, one in self.left_out.items() if one == reason]
+            notes.append(f"not compared, since {reason}: {', '.join(names)}")
+        return notes
+
+    def _of_derivatives(self) -> str:
+        name = max(self.derivatives, key=self.derivatives.__getitem__)
+        verdict = f"{', '.join(self._wrong)} WRONG" if self._wrong else "right"
+        return (
+            f"{len(self.derivatives)} other derivatives: {verdict}: worst {self._worst_of_derivatives:.1e} ({name}), "
+            f"{self.derivative_tolerance:.0e} allowed"
+        )
 
     def _rows(self) -> list[list[str]]:
         return [
@@ -144,6 +183,9 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare the network's gradient with numeric derivatives, for single parameters and along random directions.
 
+    The network's other derivatives, such as `jacobian` and `hessian_vector_product`, are compared with those of
+    `mbbp.reference`, on at most the first 10 examples.
+
     Parameters
     ----------
     net : Network
@@ -159,10 +201,11 @@ def check_gradients(
     directions : int
         The number of random directions in the space of all parameters.
     tolerance : float, optional
-        The largest relative difference that is allowed. By default 1e-6 for central differences and 1e-11 for the
-        complex step in float64, and 1e-4 in float32.
+        The largest relative difference that is allowed for the gradient. By default 1e-6 for central differences and
+        1e-11 for the complex step in float64, and 1e-4 in float32. For the other derivatives it is always 1e-12 in
+        float64 and 1e-4 in float32.
     raise_on_failure : bool
-        Whether to raise AssertionError if the gradient is wrong.
+        Whether to raise AssertionError if the gradient or another derivative is wrong.
     rng : int or Generator, optional
         The source of the random choices.
 
@@ -178,7 +221,7 @@ def check_gradients(
     TypeError
         If an argument is of the wrong type, or a custom function does not take complex numbers with "complex".
     AssertionError
-        If `raise_on_failure` is true and the gradient is wrong.
+        If `raise_on_failure` is true and the gradient or another derivative is wrong.
 
     Notes
     -----
@@ -186,6 +229,9 @@ def check_gradients(
     two points. If a weighted input lies on different sides of a kink of its activation (0 for relu) at the two points,
     or an output on different sides of a kink of the cost (its target for the absolute cost), their difference is not
     the derivative: the parameter is skipped and counted.
+
+    The other derivatives are left out where they need a `second_derivative` that a custom activation or cost does not
+    have, and on examples at a kink.
     """
     as_network(net)
     if not isinstance(method, str) or method not in DERIVATIVES:
@@ -196,7 +242,10 @@ def check_gradients(
     backprop = np.asarray(net.gradient(X, Y).theta, np.float64)
     layers = _check_layers(net, X, Y, method, backprop, most, generator)
     slopes = _check_directions(net, X, Y, method, backprop, count, generator)
-    result = GradientCheck(method, layers, slopes, limit)
+    others = compare_derivatives(net, X, Y, generator)
+    result = GradientCheck(
+        method, layers, slopes, limit, others.worst, others.left_out, DERIVATIVE_TOLERANCES[net.dtype.name]
+    )
     if must_pass and not result.passed:
         raise AssertionError(f"check_gradients:\n{result}")
     return result

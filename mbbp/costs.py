@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mbbp import reference
 from mbbp.activations import Activation
-from mbbp.custom import Scalars, compile_all, elementwise, plain_functions
+from mbbp.custom import Scalars, compile_all, elementwise, plain_functions, plain_or_none
 from mbbp.kernels.costs import BUILT_IN, CostKernels, custom
 from mbbp.parameters import Array
 from mbbp.validation import as_number, refuse_unknown
@@ -38,6 +39,8 @@ class Cost:
     function, gradient : callable
         c(a, y) and its derivative dc/da for one output a and its target y: Python functions that Numba can compile.
         They may use ``if``, ``math`` and NumPy. Their arguments have the network's dtype.
+    second_derivative : callable, optional
+        d^2 c/da^2, like `gradient`. Only second-order products need it, such as a Hessian times a vector.
 
     Attributes
     ----------
@@ -45,13 +48,16 @@ class Cost:
         C_x for each column, from (z, a, y) of shapes (n_L, m): an array (m,).
     gradient : callable
         grad_a C from (a, y) of shapes (n_L, m): an array (n_L, m).
+    second_derivative : callable or None
+        d^2 C_x / da_j^2 from (a, y) of shapes (n_L, m): an array (n_L, m). None if it is not known, and for
+        cross_entropy, log_likelihood and poisson; see `error_tangent`.
     parameter : float or None
         The delta of `huber`, the q of `quantile`; None for other costs.
 
     Raises
     ------
     TypeError
-        If `function` or `gradient` cannot be called.
+        If `function`, `gradient` or `second_derivative` cannot be called.
 
     Examples
     --------
@@ -68,22 +74,28 @@ class Cost:
     kernels: CostKernels | None = field(default=None, repr=False, compare=False)
     fused_error: Callable[[Any, Any], Any] | None = field(default=None, repr=False)  # delta^L from (a, y)
     parameter: float | None = field(default=None, repr=False)
+    fused_tangent: Callable[[Any, Any], Any] | None = field(default=None, repr=False)  # R{delta^L} from (Ra, y)
+    second_derivative: Callable[[Any, Any], Any] | None = field(default=None, repr=False)
     scalars: Scalars | None = field(default=None, init=False, repr=False)
+    second_scalar: Callable[..., float] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kernels is not None:
             return
         scalars = plain_functions(function=self.function, gradient=self.gradient)
+        second = plain_or_none(second_derivative=self.second_derivative)
         terms = elementwise(scalars[0])
         object.__setattr__(self, "scalars", scalars)
         object.__setattr__(self, "function", lambda z, a, y: terms(a, y).sum(axis=0))
         object.__setattr__(self, "gradient", elementwise(scalars[1]))
+        object.__setattr__(self, "second_scalar", second)
+        object.__setattr__(self, "second_derivative", None if second is None else elementwise(second))
         object.__setattr__(self, "kernels", custom(*scalars))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # pickle cannot store kernels and twins, but it can store the functions they are made from
         if self.scalars is not None:
-            return Cost, (self.name, *self.scalars)
+            return partial(Cost, second_derivative=self.second_scalar), (self.name, *self.scalars)
         return (get_cost, (self.name,)) if self.parameter is None else (with_parameter, (self.name, self.parameter))
 
     def __deepcopy__(self, memo: Any) -> Cost:
@@ -135,6 +147,35 @@ class Cost:
             error: Array = self.fused_error(a, y)
             return error
         return output.multiply_by_derivative(z, a, self.gradient(a, y))
+
+    def error_tangent(self, z: Array, a: Array, y: Array, tangent_a: Array) -> Array:
+        """Return how the error at the outputs changes along a direction, for second-order products.
+
+        Parameters
+        ----------
+        z, a, y : ndarray of shape (n_L, m)
+            Weighted inputs, activations and targets.
+        tangent_a : ndarray of shape (n_L, m)
+            The direction Ra in which the outputs change.
+
+        Returns
+        -------
+        ndarray of shape (n_L, m)
+            R{grad_a C} = C''(a, y) * Ra; but where sigma' cancels, for cross_entropy, log_likelihood and poisson, the
+            tangent R{delta^L} of the whole output error.
+
+        Raises
+        ------
+        TypeError
+            If it is a custom cost without a second derivative.
+        """
+        if self.fused_tangent is not None:
+            whole: Array = self.fused_tangent(tangent_a, y)
+            return whole
+        if self.second_derivative is None:
+            raise TypeError(f"cost {self.name!r}: expected a second_derivative for second-order products, got none")
+        tangent: Array = self.second_derivative(a, y) * tangent_a
+        return tangent
 
     def check_fits(self, output: Activation) -> None:
         """Check that the cost is defined for the activation of the output layer.
@@ -245,7 +286,10 @@ def _built_in(name: str, compiled: CostKernels) -> Cost:
     if compiled.parameter is not None:
         return with_parameter(name, compiled.parameter.default)
     function, gradient = getattr(reference, name), getattr(reference, f"{name}_gradient")
-    return Cost(name, function, gradient, compiled, getattr(reference, f"{name}_error", None))
+    error, tangent, second = (
+        getattr(reference, f"{name}_{end}", None) for end in ("error", "error_tangent", "second_derivative")
+    )
+    return Cost(name, function, gradient, compiled, error, fused_tangent=tangent, second_derivative=second)
 
 
 def with_parameter(name: str, value: float, argument: str | None = None) -> Cost:
@@ -272,10 +316,11 @@ def with_parameter(name: str, value: float, argument: str | None = None) -> Cost
     if setting is None:
         raise ValueError(f"{argument or 'value'}: expected none for the {name} cost, got {value!r}")
     number = as_number(argument or setting.name, value, below=setting.below, positive=True)
-    function, gradient = (
-        _WithParameter(getattr(reference, twin), setting.name, number) for twin in (name, f"{name}_gradient")
+    function, gradient, second = (
+        _WithParameter(getattr(reference, twin), setting.name, number)
+        for twin in (name, f"{name}_gradient", f"{name}_second_derivative")
     )
-    return Cost(name, function, gradient, compiled, parameter=number)
+    return Cost(name, function, gradient, compiled, parameter=number, second_derivative=second)
 
 
 def huber(delta: float = 1.0) -> Cost:

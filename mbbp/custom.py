@@ -1,4 +1,4 @@
-"""The part that custom activations and custom costs share: both are made of two scalar functions."""
+"""The part that custom activations and custom costs share: both are made of two or three scalar functions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def plain_functions(**functions: Any) -> Scalars:
             raise TypeError(f"{argument}: expected a function of numbers, got {function!r}")
     first, second = (getattr(function, "py_func", function) for function in functions.values())
     return first, second
+
+
+def plain_or_none(**functions: Any) -> Callable[..., float] | None:
+    """Return one optional function of numbers as a plain Python function; None stays None.
+
+    Raises
+    ------
+    TypeError
+        If it is neither None nor can be called. The message names it.
+    """
+    ((argument, function),) = functions.items()
+    if function is None:
+        return None
+    if not callable(function):
+        raise TypeError(f"{argument}: expected a function of numbers or None, got {function!r}")
+    plain: Callable[..., float] = getattr(function, "py_func", function)
+    return plain
 
 
 def elementwise(function: Callable[..., float]) -> Callable[..., Array]:

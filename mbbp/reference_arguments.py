@@ -89,6 +89,23 @@ def as_inputs(argument: str, net: NetworkLike, X: ArrayLike) -> Array:
     return inputs
 
 
+def as_columns(argument: str, value: ArrayLike, n: int, m: int) -> Array:
+    """Return a matrix (n, m) in float64: one column for each column of X. TypeError or ValueError if it is none."""
+    columns = as_numbers(argument, value).astype(np.float64)
+    if columns.shape != (n, m):
+        raise ValueError(f"{argument}: expected shape ({n}, {m}), one column for each of X, got {columns.shape}")
+    return columns
+
+
+def as_directions(argument: str, net: NetworkLike, value: ArrayLike) -> Array:
+    """Return directions (n_in, k) in float64, with k of at least 1. TypeError or ValueError if they are none."""
+    directions, n_in = as_numbers(argument, value).astype(np.float64), net.sizes[0]
+    shape = directions.shape
+    if len(shape) != 2 or shape[0] != n_in or shape[1] == 0:
+        raise ValueError(f"{argument}: expected shape ({n_in}, k) with one direction per column, got {shape}")
+    return directions
+
+
 def check_targets(argument: str, net: NetworkLike, Y: ArrayLike, m: int) -> None:
     """Check that targets are m labels, or have the shape (n_L, m). TypeError or ValueError if not."""
     shape = as_labels(argument, Y, net.sizes[-1]).shape

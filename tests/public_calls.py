@@ -90,6 +90,10 @@ def _step(z):
     return 1.0 if z > 0 else 0.0
 
 
+def _zero(z):
+    return 0.0
+
+
 def _half(a, y):
     return 0.5 * (a - y)
 
@@ -151,9 +155,12 @@ CALLS = {
     "mbbp.History.gains": lambda g: (_history(g).gains, {"monitor": "training_cost"}),
     "mbbp.Activation": lambda g: (
         mbbp.Activation,
-        {"name": "softplus", "function": _softplus, "derivative": _step, "kinks": ()},
+        {"name": "softplus", "function": _softplus, "derivative": _step, "kinks": (), "second_derivative": _zero},
     ),
-    "mbbp.Cost": lambda g: (mbbp.Cost, {"name": "half", "function": _half, "gradient": _half}),
+    "mbbp.Cost": lambda g: (
+        mbbp.Cost,
+        {"name": "half", "function": _half, "gradient": _half, "second_derivative": _half},
+    ),
     "mbbp.costs.huber": lambda g: (costs.huber, {"delta": 1.0}),
     "mbbp.costs.quantile": lambda g: (costs.quantile, {"q": 0.5}),
     "mbbp.Optimizer": _setting("Optimizer", weight_decay=0.0),
@@ -328,19 +335,54 @@ CALLS = {
         reference.numeric_gradient,
         g.with_net | {"derivative": reference.central_difference},
     ),
+    "mbbp.reference.backpropagate": lambda g: (
+        reference.backpropagate,
+        {"net": g.net, "X": g.X, "output_gradient": g.Y},
+    ),
+    "mbbp.reference.vjp": lambda g: (reference.vjp, {"net": g.net, "X": g.X, "vectors": g.Y}),
+    "mbbp.reference.jvp": lambda g: (
+        reference.jvp,
+        {"net": g.net, "X": g.X, "theta_direction": g.net.theta.copy(), "input_direction": g.X.copy()},
+    ),
+    "mbbp.reference.jacobian": lambda g: (reference.jacobian, {"net": g.net, "X": g.X}),
+    "mbbp.reference.input_jacobian": lambda g: (reference.input_jacobian, {"net": g.net, "X": g.X}),
+    "mbbp.reference.directional_derivatives": lambda g: (
+        reference.directional_derivatives,
+        {"net": g.net, "X": g.X, "directions": np.eye(N_IN, 2)},
+    ),
+    "mbbp.reference.laplacian": lambda g: (reference.laplacian, {"net": g.net, "X": g.X}),
+    "mbbp.reference.hessian_vector_product": lambda g: (
+        reference.hessian_vector_product,
+        g.with_net | {"direction": g.net.theta.copy()},
+    ),
+    "mbbp.reference.gauss_newton_vector_product": lambda g: (
+        reference.gauss_newton_vector_product,
+        g.with_net | {"direction": g.net.theta.copy()},
+    ),
+    "mbbp.reference.per_example_gradients": lambda g: (reference.per_example_gradients, g.with_net),
+    "mbbp.reference.gradient_norms": lambda g: (reference.gradient_norms, g.with_net),
+    "mbbp.reference.clipped_gradient_sum": lambda g: (reference.clipped_gradient_sum, g.with_net | {"clip_norm": 1.0}),
     "mbbp.reference.softmax_jacobian_product": _elementwise("softmax_jacobian_product", "a", "delta"),
+    "mbbp.reference.softmax_second_derivative_product": _elementwise(
+        "softmax_second_derivative_product", "a", "e", "tangent_z"
+    ),
     **{
         f"mbbp.reference.{name}{end}": _elementwise(f"{name}{end}", "z")
         for name in mbbp.activations.ACTIVATIONS
-        for end in ("", "_prime")
+        for end in ("", "_prime", "_second_derivative")
         if hasattr(reference, f"{name}{end}")
     },
     **{f"mbbp.reference.{name}": _elementwise(name, "z", "a", "y") for name in mbbp.costs.COSTS},
     **{
         f"mbbp.reference.{name}{end}": _elementwise(f"{name}{end}", "a", "y")
         for name in mbbp.costs.COSTS
-        for end in ("_gradient", "_error")
+        for end in ("_gradient", "_error", "_second_derivative")
         if hasattr(reference, f"{name}{end}")
+    },
+    **{
+        f"mbbp.reference.{name}_error_tangent": _elementwise(f"{name}_error_tangent", "tangent_a", "y")
+        for name in mbbp.costs.COSTS
+        if hasattr(reference, f"{name}_error_tangent")
     },
     # the book's programs
     "mbbp.nielsen.mnist_loader.vectorized_result": lambda g: (mnist_loader.vectorized_result, {"j": 1}),

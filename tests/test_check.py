@@ -248,6 +248,106 @@ def test_bad_arguments_are_named(options, error, message):
         mbbp.check_gradients(net, **{"X": X, "Y": Y} | options)
 
 
+OTHERS = [
+    "backpropagate",
+    "vjp",
+    "jvp",
+    "jacobian",
+    "input_jacobian",
+    "directional_derivatives",
+    "laplacian",
+    "hessian_vector_product",
+    "gauss_newton_vector_product",
+    "per_example_gradients",
+    "gradient_norms",
+    "clipped_gradient_sum",
+]
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float64", 1e-12)])
+def test_the_other_derivatives_are_compared_too(dtype, allowed):
+    net, X, Y = problem([4, 6, 3], ["silu", "softmax"], "log_likelihood", dtype=dtype, m=15)
+    check = mbbp.check_gradients(net, X, Y)
+    assert list(check.derivatives) == OTHERS
+    assert check.left_out == {}
+    assert check.derivative_tolerance == allowed
+    assert 0 < max(check.derivatives.values()) <= allowed
+    name = max(OTHERS, key=check.derivatives.get)
+    line = f"12 other derivatives: right: worst {check.derivatives[name]:.1e} ({name}), {allowed:.0e} allowed"
+    assert line in " ".join(str(check).split())
+    assert line in check._repr_html_()
+    assert "other derivatives" not in repr(check)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_derivative_that_is_wrong_is_found(name, monkeypatch):
+    net, X, Y = problem([4, 6, 3], "tanh")
+    right = getattr(mbbp.Network, name)
+
+    def wrong(self, *arguments):
+        result = right(self, *arguments)
+        if hasattr(result, "theta"):
+            return result._replace(inputs=1.001 * result.inputs)
+        return (*result[:-1], 1.001 * result[-1]) if isinstance(result, tuple) else 1.001 * result
+
+    monkeypatch.setattr(mbbp.Network, name, wrong)
+    check = mbbp.check_gradients(net, X, Y)
+    assert not check.passed
+    assert check.worst == check.derivatives[name] == pytest.approx(1e-3, rel=1e-6)
+    assert all(worst <= 1e-12 for other, worst in check.derivatives.items() if other != name)
+    assert f"12 other derivatives: {name} WRONG: worst 1.0e-03 ({name}), 1e-12 allowed" in repr(check)
+    with pytest.raises(AssertionError, match=f"{name} WRONG"):
+        mbbp.check_gradients(net, X, Y, raise_on_failure=True)
+
+
+def test_another_derivative_that_is_not_a_number_or_of_another_shape_does_not_pass(monkeypatch):
+    net, X, Y = problem([4, 6, 3], "tanh")
+    monkeypatch.setattr(mbbp.Network, "jacobian", lambda self, X: np.full((3, 5, self.theta.size), np.nan))
+    monkeypatch.setattr(mbbp.Network, "laplacian", lambda self, X: np.zeros((5, 3)))
+    check = mbbp.check_gradients(net, X, Y)
+    assert check.derivatives["jacobian"] == check.derivatives["laplacian"] == math.inf
+    assert not check.passed
+
+
+@pytest.mark.parametrize(
+    ("of_activation", "of_cost", "left_out"),
+    [
+        (None, None, ["directional_derivatives", "laplacian", "hessian_vector_product", "gauss_newton_vector_product"]),
+        (None, lambda a, y: 1.0, ["directional_derivatives", "laplacian", "hessian_vector_product"]),
+        (lambda z: 6 * z, None, ["hessian_vector_product", "gauss_newton_vector_product"]),
+        (lambda z: 6 * z, lambda a, y: 1.0, []),
+    ],
+)
+def test_what_needs_a_missing_second_derivative_is_left_out_and_said(of_activation, of_cost, left_out):
+    own = mbbp.Activation("cube", cube, cube_prime, second_derivative=of_activation)
+    cost = mbbp.Cost("half", half_square, lambda a, y: a - y, second_derivative=of_cost)
+    net, X, Y = problem([4, 6, 3], [own, "tanh"], cost)
+    check = mbbp.check_gradients(net, X, Y, raise_on_failure=True)
+    assert list(check.left_out) == left_out
+    assert list(check.derivatives) == [name for name in OTHERS if name not in left_out]
+    said = f"not compared, since no second_derivative is given: {', '.join(left_out)}"
+    assert (said in " ".join(str(check).split())) == (said in check._repr_html_()) == bool(left_out)
+
+
+def test_examples_at_a_kink_are_not_compared():
+    net, X, Y = problem([4, 6, 3], ["relu", "tanh"])
+    net.layers[0].b[2] = -net.layers[0].W[2] @ X[:, 1]  # the weighted input is 0 but for rounding
+    check = mbbp.check_gradients(net, X, Y)
+    assert check.passed
+    assert list(check.derivatives) == OTHERS
+    net.layers[0].W[2], net.layers[0].b[2] = 0, 0
+    check = mbbp.check_gradients(net, X, Y)
+    assert check.passed
+    assert check.derivatives == {}
+    assert check.left_out == dict.fromkeys(OTHERS, "every example is at a kink")
+
+
+def test_a_jacobian_that_is_too_large_is_left_out(monkeypatch):
+    net, X, Y = problem([4, 6, 3], "tanh")
+    monkeypatch.setattr("mbbp.check_derivatives.MOST_NUMBERS", 3 * net.theta.size - 1)
+    assert mbbp.check_gradients(net, X, Y).left_out == {"jacobian": "it is too large"}
+
+
 def test_functions_without_a_complex_form_are_told_apart_from_wrong_ones():
     net, X, Y = problem([4, 5, 3], [mbbp.Activation("exp", exponential, exponential), "tanh"])
     assert mbbp.check_gradients(net, X, Y).passed

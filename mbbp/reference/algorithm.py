@@ -21,7 +21,7 @@ from mbbp.reference_arguments import (
 )
 
 
-def _targets(net: NetworkLike, Y: ArrayLike, m: int, argument: str = "Y") -> Array:
+def targets_of(net: NetworkLike, Y: ArrayLike, m: int, argument: str = "Y") -> Array:
     """Return checked targets (n_L, m) in float64."""
     check_targets(argument, net, Y, m)
     return unit_vectors(Y, net.sizes[-1])
@@ -43,6 +43,12 @@ def scaled_inputs(net: NetworkLike, X: ArrayLike, argument: str = "X") -> Array:
     mean = 0.0 if scaling.mean is None else scaling.mean.reshape(-1, 1)
     scaled: Array = (inputs - mean) * scaling.factor.reshape(-1, 1)
     return scaled
+
+
+def scaling_factors(net: NetworkLike) -> Array:
+    """Return what each input is multiplied by when it is scaled, (n_in, 1): d(scaled x_j) / d(raw x_j)."""
+    factor = 1.0 if net.scaling is None else net.scaling.factor.reshape(-1, 1)
+    return np.full((net.sizes[0], 1), factor, np.float64)
 
 
 def unit_vectors(Y: ArrayLike, n_outputs: int) -> Array:
@@ -88,13 +94,14 @@ def feedforward(net: NetworkLike, X: ArrayLike, theta: Array | None = None) -> t
     TypeError, ValueError
         If an argument is not what is expected above.
     """
-    return _forward(net, scaled_inputs(net, X), theta)
+    return forward_pass(net, scaled_inputs(net, X), theta)
 
 
-def _forward(net: NetworkLike, inputs: Array, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
+def forward_pass(net: NetworkLike, inputs: Array, theta: Array | None = None) -> tuple[list[Array], list[Array]]:
+    """Return what `feedforward` returns, for inputs that are scaled already."""
     if theta is not None:
         theta = as_vector("theta", theta, net.theta.size, "parameter of the network", COMPLEX)
-    weights, biases = parameter_views(np.asarray(net.theta, np.float64) if theta is None else theta, net.sizes)
+    weights, biases = network_parameters(net) if theta is None else parameter_views(theta, net.sizes)
     zs: list[Array] = []
     activations = [inputs]
     for layer, w, b in zip(net.layers, weights, biases, strict=True):
@@ -112,8 +119,8 @@ def cost(net: NetworkLike, X: ArrayLike, Y: ArrayLike, theta: Array | None = Non
         If an argument is not what is expected above.
     """
     inputs = scaled_inputs(net, X)
-    targets = _targets(net, Y, inputs.shape[1])
-    zs, activations = _forward(net, inputs, theta)
+    targets = targets_of(net, Y, inputs.shape[1])
+    zs, activations = forward_pass(net, inputs, theta)
     costs = net.cost_function.function(zs[-1], activations[-1], targets)
     mean: float | complex = costs.mean().item()
     return mean
@@ -144,22 +151,48 @@ def backprop(net: NetworkLike, x: ArrayLike, y: ArrayLike) -> tuple[float, list[
     column = scaled_inputs(net, x, "x")
     if column.shape[1] != 1:
         raise ValueError(f"x: expected shape ({column.shape[0]}, 1), got {column.shape}; give one example at a time")
-    return _backprop(net, column, _targets(net, y, 1, "y"))
+    return backprop_scaled(net, column, targets_of(net, y, 1, "y"))
 
 
-def _backprop(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
-    weights, _ = parameter_views(np.asarray(net.theta, np.float64), net.sizes)
-    zs, activations = _forward(net, x)
+def backprop_scaled(net: NetworkLike, x: Array, y: Array) -> tuple[float, list[Array], list[Array]]:
+    """Return what `backprop` returns, for an input that is scaled already."""
+    zs, activations = forward_pass(net, x)
     output = net.layers[-1].activation
     delta = net.cost_function.delta(output, zs[-1], activations[-1], y)  # BP1
+    nabla_b, nabla_w = backward_pass(net, zs, activations, delta)
+    c_x = net.cost_function.function(zs[-1], activations[-1], y).item()
+    return c_x, nabla_b, nabla_w
+
+
+def backward_pass(
+    net: NetworkLike, zs: list[Array], activations: list[Array], delta: Array
+) -> tuple[list[Array], list[Array]]:
+    """Return nabla_b and nabla_w of one example, as `backprop` does, from its output error delta^L (n_L, 1).
+
+    nabla_b holds the errors delta^l themselves (BP3).
+    """
+    weights, _ = network_parameters(net)
     nabla_b, nabla_w = [delta], [delta @ activations[-2].T]  # BP3, BP4
     for i in range(2, len(net.sizes)):
         sp = net.layers[-i].activation.derivative(zs[-i])
         delta = (weights[-i + 1].T @ delta) * sp  # BP2
         nabla_b.insert(0, delta)
         nabla_w.insert(0, delta @ activations[-i - 1].T)
-    c_x = net.cost_function.function(zs[-1], activations[-1], y).item()
-    return c_x, nabla_b, nabla_w
+    return nabla_b, nabla_w
+
+
+def network_parameters(net: NetworkLike) -> tuple[list[Array], list[Array]]:
+    """Return the weights and biases of each layer in float64."""
+    return parameter_views(np.asarray(net.theta, np.float64), net.sizes)
+
+
+def one_vector(net: NetworkLike, nabla_b: list[Array], nabla_w: list[Array]) -> Array:
+    """Return the parts of a gradient as one vector in the order of theta."""
+    theta = np.empty(net.theta.size)
+    weights, biases = parameter_views(theta, net.sizes)
+    for place, part in zip(weights + biases, nabla_w + nabla_b, strict=True):
+        place[...] = part
+    return theta
 
 
 def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequence[float] | None = None) -> Gradient:
@@ -189,7 +222,7 @@ def gradient(net: NetworkLike, X: ArrayLike, Y: ArrayLike, example_weights: Sequ
     inputs = scaled_inputs(net, X)
     m = inputs.shape[1]
     factors = None if example_weights is None else as_vector("example_weights", example_weights, m, "column of X")
-    return _gradient(net, inputs, _targets(net, Y, m), factors)
+    return _gradient(net, inputs, targets_of(net, Y, m), factors)
 
 
 def _gradient(net: NetworkLike, inputs: Array, targets: Array, example_weights: Array | None = None) -> Gradient:
@@ -199,7 +232,7 @@ def _gradient(net: NetworkLike, inputs: Array, targets: Array, example_weights: 
     weights, biases = parameter_views(theta, net.sizes)
     total = 0.0
     for i in range(m):
-        c_x, delta_nabla_b, delta_nabla_w = _backprop(net, inputs[:, i : i + 1], targets[:, i : i + 1])
+        c_x, delta_nabla_b, delta_nabla_w = backprop_scaled(net, inputs[:, i : i + 1], targets[:, i : i + 1])
         total += factors[i] * c_x
         for nb, dnb in zip(biases, delta_nabla_b, strict=True):
             nb += factors[i] * dnb
@@ -244,7 +277,7 @@ def sgd(
     """
     inputs = scaled_inputs(net, X)
     n = inputs.shape[1]
-    targets = _targets(net, Y, n)
+    targets = targets_of(net, Y, n)
     batches = as_mini_batches(mini_batches, n)
     eta, decay = as_number("learning_rate", learning_rate), as_number("l2", l2)
     start = net.theta.copy()
