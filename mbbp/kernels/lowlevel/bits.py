@@ -19,7 +19,30 @@ if DISABLED:
         """Return 1 / sqrt(t) for a normal float64 t above 0, with a relative error of at most 3.5 %."""
         return (np.int64(MAGIC) - (np.float64(t).view(np.int64) >> np.int64(1))).view(np.float64)
 
+    def exponent_and_mantissa(t):
+        """Return the exponent, and the mantissa from 1 to 2, of a normal number above 0, as numbers of its type."""
+        mantissa, exponent = np.frexp(t)
+        return t.dtype.type(exponent - 1), t.dtype.type(2) * mantissa
+
 else:
+
+    @intrinsic
+    def exponent_and_mantissa(_, t):
+        """Return the exponent, and the mantissa from 1 to 2, of a normal number above 0, as numbers of its type."""
+        bits, mantissa = (32, MANTISSA_SINGLE) if t == types.float32 else (64, MANTISSA_DOUBLE)
+        bias = (1 << (bits - mantissa - 2)) - 1
+
+        def codegen(context, builder, signature, arguments):
+            whole, number = ir.IntType(bits), context.get_value_type(t)
+            all_bits = builder.bitcast(arguments[0], whole)
+            shifted = builder.lshr(all_bits, ir.Constant(whole, mantissa))
+            exponent = builder.sitofp(builder.sub(shifted, ir.Constant(whole, bias)), number)
+            kept = builder.and_(all_bits, ir.Constant(whole, (1 << mantissa) - 1))
+            one = ir.Constant(whole, bias << mantissa)
+            parts = [exponent, builder.bitcast(builder.or_(kept, one), number)]
+            return context.make_tuple(builder, signature.return_type, parts)
+
+        return types.UniTuple(t, 2)(t), codegen
 
     @intrinsic
     def lowest_bits_as_exponent(_, t):

@@ -1,0 +1,181 @@
+"""Differentially private SGD: Poisson sampling, clipped gradients and Gaussian noise, and the privacy that is spent."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from mbbp.engine import CHUNK, Engine
+from mbbp.extras import load_extra
+from mbbp.kernels import epoch, noise, norms, private
+from mbbp.kernels.lowlevel.records import array_of
+from mbbp.kernels.team import make_team
+from mbbp.methods.keystream import Keystream
+from mbbp.methods.method import Figures, Method, Trained
+from mbbp.parameters import Array
+from mbbp.planning import Plan
+from mbbp.solvers import DPSGD
+from mbbp.validation import as_number
+
+BITS_AT_ONCE = 1 << 20  # bytes: so many stay in a near cache until the steps use them
+EXAMPLES_AT_ONCE = 1 << 16  # examples of all steps that are drawn together, about
+SECONDS_BETWEEN_LOOKS = 0.1  # the time in compiled code before the progress bar moves and Ctrl-C is handled
+
+
+class Accountant:
+    """The privacy that steps of DP-SGD spend: Renyi differential privacy, from the package dp-accounting.
+
+    Parameters
+    ----------
+    spec : DPSGD
+        The noise, and delta.
+    sampling_probability : float
+        The probability that a step uses an example.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed.
+    """
+
+    def __init__(self, spec: DPSGD, sampling_probability: float) -> None:
+        self._dp: Any = load_extra("dp_sgd", "dp_accounting")
+        self._rdp: Any = load_extra("dp_sgd", "dp_accounting.rdp")
+        self._spec, self._probability = spec, sampling_probability
+
+    def epsilon(self, steps: int) -> float:
+        """Return the epsilon that so many steps have spent, for the delta of the settings."""
+        if steps == 0:
+            return 0.0
+        if self._spec.noise_multiplier == 0.0:
+            return math.inf
+        gaussian = self._dp.GaussianDpEvent(self._spec.noise_multiplier)
+        sampled = self._dp.PoissonSampledDpEvent(self._probability, gaussian)
+        accountant = self._rdp.RdpAccountant()
+        accountant.compose(sampled, steps)
+        return float(accountant.get_epsilon(self._spec.delta))
+
+
+class PrivateDescent(Method):
+    """Epochs of differentially private steps."""
+
+    def __init__(self, engine: Engine, trained: Trained, plan: Plan) -> None:
+        super().__init__(engine, trained, plan)
+        assert isinstance(plan.optimizer, DPSGD)
+        self.spec: DPSGD = plan.optimizer
+        n, self.dtype = plan.chosen.size, engine.dtype
+        self.probability = plan.batch_size / n
+        self.steps = math.ceil(n / plan.batch_size)
+        self.stream = Keystream()
+        self.accountant = Accountant(self.spec, self.probability)
+        self._before = self._spent_before()
+        self._kernel = self._bind()
+        self._steps_at_once = max(1, min(BITS_AT_ONCE // self._bytes_of_step, EXAMPLES_AT_ONCE // plan.batch_size))
+
+    def _spent_before(self) -> tuple[float, float, int]:
+        """Return epsilon and delta that are added to those of this training, and how many steps it goes on from.
+
+        A training that goes on with the same sampling is one training. If the sampling has changed, the privacy of both
+        is added.
+        """
+        history, steps = self.trained.history, int(self.state.steps[0])
+        spent = [row for row in history if row.epsilon is not None]
+        if not spent:
+            return 0.0, 0.0, 0
+        last = spent[-1]
+        assert last.epsilon is not None
+        assert last.delta is not None
+        if self.goes_on and steps and math.isclose(self.accountant.epsilon(steps), last.epsilon, rel_tol=1e-9):
+            return 0.0, 0.0, steps
+        self.state.steps[0] = 0
+        return last.epsilon, last.delta, 0
+
+    @property
+    def _bytes_of_step(self) -> int:
+        return self._words * self.dtype.itemsize
+
+    def _bind(self) -> Any:
+        engine, plan, size = self.engine, self.plan, self.engine.theta.size
+        expected = plan.batch_size
+        chunk = min(CHUNK * 8, plan.chosen.size, math.ceil(expected + 4 * math.sqrt(expected)))
+        self._words = 2 * ((size + 1) // 2)
+        totals = epoch.Totals(cost=0.0, correct=0, gradient_norm=0.0, last_cost=0.0, penalty=0.0)
+        self._totals = array_of([totals])
+        model = engine.model(
+            engine.layout(chunk, backward=True),
+            with_cost=True,
+            backward=True,
+            is_weighted=plan.examples.weights.size > 0,
+        )
+        steps = private.PrivateSteps(
+            model=model,
+            source=engine.source(plan.examples),
+            order=np.empty(0, np.int64),
+            ends=np.empty(0, np.int64),
+            n_steps=0,
+            chunk=chunk,
+            clip_norm=self.spec.clip_norm,
+            deviation=self.spec.noise_multiplier * self.spec.clip_norm,
+            rate=0.0,
+            shrinkage=0.0,
+            bits=np.empty(0, np.uint8),
+            words=self._words,
+            word_size=self.dtype.itemsize,
+            make_noise=noise.gaussian_noise.address(self.dtype),
+            measure=norms.gradient_norms.address(self.dtype),
+            norms=np.empty(chunk),
+            gradient=np.zeros(size, self.dtype),
+            noise=np.empty(size, self.dtype),
+            totals=self._totals,
+            team=make_team(1)[0],
+        )
+        return private.descend_privately.bind(steps, self.dtype)
+
+    def advance(self, number: int) -> Figures:
+        """Take the steps of an epoch."""
+        plan = self.plan
+        assert plan.schedule is not None
+        learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, self.trained.history))
+        self._kernel.set(rate=learning_rate / plan.batch_size, shrinkage=learning_rate * plan.l2)
+        totals = self._totals[0]
+        totals.cost, totals.correct = 0.0, 0
+        began, done, used, is_finite = time.perf_counter(), 0, 0, True
+        while done < self.steps and is_finite:
+            steps = min(self._steps_at_once, self.steps - done)
+            order, ends = self._draw(steps)
+            is_finite = self._run(order, ends)
+            done += steps
+            used += order.size
+            self.state.steps[0] += steps
+            self.bar.advance(order.size)
+        seconds = time.perf_counter() - began
+        epsilon_before, delta_before, _ = self._before
+        n = max(used, 1)
+        return Figures(
+            cost=float(totals.cost / n),
+            accuracy=float(totals.correct / n) if plan.is_classification else None,
+            learning_rate=learning_rate,
+            gradient_norm=float(totals.gradient_norm / plan.batch_size),
+            seconds=seconds,
+            is_finite=is_finite,
+            more={
+                "epsilon": epsilon_before + self.accountant.epsilon(int(self.state.steps[0])),
+                "delta": delta_before + self.spec.delta,
+            },
+        )
+
+    def _draw(self, steps: int) -> tuple[Array, Array]:
+        """Return the examples of some steps, side by side, and where those of each step end."""
+        chosen = self.plan.chosen
+        found = self.stream.chosen(steps * chosen.size, self.probability)
+        ends = np.searchsorted(found, chosen.size * np.arange(1, steps + 1))
+        return chosen[found % chosen.size], ends
+
+    def _run(self, order: Array, ends: Array) -> bool:
+        bits = np.empty(ends.size * self._words, np.dtype(f"u{self.dtype.itemsize}"))
+        self.stream.fill(bits)
+        self._kernel.set(order=order, ends=ends, n_steps=ends.size, bits=bits.view(np.uint8))
+        return bool(self._kernel())
