@@ -12,6 +12,7 @@ import numpy as np
 import mbbp
 from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
+from tests.derivatives import METHODS, keywords
 
 N_IN, N_OUT, M = 4, 3, 6
 
@@ -120,6 +121,15 @@ CALLS = {
     "mbbp.Network.gradient": lambda g: (
         g.net.gradient,
         g.mini_batch | {"example_weights": np.ones(M), "with_respect_to_input": False},
+    ),
+    **{
+        f"mbbp.Network.{name}": lambda g, name=name: (getattr(g.net, name), keywords(g.net, g.X, g.Y)[name])
+        for name in METHODS
+    },
+    "mbbp.Network.jacobian": lambda g: (g.net.jacobian, {"X": g.X, "out": np.empty((N_OUT, M, g.net.theta.size))}),
+    "mbbp.Network.per_example_gradients": lambda g: (
+        g.net.per_example_gradients,
+        g.mini_batch | {"out": np.empty((M, g.net.theta.size))},
     ),
     "mbbp.Network.fit": lambda g: (
         g.net.fit,
@@ -335,33 +345,13 @@ CALLS = {
         reference.numeric_gradient,
         g.with_net | {"derivative": reference.central_difference},
     ),
-    "mbbp.reference.backpropagate": lambda g: (
-        reference.backpropagate,
-        {"net": g.net, "X": g.X, "output_gradient": g.Y},
-    ),
-    "mbbp.reference.vjp": lambda g: (reference.vjp, {"net": g.net, "X": g.X, "vectors": g.Y}),
-    "mbbp.reference.jvp": lambda g: (
-        reference.jvp,
-        {"net": g.net, "X": g.X, "theta_direction": g.net.theta.copy(), "input_direction": g.X.copy()},
-    ),
-    "mbbp.reference.jacobian": lambda g: (reference.jacobian, {"net": g.net, "X": g.X}),
-    "mbbp.reference.input_jacobian": lambda g: (reference.input_jacobian, {"net": g.net, "X": g.X}),
-    "mbbp.reference.directional_derivatives": lambda g: (
-        reference.directional_derivatives,
-        {"net": g.net, "X": g.X, "directions": np.eye(N_IN, 2)},
-    ),
-    "mbbp.reference.laplacian": lambda g: (reference.laplacian, {"net": g.net, "X": g.X}),
-    "mbbp.reference.hessian_vector_product": lambda g: (
-        reference.hessian_vector_product,
-        g.with_net | {"direction": g.net.theta.copy()},
-    ),
-    "mbbp.reference.gauss_newton_vector_product": lambda g: (
-        reference.gauss_newton_vector_product,
-        g.with_net | {"direction": g.net.theta.copy()},
-    ),
-    "mbbp.reference.per_example_gradients": lambda g: (reference.per_example_gradients, g.with_net),
-    "mbbp.reference.gradient_norms": lambda g: (reference.gradient_norms, g.with_net),
-    "mbbp.reference.clipped_gradient_sum": lambda g: (reference.clipped_gradient_sum, g.with_net | {"clip_norm": 1.0}),
+    **{
+        f"mbbp.reference.{name}": lambda g, name=name: (
+            getattr(reference, name),
+            {"net": g.net, **keywords(g.net, g.X, g.Y)[name]},
+        )
+        for name in METHODS
+    },
     "mbbp.reference.softmax_jacobian_product": _elementwise("softmax_jacobian_product", "a", "delta"),
     "mbbp.reference.softmax_second_derivative_product": _elementwise(
         "softmax_second_derivative_product", "a", "e", "tangent_z"

@@ -9,6 +9,7 @@ import pytest
 import mbbp
 from mbbp import reference
 from mbbp.parameters import parameter_views
+from tests.derivatives import METHODS as OTHERS
 
 METHODS = ["central", "complex"]
 DTYPES = ["float32", "float64"]
@@ -246,22 +247,6 @@ def test_bad_arguments_are_named(options, error, message):
     net, X, Y = problem([4, 5, 3], "tanh")
     with pytest.raises(error, match=message):
         mbbp.check_gradients(net, **{"X": X, "Y": Y} | options)
-
-
-OTHERS = [
-    "backpropagate",
-    "vjp",
-    "jvp",
-    "jacobian",
-    "input_jacobian",
-    "directional_derivatives",
-    "laplacian",
-    "hessian_vector_product",
-    "gauss_newton_vector_product",
-    "per_example_gradients",
-    "gradient_norms",
-    "clipped_gradient_sum",
-]
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float64", 1e-12)])

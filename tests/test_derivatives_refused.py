@@ -136,8 +136,8 @@ BAD = {  # the argument that is replaced, by what, and the error
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_does_not_fit_is_refused_by_name(name):
-    net, X, Y, rng = problem([4, 5, 3], "tanh", "quadratic", m=6)
-    good, before = keywords(net, X, Y, rng)[name], net.theta.tobytes()
+    net, X, Y, _ = problem([4, 5, 3], "tanh", "quadratic", m=6)
+    good, before = keywords(net, X, Y)[name], net.theta.tobytes()
     for what, (argument, bad, error) in BAD.items():
         if argument in good:
             with pytest.raises(error, match=rf"^{argument}: expected ") as caught:
@@ -182,8 +182,8 @@ def error_of(run):
 
 
 def test_another_thread_is_refused_while_the_network_is_fitted():
-    net, X, Y, rng = problem([4, 5, 3], "tanh", "quadratic")
-    good, found = keywords(net, X, Y, rng), {}
+    net, X, Y, _ = problem([4, 5, 3], "tanh", "quadratic")
+    good, found = keywords(net, X, Y), {}
 
     def callback(net, _):
         for name in METHODS:
@@ -197,8 +197,8 @@ def test_another_thread_is_refused_while_the_network_is_fitted():
 
 
 def test_several_threads_get_the_same_numbers():
-    net, X, Y, rng = problem([4, 9, 3], "tanh", "quadratic", m=200)
-    good = keywords(net, X, Y, rng)
+    net, X, Y, _ = problem([4, 9, 3], "tanh", "quadratic", m=200)
+    good = keywords(net, X, Y)
     expected = {name: parts(getattr(net, name)(**one)) for name, one in good.items()}
     wrong = []
 
