@@ -31,8 +31,8 @@ from mbbp.exchange.safetensors import from_safetensors, to_safetensors
 from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
+from mbbp.methods.method import DivergedError
 from mbbp.network import Network
-from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import DirectionalDerivatives, Gradient
 from mbbp.predictions import Predictions, predict
@@ -40,10 +40,10 @@ from mbbp.presets import classifier, regressor
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
 from mbbp.schema import Column, Schema
+from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
-from mbbp.methods.method import DivergedError
 from mbbp.training import StopTraining
 from mbbp.version import VERSION
 

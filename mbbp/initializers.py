@@ -50,7 +50,23 @@ def he(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
     return rng.standard_normal((n_out, n_in)) * np.sqrt(2.0 / n_in), np.zeros((n_out, 1))
 
 
-INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in (default, large, glorot, he)}
+def nguyen_widrow(rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
+    """Draw weights of one length and spread the biases evenly: for tanh, and inputs from -1 to 1.
+
+    So the regions in which the neurons are not saturated are spread evenly over the inputs (D. Nguyen and B. Widrow,
+    *Improving the learning speed of 2-layer neural networks by choosing initial values of the adaptive weights*, 1990).
+    With levenberg_marquardt, few other choices matter as much.
+    """
+    W = rng.uniform(-1.0, 1.0, (n_out, n_in))
+    if n_out == 1:  # there is no region to spread over
+        return W, rng.uniform(-1.0, 1.0, (1, 1))
+    length = 0.7 * n_out ** (1.0 / n_in)
+    W *= length / np.linalg.norm(W, axis=1, keepdims=True)
+    b = length * np.linspace(-1.0, 1.0, n_out) * np.sign(W[:, 0])
+    return W, b.reshape(-1, 1)
+
+
+INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in (default, large, glorot, he, nguyen_widrow)}
 
 
 def get_initializer(initializer: str | Initializer) -> Initializer:

@@ -16,12 +16,12 @@ from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
+from mbbp.planning import ClassWeights
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
 from mbbp.structure import DropoutRates, Rng
 from mbbp.trainer import Trainer
-from mbbp.planning import ClassWeights
 from mbbp.validation import as_flag
 
 Callback = Callable[["Network", Epoch], Any]
@@ -49,7 +49,8 @@ class Network(Derivatives):
         The dtype of the parameters and of all computations.
     initializer : str or callable
         default (the book's chapter 3: standard deviation 1/sqrt(n_in)), large (the book's chapter 1: N(0, 1)), glorot,
-        he, or a function (rng, n_in, n_out) -> (W, b) with W of shape (n_out, n_in) and b of shape (n_out, 1).
+        he, nguyen_widrow (for tanh and levenberg_marquardt), or a function (rng, n_in, n_out) -> (W, b) with W of shape
+        (n_out, n_in) and b of shape (n_out, 1).
     rng : int or numpy.random.Generator, optional
         The source of the initial parameters and of the shuffles. The same seed gives the same numbers, to the bit.
     scaling : float, "standardize" or Scaling, optional

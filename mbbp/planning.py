@@ -5,32 +5,24 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.arrays import as_example_weights
-from mbbp.engine import Engine, Score
+from mbbp.engine import Engine
 from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import check_can_be_written
 from mbbp.history import Epoch, History
 from mbbp.inputs import check_scaled, narrowed
-from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import Examples
-from mbbp.kernels.updates import Step
-from mbbp.loop import Loop
-from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.optimizers import Optimizer
-from mbbp.solvers import get_optimizer
 from mbbp.parameters import Array
-from mbbp.progress import Progress
-from mbbp.scaling import STANDARDIZE, Scaling, check_representable, learn
+from mbbp.scaling import Scaling, check_representable, learn
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
 from mbbp.stopping import EarlyStopping, as_early_stopping
@@ -38,6 +30,7 @@ from mbbp.validation import as_count, as_flag, as_number
 
 BATCH_SIZE = 10  # by default, as in the book
 ClassWeights = Mapping[int, float] | Sequence[float] | str | None
+
 
 class Checkpoint(NamedTuple):
     """Where checkpoints are written, and after how many epochs each."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mbbp.differentiation import WITH_TANGENTS, Differentiation
 from mbbp.engine import CHUNK, Engine
-from mbbp.kernels import evaluation, per_example, tangents
+from mbbp.kernels import evaluation, least_squares, per_example, tangents
 from mbbp.kernels.examples import Examples, inputs_of
+from mbbp.kernels.gemm.blocking import panel_size
 from mbbp.kernels.team import make_team
 from mbbp.parameters import Array
 from mbbp.prepared import SummedGradient
+from mbbp.threads import run_together, worthwhile_threads
 
 ROWS = 1024  # of the Jacobian at once, about: they stay in a near cache until they are multiplied
+WIDE = 400  # parameters
+MOST_STRETCHES, LEAST_CHUNKS = 8, 4  # of examples, whose sums are apart; and how often ROWS are in one, at least
 
 
 class Residuals:
@@ -45,10 +52,23 @@ class Residuals:
         self._model = self._derivatives.model_of_outputs(is_weighted=is_weighted)
         self._tangents = self._derivatives.take(WITH_TANGENTS)
         self._source = engine.source(of_roots)
-        self._inputs = inputs_of(examples.inputs, examples.scaling, self._dtype)
         self._team = make_team(1)[0]
-        self._rows = np.empty((self.n_out * self.at_once, self.n_parameters + 1), self._dtype)
-        self._outputs = np.empty((self.at_once, self.n_out), self._dtype)
+        self._rows = self._room()
+        predict = evaluation.Prediction(
+            model=self._model,
+            inputs=inputs_of(examples.inputs, examples.scaling, self._dtype),
+            order=np.empty(0, np.int64),
+            start=0,
+            stop=0,
+            chunk=CHUNK,
+            out=np.empty(0, self._dtype),
+        )
+        self._predict = evaluation.predict.bind(predict, self._dtype)
+        self._panel_size = panel_size(self.n_parameters + 1, self.at_once * self.n_out, self._dtype.itemsize)
+        self._sums: list[_Sum] = []
+
+    def _room(self) -> Array:
+        return np.empty((self.n_out * self.at_once, self.n_parameters + 1), self._dtype)
 
     def rows(self, order: Array) -> Array:
         """Return the Jacobian of at most `at_once` examples with the residuals as its last column.
@@ -58,7 +78,7 @@ class Residuals:
         ndarray of shape (n_L m, n_parameters + 1)
             In the network's dtype: the first output of all examples, then the next. The memory is used again.
         """
-        m, n_out = order.size, self.n_out
+        m = order.size
         call = per_example.Rows(
             model=self._model,
             source=self._source,
@@ -71,50 +91,48 @@ class Residuals:
             by_inputs=0,
             out=self._rows.reshape(-1),
             stride=self.n_parameters + 1,
-            outputs=self._outputs.reshape(-1),
-            wants_outputs=1,
+            targets=self._targets.reshape(-1),
+            has_residuals=1,
             team=self._team,
         )
         per_example.write_rows.run(call, self._dtype)
-        found = self._rows[: n_out * m]
-        found[:, -1] = self._residuals(self._outputs[:m], order).T.reshape(-1)
-        return found
-
-    def rows_in_memory(self, m: int) -> Array:
-        """Return what `rows` has computed last, for m examples."""
         return self._rows[: self.n_out * m]
+
+    def rows_in_memory(self, m: int) -> Array | None:
+        """Return the rows of the last m examples, if those were all and the rows are still in memory."""
+        return self._rows[: self.n_out * m] if m <= self.at_once else None
 
     def normal_equations(self, order: Array) -> Array:
         """Return [J r]^T [J r], of shape (n_parameters + 1, n_parameters + 1), in float64."""
-        total: Array | None = None
+        if self.n_parameters >= WIDE:
+            return self._normal_equations_by_blas(order)
+        # the number of stretches does not depend on that of the threads, so the result does not either
+        stretches = min(MOST_STRETCHES, math.ceil(order.size / (LEAST_CHUNKS * self.at_once)))
+        while len(self._sums) < stretches:
+            self._sums.append(_Sum(self, self._rows if not self._sums else self._room()))
+        ends = [order.size * i // stretches for i in range(stretches + 1)]
+        threads = worthwhile_threads(2.0 * order.size * self.n_out * self.n_parameters**2)
+        jobs = [functools.partial(one.run, order, *ends) for one, ends in zip(self._sums, pairwise(ends), strict=False)]
+        found: list[Array] = []
+        for first in range(0, stretches, threads):
+            found.extend(run_together(jobs[first : first + threads]))
+        total = found[0] if stretches == 1 else np.add.reduce(found)
+        upper = np.triu(total, 1)
+        return np.triu(total) + upper.T
+
+    def _normal_equations_by_blas(self, order: Array) -> Array:
+        """Return the same for many parameters: then the product takes nearly all of the time, and BLAS has threads."""
+        total = np.zeros((self.n_parameters + 1, self.n_parameters + 1))
         for begin in range(0, order.size, self.at_once):
-            rows = self.rows(order[begin : begin + self.at_once])
-            rows = rows.astype(np.float64, copy=False)
-            product = rows.T @ rows
-            if total is None:
-                total = product
-            else:
-                total += product
-        assert total is not None
+            rows = self.rows(order[begin : begin + self.at_once]).astype(np.float64, copy=False)
+            total += rows.T @ rows
         return total
 
-    def cost(self, order: Array) -> float:
-        """Return half the sum of the squared residuals."""
-        return self._engine.score(self._examples, order).cost * order.size
-
     def residuals(self, order: Array) -> Array:
-        """Return the residuals in float64, in the order of `rows`."""
+        """Return the residuals in float64, in the order of `rows`; NaN if an input or an output is not finite."""
         out = np.empty((order.size, self.n_out), self._dtype)
-        call = evaluation.Prediction(
-            model=self._model,
-            inputs=self._inputs,
-            order=order,
-            start=0,
-            stop=order.size,
-            chunk=CHUNK,
-            out=out.reshape(-1),
-        )
-        if not evaluation.predict.run(call, self._dtype):
+        self._predict.set(order=order, stop=order.size, out=out.reshape(-1))
+        if not self._predict():
             return np.full(out.size, np.nan)
         return self._residuals(out, order).T.reshape(-1).astype(np.float64)
 
@@ -131,6 +149,7 @@ class Residuals:
             source=self._source,
             order=order,
             n=order.size,
+            propagate=tangents.propagate_tangents.address(self._dtype),
             chunk=CHUNK,
             direction=direction.astype(self._dtype),
             has_direction=1,
@@ -155,6 +174,40 @@ class Residuals:
         return compute.gradient.astype(np.float64)
 
 
+class _Sum:
+    """The normal equations of a stretch of examples, for one thread alone."""
+
+    def __init__(self, of: Residuals, rows: Array) -> None:
+        size, dtype = of.n_parameters + 1, of._dtype
+        is_first = rows is of._rows
+        model = of._model if is_first else of._derivatives.model_of_outputs(is_weighted=of._roots is not None)
+        self._totals = np.empty((size, size))
+        call = least_squares.NormalEquations(
+            model=model,
+            source=of._source,
+            targets=of._targets.reshape(-1),
+            order=np.empty(0, np.int64),
+            start=0,
+            stop=0,
+            chunk=CHUNK,
+            at_once=of.at_once,
+            write_rows=per_example.write_rows.address(dtype),
+            rows=rows.reshape(-1),
+            size=size,
+            block=np.empty(size * size, dtype),
+            panel=np.empty(of._panel_size, dtype),
+            totals=self._totals.reshape(-1),
+            team=of._team,
+        )
+        self._bound = least_squares.sum_normal_equations.bind(call, dtype)
+
+    def run(self, order: Array, start: int, stop: int) -> Array:
+        """Return the sums in the upper triangle."""
+        self._bound.set(order=order, start=start, stop=stop)
+        self._bound()
+        return self._totals
+
+
 def _dense_targets(examples: Examples, n_out: int, dtype: np.dtype[Any]) -> Array:
     """Return the targets (n, n_L), also where they are the unit vectors of labels."""
     if len(examples.targets):
@@ -162,5 +215,3 @@ def _dense_targets(examples: Examples, n_out: int, dtype: np.dtype[Any]) -> Arra
     if n_out == 1:
         return examples.labels.astype(dtype).reshape(-1, 1)
     return np.eye(n_out, dtype=dtype)[examples.labels]
-
-

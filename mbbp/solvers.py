@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -196,9 +195,7 @@ SOLVERS: dict[str, Optimizer] = {one.name: one() for one in (LevenbergMarquardt,
 """Those that `Network.fit` alone can use."""
 
 
-def get_optimizer(
-    optimizer: str | Optimizer, weight_decay: float | None = None, *, solvers: bool = False
-) -> Optimizer:
+def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None, *, solvers: bool = False) -> Optimizer:
     """Return the optimizer with this name, or the given one. If `weight_decay` is given, it replaces the optimizer's.
 
     Parameters

@@ -13,12 +13,12 @@ from mbbp.inputs import as_inputs, scaled
 from mbbp.kernels.examples import Examples
 from mbbp.kernels.finite import ALL_FINE, NOT_FINITE, Checked, check
 from mbbp.loop import Loop
+from mbbp.methods.method import DivergedError
 from mbbp.optimizer_state import OptimizerState, Rates
 from mbbp.optimizers import Optimizer
-from mbbp.solvers import get_optimizer
 from mbbp.parameters import Array
+from mbbp.solvers import get_optimizer
 from mbbp.targets import as_targets
-from mbbp.methods.method import DivergedError
 from mbbp.validation import as_number
 
 SIZES_KEPT = 8  # the most sizes of mini-batches for which a trainer keeps the memory of a step

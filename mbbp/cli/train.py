@@ -28,9 +28,9 @@ from mbbp.datasets import Dataset
 from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch
-from mbbp.solvers import OPTIMIZERS, get_optimizer
 from mbbp.parameters import Array
 from mbbp.presets import undo_target_scaling
+from mbbp.solvers import OPTIMIZERS, get_optimizer
 from mbbp.tables import wrapped
 from mbbp.validation import as_count, as_number
 

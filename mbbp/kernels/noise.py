@@ -49,7 +49,9 @@ def _twice_artanh_single(s):
 def _twice_artanh_double(s):
     w = s * s
     high = 1 / 15 + w * (1 / 17 + w * (1 / 19 + w * (1 / 21 + w * (1 / 23))))
-    return (s + s) * (1 + w * (1 / 3 + w * (1 / 5 + w * (1 / 7 + w * (1 / 9 + w * (1 / 11 + w * (1 / 13 + w * high)))))))
+    return (s + s) * (
+        1 + w * (1 / 3 + w * (1 / 5 + w * (1 / 7 + w * (1 / 9 + w * (1 / 11 + w * (1 / 13 + w * high))))))
+    )
 
 
 @compiled_contracting

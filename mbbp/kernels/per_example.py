@@ -25,7 +25,6 @@ from mbbp.kernels.propagation import (
     multiplier_of,
     multiply_columns,
     weights_of,
-    write_outputs,
 )
 from mbbp.kernels.team import Team
 
@@ -45,8 +44,8 @@ class Rows(NamedTuple):
     by_inputs: Int  # whether it is the gradient by the inputs, and not by the parameters
     out: Numbers  # (n_L or 1, n, stride): each row begins with n_parameters or n_in numbers
     stride: Int
-    outputs: Numbers  # (n, n_L): receives the outputs
-    wants_outputs: Int
+    targets: Numbers  # of all examples, (n, n_L)
+    has_residuals: Int  # whether a row goes on with the residual a - y, for which `targets` are needed
     team: Team  # of one
 
 
@@ -125,6 +124,16 @@ def _write_rows(model, out, stride, m):
                 row[n_in * n_out + j] = D.numbers[j * D.rs + i * D.cs]
 
 
+@inlined
+def _write_residuals(model, r, out, order, k, m):
+    """Write the residual of output k of each example in the workspace, times its weight."""
+    layer = model.layers[model.n_layers - 1]
+    A, weights = mini_batch(model, layer.a, layer.n_out, m), part(model.work, model.weights, m)
+    for i in range(m):
+        residual = A.numbers[k * A.rs + i * A.cs] - r.targets[order[i] * layer.n_out + k]
+        out[i * r.stride] = residual * weights[i] if model.is_weighted else residual
+
+
 @kernel(Rows)
 def write_rows(at):
     """Write the gradients of the examples from `start` to `stop`, one per row."""
@@ -135,11 +144,9 @@ def write_rows(at):
         m = min(r.chunk, r.stop - begin)
         order = rest(r.order, begin)
         gather_inputs(source.inputs, order, model, ZERO, m)
-        if not r.of_outputs:
+        if model.is_weighted or not r.of_outputs:
             copy_targets(r.source, order, model, ZERO, m, m)
         forward_pass(r.model, model.work, ZERO, m, m, ZERO, ZERO)
-        if r.wants_outputs:
-            write_outputs(model, last.a, r.outputs, begin, m)
         for k in range(last.n_out if r.of_outputs else 1):
             if r.of_outputs:
                 _set_targets_to_unit_vectors(model, k, m)
@@ -150,6 +157,8 @@ def write_rows(at):
                 transposed_product(W, D, by_columns(out, ZERO, first.n_in, m), multiplier_of(model, ZERO))
             else:
                 _write_rows(model, out, r.stride, m)
+                if r.has_residuals:
+                    _write_residuals(model, r, rest(out, last.b + last.n_out), order, k, m)
     return ZERO
 
 

@@ -16,17 +16,15 @@ from typing import NamedTuple
 from mbbp.kernels.activations import Block
 from mbbp.kernels.costs import Outputs
 from mbbp.kernels.examples import Source, copy_targets, gather_inputs
-from mbbp.kernels.gemm.matrix import by_columns, transposed
+from mbbp.kernels.gemm.matrix import Matrix, by_columns, transposed
 from mbbp.kernels.gemm.products import (
+    accumulate_product,
     add_columns,
     add_outer_products,
-    add_product,
     affine,
-    product,
-    transposed_product,
 )
 from mbbp.kernels.lowlevel.calls import call
-from mbbp.kernels.lowlevel.compiling import ZERO, inlined
+from mbbp.kernels.lowlevel.compiling import ONE, ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, PointerTo, record
 from mbbp.kernels.lowlevel.views import part, rest
@@ -52,6 +50,7 @@ class Tangents(NamedTuple):
     source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): 0, 1, 2, ...
     n: Int
+    propagate: Address  # of the kernel `propagate_tangents`
     chunk: Int  # how many go through the network together
     direction: Numbers  # of the form of theta
     has_direction: Int
@@ -68,6 +67,7 @@ class Curvature(NamedTuple):
     source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): 0, 1, 2, ...
     n: Int
+    propagate: Address  # of the kernel `propagate_tangents`
     chunk: Int
     direction: Numbers  # of the form of theta
     error_tangent: Address  # of a cost, see second_derivatives.py, or 0
@@ -83,6 +83,7 @@ class SecondOrder(NamedTuple):
     source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # (n,): 0, 1, 2, ...
     n: Int
+    propagate: Address  # of the kernel `propagate_tangents`
     chunk: Int
     directions: Numbers  # (k, n_in)
     k: Int
@@ -155,9 +156,24 @@ def _tangent_of_inputs(model, index, m):
     return mini_batch(model, model.layers[index - 1].tangent_a, layer.n_in, m)
 
 
-@inlined
-def _forward_tangents(model, direction, has_direction, has_inputs, m, multiplier):
+@record
+class ForwardTangents(NamedTuple):
+    """The mini-batch in the workspace, after its forward pass, and the direction in which everything changes."""
+
+    model: PointerTo(Model)  # type: ignore[valid-type]
+    direction: Numbers  # of the form of theta
+    has_direction: Int
+    has_inputs: Int  # whether the workspace holds a tangent of the inputs
+    m: Int
+
+
+@kernel(ForwardTangents)
+def propagate_tangents(at):
     """Set the tangents of z and a of all layers."""
+    f = at[0]
+    model, m, direction, has_direction, has_inputs = f.model[0], f.m, f.direction, f.has_direction, f.has_inputs
+    multiplier = multiplier_of(model, ZERO)
+    zero, one = part(model.theta, ZERO, ZERO).dtype.type(0), part(model.theta, ZERO, ZERO).dtype.type(1)
     for index in range(model.n_layers):
         layer = model.layers[index]
         tangent = mini_batch(model, layer.tangent_z, layer.n_out, m)
@@ -165,11 +181,10 @@ def _forward_tangents(model, direction, has_direction, has_inputs, m, multiplier
         if has_direction:
             V, v = weights_of(model, layer, direction), part(direction, layer.b, layer.n_out)
             affine(V, inputs_of_layer(model, index, m), v, tangent, multiplier)
-            if index > 0 or has_inputs:
-                add_product(W, T, tangent, multiplier)
-        else:
-            product(W, T, tangent, multiplier)
+        if index > 0 or has_inputs:
+            accumulate_product(W, T, tangent, one if has_direction else zero, multiplier)
         _copy_derivative(model, layer, layer.tangent_z, layer.tangent_a, m)
+    return ZERO
 
 
 @kernel(Tangents)
@@ -177,7 +192,7 @@ def forward_tangents(at):
     """Write the derivative of the outputs along a direction."""
     t = at[0]
     model, source = t.model[0], t.source[0]
-    multiplier, n_in = multiplier_of(model, ZERO), model.layers[0].n_in
+    n_in = model.layers[0].n_in
     for begin in range(0, t.n, t.chunk):
         m = min(t.chunk, t.n - begin)
         gather_inputs(source.inputs, rest(t.order, begin), model, ZERO, m)
@@ -186,7 +201,12 @@ def forward_tangents(at):
             x, y = part(t.inputs, begin * n_in, m * n_in), part(model.work, model.tangent_inputs, m * n_in)
             for i in range(x.size):
                 y[i] = x[i]
-        _forward_tangents(model, t.direction, t.has_direction, t.has_inputs, m, multiplier)
+        call(
+            t.propagate,
+            ForwardTangents(
+                model=t.model, direction=t.direction, has_direction=t.has_direction, has_inputs=t.has_inputs, m=m
+            ),
+        )
         write_outputs(model, model.layers[model.n_layers - 1].tangent_a, t.out, begin, m)
     return ZERO
 
@@ -240,20 +260,38 @@ def _outputs_with(model, delta, m):
 
 @inlined
 def _carry_back(model, c, index, m, multiplier):
-    """Set delta and its tangent of the layer before."""
+    """Set delta and its tangent of the layer before.
+
+    The products are in a loop, so that they are compiled once: W^T R{D}, and for the Hessian V^T D and W^T D.
+    """
     layer, before = model.layers[index], model.layers[index - 1]
-    W, D_tangent = weights_of(model, layer, model.theta), mini_batch(model, layer.tangent_delta, layer.n_out, m)
-    tangent = mini_batch(model, before.tangent_delta, before.n_out, m)
-    transposed_product(W, D_tangent, tangent, multiplier)
+    zero, one = part(model.theta, ZERO, ZERO).dtype.type(0), part(model.theta, ZERO, ZERO).dtype.type(1)
+    for k in range(3 if c.is_hessian else 1):
+        W = weights_of(model, layer, rest(c.direction if k == 1 else model.theta, ZERO))
+        D = mini_batch(model, layer.tangent_delta if k == 0 else layer.delta, layer.n_out, m)
+        out = mini_batch(model, before.error if k == 2 else before.tangent_delta, before.n_out, m)
+        accumulate_product(transposed(W), D, out, one if k == 1 else zero, multiplier)
     if c.is_hessian:
-        D, V = mini_batch(model, layer.delta, layer.n_out, m), weights_of(model, layer, c.direction)
-        add_product(transposed(V), D, tangent, multiplier)
-        transposed_product(W, D, mini_batch(model, before.error, before.n_out, m), multiplier)
         _copy_derivative(model, before, before.error, before.delta, m)
     if before.multiply_by_derivative:
         call(before.multiply_by_derivative, _block_with(model, before, before.tangent_delta, m))
     if c.is_hessian:
         _add_bend(model, before, m)
+
+
+@inlined
+def _add_products_of_layer(model, c, index, m, beta, multiplier):
+    """Add the part of a layer to the product: R{D} A^T, and for the Hessian D R{A}^T."""
+    layer = model.layers[index]
+    G, one = weights_of(model, layer, c.target), part(model.theta, ZERO, ZERO).dtype.type(1)
+    for k in range(2 if c.is_hessian and index > 0 else 1):
+        D = mini_batch(model, layer.tangent_delta if k == 0 else layer.delta, layer.n_out, m)
+        A = inputs_of_layer(model, index, m)
+        start = layer.inputs if k == 0 else model.layers[max(index - 1, 0)].tangent_a
+        X = Matrix(numbers=rest(model.work, start), n=A.n, m=m, rs=A.rs, cs=A.cs)
+        add_outer_products(beta if k == 0 else one, G, D, X, ZERO, layer.n_in, multiplier)
+    D_tangent = mini_batch(model, layer.tangent_delta, layer.n_out, m)
+    add_columns(beta, part(c.target, layer.b, layer.n_out), D_tangent, multiplier)
 
 
 @kernel(Curvature)
@@ -269,18 +307,14 @@ def curvature_product(at):
         gather_inputs(source.inputs, order, model, ZERO, m)
         copy_targets(c.source, order, model, ZERO, m, m)
         forward_pass(c.model, model.work, ZERO, m, m, ZERO, ZERO)
-        _forward_tangents(model, c.direction, True, False, m, multiplier)
+        call(
+            c.propagate,
+            ForwardTangents(model=c.model, direction=c.direction, has_direction=ONE, has_inputs=ZERO, m=m),
+        )
         _set_output_errors(model, c, m)
         beta = number(0) if begin == 0 else number(1)
         for index in range(model.n_layers - 1, -1, -1):
-            layer = model.layers[index]
-            G, D_tangent = weights_of(model, layer, c.target), mini_batch(model, layer.tangent_delta, layer.n_out, m)
-            A = inputs_of_layer(model, index, m)
-            add_outer_products(beta, G, D_tangent, A, ZERO, layer.n_in, multiplier)
-            if c.is_hessian and index > 0:
-                D, T = mini_batch(model, layer.delta, layer.n_out, m), _tangent_of_inputs(model, index, m)
-                add_outer_products(number(1), G, D, T, ZERO, layer.n_in, multiplier)
-            add_columns(beta, part(c.target, layer.b, layer.n_out), D_tangent, multiplier)
+            _add_products_of_layer(model, c, index, m, beta, multiplier)
             if index > 0:
                 _carry_back(model, c, index, m, multiplier)
     return ZERO
@@ -298,7 +332,8 @@ def _second_tangents(model, m, multiplier):
         if index > 0:
             before = model.layers[index - 1]
             T = mini_batch(model, before.tangent_delta, before.n_out, m)
-            product(weights_of(model, layer, model.theta), T, second, multiplier)
+            zero = part(model.theta, ZERO, ZERO).dtype.type(0)
+            accumulate_product(weights_of(model, layer, model.theta), T, second, zero, multiplier)
             if layer.multiply_by_derivative:
                 call(layer.multiply_by_derivative, _block_with(model, layer, layer.tangent_delta, m))
         else:
@@ -326,7 +361,10 @@ def second_tangents(at):
             for i in range(m):
                 for j in range(n_in):
                     inputs[i * n_in + j] = direction[j]
-            _forward_tangents(model, model.theta, False, True, m, multiplier)
+            call(
+                s.propagate,
+                ForwardTangents(model=s.model, direction=model.theta, has_direction=ZERO, has_inputs=ONE, m=m),
+            )
             _second_tangents(model, m, multiplier)
             write_outputs(model, last.tangent_a, rest(s.first, k * s.n * n_out), begin, m)
             write_outputs(model, last.tangent_delta, rest(s.second, k * s.n * n_out), begin, m)

@@ -141,7 +141,7 @@ class LeastSquares(Method):
 
         If none does, the parameters are as before.
         """
-        theta, m, system = self.engine.theta, order.size, self.system
+        theta, m = self.engine.theta, order.size
         assert self.damping is not None
         for _ in range(MOST_ATTEMPTS if self.is_full else MOST_ATTEMPTS_OF_A_MINI_BATCH):
             damping = self.damping * m * scales
@@ -167,7 +167,8 @@ class LeastSquares(Method):
     def _cost(self) -> float:
         """Return half the sum of the squared residuals; inf if an output is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):
-            cost = self.system.cost()
+            found = self.system.residuals()
+            cost = 0.5 * float(found @ found)
         return cost if math.isfinite(cost) else math.inf
 
     def _solve(self, before: Array, gradient: Array, added: Array) -> Step | None:

@@ -64,10 +64,6 @@ class System(ABC):
     def solve(self, u: Array, right: Array) -> Array:
         """Return (J^T J + M)^-1 right. A system of residuals takes u instead, for right = J^T u."""
 
-    def cost(self) -> float:
-        """Return half the sum of the squared residuals, at the network's parameters now."""
-        return self._of.cost(self._order)
-
     def residuals(self) -> Array:
         """Return the residuals, at the network's parameters now."""
         return self._of.residuals(self._order)
@@ -99,8 +95,7 @@ class OfParameters(System):
         """Sum J^T J, J^T r and r^T r over the examples."""
         self._order = order
         found = self._of.normal_equations(order)
-        is_whole = order.size <= self._of.at_once
-        self._rows = self._of.rows_in_memory(order.size) if is_whole else None
+        self._rows = self._of.rows_in_memory(order.size)
         self.now = self.residuals() if self._rows is None else self._rows[:, -1].astype(np.float64)
         self._matrix, self.gradient, self.squares = found[:-1, :-1], found[:-1, -1].copy(), float(found[-1, -1])
         self.diagonal = self._matrix.diagonal().copy()

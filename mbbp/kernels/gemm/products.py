@@ -69,17 +69,9 @@ def affine(W, A, b, Z, multiplier):
 
 
 @inlined
-def product(A, B, out, multiplier):
-    """Out = A B."""
-    zero = part(out.numbers, ZERO, ZERO).dtype.type(0)
-    _set_product(out, A, B, zero, out.numbers, ZERO, multiplier)
-
-
-@inlined
-def add_product(A, B, out, multiplier):
-    """Out = out + A B."""
-    one = part(out.numbers, ZERO, ZERO).dtype.type(1)
-    _set_product(out, A, B, one, out.numbers, out.rs if out.cs == 1 else out.cs, multiplier)
+def accumulate_product(A, B, out, beta, multiplier):
+    """Out = beta Out + A B."""
+    _set_product(out, A, B, beta, out.numbers, out.rs if out.cs == 1 else out.cs, multiplier)
 
 
 @inlined
