@@ -108,17 +108,22 @@ class Residuals:
             return self._normal_equations_by_blas(order)
         # the number of stretches does not depend on that of the threads, so the result does not either
         stretches = min(MOST_STRETCHES, math.ceil(order.size / (LEAST_CHUNKS * self.at_once)))
-        while len(self._sums) < stretches:
-            self._sums.append(_Sum(self, self._rows if not self._sums else self._room()))
         ends = [order.size * i // stretches for i in range(stretches + 1)]
-        threads = worthwhile_threads(2.0 * order.size * self.n_out * self.n_parameters**2)
-        jobs = [functools.partial(one.run, order, *ends) for one, ends in zip(self._sums, pairwise(ends), strict=False)]
-        found: list[Array] = []
-        for first in range(0, stretches, threads):
-            found.extend(run_together(jobs[first : first + threads]))
-        total = found[0] if stretches == 1 else np.add.reduce(found)
+        bounds = list(pairwise(ends))
+        threads = min(stretches, worthwhile_threads(2.0 * order.size * self.n_out * self.n_parameters**2))
+        while len(self._sums) < threads:
+            self._sums.append(_Sum(self, self._room() if self._sums else self._rows))
+        jobs = [functools.partial(self._sums[i].run, order, bounds[i::threads]) for i in range(threads)]
+        found: dict[int, Array] = {}
+        for part in run_together(jobs):
+            found |= part
+        total = found[0]
+        for start, _ in bounds[1:]:
+            total += found[start]
         upper = np.triu(total, 1)
-        return np.triu(total) + upper.T
+        total = np.triu(total)
+        total += upper.T
+        return total
 
     def _normal_equations_by_blas(self, order: Array) -> Array:
         """Return the same for many parameters: then the product takes nearly all of the time, and BLAS has threads."""
@@ -201,11 +206,14 @@ class _Sum:
         )
         self._bound = least_squares.sum_normal_equations.bind(call, dtype)
 
-    def run(self, order: Array, start: int, stop: int) -> Array:
-        """Return the sums in the upper triangle."""
-        self._bound.set(order=order, start=start, stop=stop)
-        self._bound()
-        return self._totals
+    def run(self, order: Array, bounds: list[tuple[int, int]]) -> dict[int, Array]:
+        """Return the sums in the upper triangle for some stretches, by their first examples."""
+        found = {}
+        for start, stop in bounds:
+            self._bound.set(order=order, start=start, stop=stop)
+            self._bound()
+            found[start] = self._totals.copy()
+        return found
 
 
 def _dense_targets(examples: Examples, n_out: int, dtype: np.dtype[Any]) -> Array:
