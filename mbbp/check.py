@@ -78,7 +78,8 @@ class GradientCheck:
     derivatives : dict of str to float
         For each other method of the network that differentiates it, such as `jvp` or `hessian_vector_product`, the
         largest difference from the same method of `mbbp.reference`, divided by the largest absolute entry of that
-        one's result.
+        one's result. It is divided by more where neurons are so saturated that rounding alone makes a larger difference
+        than is allowed.
     left_out : dict of str to str
         For each such method that was not compared, the reason.
     derivative_tolerance : float

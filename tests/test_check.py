@@ -327,6 +327,17 @@ def test_examples_at_a_kink_are_not_compared():
     assert check.left_out == dict.fromkeys(OTHERS, "every example is at a kink")
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("activation", "cost"), RIGHT[:4])
+def test_saturated_neurons_raise_no_false_alarm(activation, cost, dtype):
+    """Their derivatives are right to few digits: 1 - a has no more."""
+    net, X, Y = problem([4, 6, 3], activation, cost, dtype=dtype)
+    net.layers[1].W, net.layers[1].b = 12 * net.layers[1].W, np.array([[12.0], [-12.0], [15.0]])
+    check = mbbp.check_gradients(net, X, Y)
+    assert len(check.derivatives) == 12
+    assert max(check.derivatives.values()) <= check.derivative_tolerance
+
+
 def test_a_jacobian_that_is_too_large_is_left_out(monkeypatch):
     net, X, Y = problem([4, 6, 3], "tanh")
     monkeypatch.setattr("mbbp.check_derivatives.MOST_NUMBERS", 3 * net.theta.size - 1)
