@@ -13,9 +13,7 @@ import argparse
 import importlib.util
 import itertools
 import json
-import math
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,6 @@ M = 1_000
 NETWORKS = ((8, 10, 1), (10, 64, 64, 1))
 TOLERANCES = {"float64": 1e-10, "float32": 1e-4}  # relative to the largest derivative
 OURS = "mbbp"
-
-Call = Callable[[], Any]
 
 
 def main() -> None:
@@ -58,10 +54,11 @@ def measure(sizes: tuple[int, ...], dtype: str, seconds: float) -> dict[str, Any
     import numpy as np
 
     import mbbp
+    from benchmarks.turns import least_us
 
     net = mbbp.Network(sizes, ["tanh"] * (len(sizes) - 2) + ["identity"], dtype=dtype, rng=0)
     X = np.random.default_rng(0).standard_normal((sizes[0], M)).astype(dtype)
-    calls: dict[str, Call] = {}
+    calls: dict[str, Callable[[], Any]] = {}
     left_out = []
     expected = None
     for name, make in implementations(net, X):
@@ -82,29 +79,11 @@ def measure(sizes: tuple[int, ...], dtype: str, seconds: float) -> dict[str, Any
     return {"sizes": sizes, "dtype": dtype, "us": least_us(calls, seconds), "left_out": left_out}
 
 
-def least_us(calls: dict[str, Call], seconds: float) -> dict[str, float]:
-    """Return the least microseconds of each call. They take turns of some milliseconds, for some seconds each."""
-    best = dict.fromkeys(calls, math.inf)
-    spent = 0.0
-    while spent < seconds * len(calls):
-        for name, call in calls.items():
-            call()  # finds the code and the memory of the others in the caches
-            turn = 0.0
-            while turn < 0.02:
-                began = time.perf_counter()
-                call()
-                took = time.perf_counter() - began
-                best[name] = min(best[name], took)
-                turn += took
-            spent += turn
-    return {name: 1e6 * least for name, least in best.items()}
-
-
-def implementations(net: Any, X: Any) -> Iterator[tuple[str, Callable[[], Call]]]:
+def implementations(net: Any, X: Any) -> Iterator[tuple[str, Callable[[], Callable[[], Any]]]]:
     """Yield the name of each implementation, and what makes its call."""
     import numpy as np
 
-    def ours_out() -> Call:
+    def ours_out() -> Callable[[], Any]:
         out = np.empty((net.sizes[-1], X.shape[1], net.theta.size), net.dtype)
         return lambda: net.jacobian(X, out=out)
 
@@ -121,7 +100,7 @@ def _installed(package: str) -> None:
         raise ImportError("not installed")
 
 
-def by_jax(net: Any, X: Any, by_example: bool) -> Call:
+def by_jax(net: Any, X: Any, by_example: bool) -> Callable[[], Any]:
     """Return a compiled call of JAX."""
     _installed("jax")
     import jax
@@ -146,7 +125,7 @@ def by_jax(net: Any, X: Any, by_example: bool) -> Call:
     return lambda: jax.block_until_ready(compiled(theta, rows))
 
 
-def by_torch(net: Any, X: Any, is_compiled: bool) -> Call:
+def by_torch(net: Any, X: Any, is_compiled: bool) -> Callable[[], Any]:
     """Return a call of torch.func. The flat parameters are split inside, so that the derivatives lie side by side."""
     _installed("torch")
     import torch

@@ -78,7 +78,7 @@ def mackey_glass(n: int = 1_000) -> Problem:
     rows = [x[delay + per_unit * (t + offset)] for offset in (-18, -12, -6, 0, 6)]
     low, high = min(map(np.min, rows)), max(map(np.max, rows))
     scaled = 2.0 * (np.stack(rows) - low) / (high - low) - 1.0
-    return Problem("Mackey-Glass", (4, 10, 1), scaled[:4].copy(), scaled[4:].copy(), (1e-4, 5e-5, 3.5e-5), 2.0)
+    return Problem("Mackey-Glass", (4, 10, 1), scaled[:4].copy(), scaled[4:].copy(), (1e-4, 5e-5, 3.5e-5), 1.5)
 
 
 def smooth(n: int = 20_000) -> Problem:
@@ -87,7 +87,7 @@ def smooth(n: int = 20_000) -> Problem:
     y = 10.0 * np.sin(np.pi * x[0] * x[1]) + 20.0 * (x[2] - 0.5) ** 2 + 10.0 * x[3] + 5.0 * x[4]
     y += 5.0 * x[5] * x[6] + 5.0 * np.exp(-3.0 * x[7])
     y = (y - y.mean()) / y.std()
-    return Problem("20,000 x 8", (8, 10, 1), 2.0 * x - 1.0, y[None], (1e-2, 1e-3, 3e-4), 6.0)
+    return Problem("20,000 x 8", (8, 10, 1), 2.0 * x - 1.0, y[None], (1e-2, 1e-3, 3e-4), 4.0)
 
 
 def problems(is_quick: bool = False) -> list[Problem]:
