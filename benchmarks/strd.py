@@ -137,9 +137,9 @@ MODELS = {
 
 
 class Fit:
-    """A network with the data of a problem, at one of NIST's starting values."""
+    """A network with the data of a problem, at one of NIST's starting values, or for None at its certified ones."""
 
-    def __init__(self, name: str, start: int) -> None:
+    def __init__(self, name: str, start: int | None) -> None:
         import mbbp
         from benchmarks.strd_data import REFERENCES
 
@@ -153,7 +153,8 @@ class Fit:
         self.X, self.Y = np.array(model.inputs(x)), y[None] / model.scale
         kinds = [custom.get(kind, kind) for kind in model.activations]
         self.net = mbbp.Network(model.sizes, kinds, cost="quadratic", dtype="float64", rng=0)
-        parameters = model.parameters(*self.reference.starts[start])
+        values = self.reference.certified if start is None else self.reference.starts[start]
+        parameters = model.parameters(*values)
         for layer, W, b in zip(self.net.layers, parameters[::2], parameters[1::2], strict=True):
             layer.W[...] = W
             layer.b[:, 0] = b
