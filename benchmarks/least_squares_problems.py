@@ -45,7 +45,7 @@ def sinc(n: int = 20_000) -> Problem:
     1,000 examples each, in 16.6 s. Its ``examples/sinc_curve_fitting.py`` has the data, the network and the settings.
     """
     x = np.linspace(-1.0, 1.0, n)
-    return Problem("sinc(10 x)", (1, 20, 1), x[None], np.sinc(10.0 * x)[None], (1e-4, 1e-5, 3.3e-7), 7.0)
+    return Problem("sinc(10 x)", (1, 20, 1), x[None], np.sinc(10.0 * x)[None], (1e-4, 1e-5, 3.3e-7), 6.0)
 
 
 def mackey_glass(n: int = 1_000) -> Problem:

@@ -170,36 +170,46 @@ def best_adam(problem: Problem, theta: Array, seconds: float) -> dict[str, Any]:
 # -- torch-levenberg-marquardt -----------------------------------------------------------------------------------------
 
 
-def _by_torch(problem: Problem, theta: Array, curve: Curve, dtype: str, batch_size: int | None) -> None:
+@lru_cache
+def _torch_module(sizes: tuple[int, ...], dtype: str, m: int, is_compiled: bool) -> Any:
+    """Return a module of torch-levenberg-marquardt for these mini-batches, with the settings of its example."""
     import torch
     import torch_levenberg_marquardt as tlm
 
     logging.getLogger(tlm.training.__name__).setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    kind = getattr(torch, dtype)
-    X = torch.from_numpy(problem.X.T.copy()).to(kind)
-    y = torch.from_numpy(problem.y.T.copy()).to(kind)
-    layers = [
-        layer for n_in, n_out in pairwise(problem.sizes) for layer in (torch.nn.Linear(n_in, n_out), torch.nn.Tanh())
-    ]
-    model = torch.nn.Sequential(*layers[:-1]).to(kind)
-    with torch.no_grad():
-        linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
-        for layer, W, b in zip(linear, *parameter_views(theta, problem.sizes), strict=True):
-            layer.weight.copy_(torch.from_numpy(W.copy()))
-            layer.bias.copy_(torch.from_numpy(b.ravel().copy()))
-    # the settings of its example of the same problem
+    layers = [layer for pair in pairwise(sizes) for layer in (torch.nn.Linear(*pair), torch.nn.Tanh())]
+    model = torch.nn.Sequential(*layers[:-1]).to(getattr(torch, dtype))
     module = tlm.training.LevenbergMarquardtModule(
         model=model, loss_fn=tlm.loss.MSELoss(), learning_rate=1.0, attempts_per_step=10, solve_method="solve"
     )
+    if is_compiled:  # it has no such option, but most of its time goes there, and compiled it takes half of it
+        module._compute_jacobian = torch.compile(module._compute_jacobian, dynamic=False)
+    return module
+
+
+def _by_torch(
+    problem: Problem, theta: Array, curve: Curve, dtype: str, batch_size: int | None, is_compiled: bool
+) -> None:
+    import torch
+
+    m = min(batch_size or problem.n, problem.n)
+    module = _torch_module(problem.sizes, dtype, m, is_compiled)
+    X, y = (torch.from_numpy(columns.T.copy()).to(getattr(torch, dtype)) for columns in (problem.X, problem.y))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        linear = [layer for layer in module.model if isinstance(layer, torch.nn.Linear)]
+        for layer, W, b in zip(linear, *parameter_views(theta, problem.sizes), strict=True):
+            layer.weight.copy_(torch.from_numpy(W.copy()))
+            layer.bias.copy_(torch.from_numpy(b.ravel().copy()))
+    module.backup_parameters()
+    module.reset()
 
     def error() -> float:
         with torch.no_grad():
-            return float((model(X).double() - y.double()).square().mean())
+            return float((module.model(X).double() - y.double()).square().mean())
 
     curve.add(0.0, error())
-    m = min(batch_size or problem.n, problem.n)
     seconds, stopped = 0.0, False
     while not stopped:
         for batch in torch.randperm(problem.n).split(m):
@@ -215,9 +225,9 @@ def _by_torch(problem: Problem, theta: Array, curve: Curve, dtype: str, batch_si
                 break
 
 
-def by_torch(dtype: str, batch_size: int | None) -> Solve:
+def by_torch(dtype: str, batch_size: int | None, is_compiled: bool = False) -> Solve:
     """Return the training by torch-levenberg-marquardt; with all examples if the mini-batch is None."""
-    return lambda problem, theta, curve: _by_torch(problem, theta, curve, dtype, batch_size)
+    return lambda problem, theta, curve: _by_torch(problem, theta, curve, dtype, batch_size, is_compiled)
 
 
 # -- scipy -------------------------------------------------------------------------------------------------------------
@@ -380,6 +390,7 @@ def competitors(problem: Problem, adam: dict[str, Any]) -> Iterator[Competitor]:
         yield Competitor("torch LM, m = 1,000", by_torch("float64", m))
     yield Competitor("torch LM", by_torch("float64", None))
     yield Competitor("torch LM, m = 1,000, float32", by_torch("float32", m), "float32")
+    yield Competitor("torch LM, m = 1,000, compiled", by_torch("float64", m, is_compiled=True))
     yield Competitor("scipy lm", by_scipy("lm", "jac"))
     yield Competitor("scipy trf", by_scipy("trf", 1.0))
     yield Competitor("jaxopt LM", _by_jaxopt)
