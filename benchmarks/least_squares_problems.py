@@ -87,7 +87,7 @@ def smooth(n: int = 20_000) -> Problem:
     y = 10.0 * np.sin(np.pi * x[0] * x[1]) + 20.0 * (x[2] - 0.5) ** 2 + 10.0 * x[3] + 5.0 * x[4]
     y += 5.0 * x[5] * x[6] + 5.0 * np.exp(-3.0 * x[7])
     y = (y - y.mean()) / y.std()
-    return Problem("20,000 x 8", (8, 10, 1), 2.0 * x - 1.0, y[None], (1e-2, 1e-3, 3e-4), 4.0)
+    return Problem("20,000 x 8", (8, 10, 1), 2.0 * x - 1.0, y[None], (1e-2, 1e-3, 3e-4), 3.0)
 
 
 def problems(is_quick: bool = False) -> list[Problem]:
