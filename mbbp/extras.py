@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-NAMES_FOR_PIP = {"sklearn": "scikit-learn"}
+NAMES_FOR_PIP = {"sklearn": "scikit-learn", "dp_accounting": "dp-accounting"}
 
 
 def load_extra(argument: str, module: str, why: str = "") -> Any:

@@ -166,9 +166,14 @@ class DPSGD(Solver):
 
     Notes
     -----
-    It needs the packages ``dp-accounting`` and ``cryptography``: ``pip install 'mbbp[dp]'``. The guarantee is for one
-    network, its data and all its steps; what is chosen by looking at the data (the architecture, the scaling) is not
-    counted. Sums of floating-point numbers leak a little more than the theory says (I. Mironov 2012).
+    It needs the packages ``dp-accounting`` and ``cryptography``: ``pip install 'mbbp[dp]'``. The guarantee is for the
+    parameters after any of the steps. The costs, accuracies and gradient norms in the history are not private, and
+    neither is what follows them: early stopping, or a learning rate that falls when a cost is stuck. What is chosen by
+    looking at the data (the architecture, the scaling, class weights) is not counted, nor are trainings of the network
+    by other optimizers. Sums of floating-point numbers leak a little more than the theory says (I. Mironov 2012).
+
+    A further training with the same settings and sampling is accounted for as one with the training before. Else its
+    epsilon and delta are added to those so far.
     """
 
     noise_multiplier: float = 1.0

@@ -87,8 +87,8 @@ def _optimizer_facts(optimizer: Optimizer) -> dict[str, Any]:
     return {"built_in" if known else "custom": kind.__name__ if known else optimizer.name, "settings": settings}
 
 
-def _setting(value: Any) -> float | bool | str:
-    return value if isinstance(value, bool | str) else float(value)
+def _setting(value: Any) -> float | str:
+    return value if isinstance(value, int | str) else float(value)
 
 
 def _optimizer(facts: Any, custom: Custom) -> Optimizer:

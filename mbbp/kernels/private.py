@@ -80,14 +80,14 @@ def descend_privately(at):
             is_finite = 0
             break
         call(p.make_noise, Noise(bits=rest(p.bits, step * p.words * p.word_size), out=p.noise, n=size))
-        for i in range(size):
-            theta[i] -= p.rate * (gradient[i] + p.deviation * noise[i])
         if p.shrinkage > 0:
             for index in range(model.n_layers):
                 layer = model.layers[index]
                 W = part(model.theta, layer.W, layer.n_in * layer.n_out)
                 for i in range(W.size):
                     W[i] -= p.shrinkage * W[i]
+        for i in range(size):
+            theta[i] -= p.rate * (gradient[i] + p.deviation * noise[i])
     for i in range(size):
         square += float(gradient[i]) * float(gradient[i])
     totals = p.totals[0]

@@ -12,7 +12,7 @@ from mbbp.extras import load_extra
 from mbbp.parameters import Array
 
 KEY_SIZE, BLOCK_SIZE = 32, 16  # bytes
-WORD = 2.0**-53
+WORD = 2.0**-52
 
 
 class Keystream:
@@ -44,10 +44,10 @@ class Keystream:
         self._cipher.update_into(self._zeros[: out.nbytes], memoryview(room))
 
     def uniform(self, n: int) -> Array:
-        """Return n numbers, uniform above 0 and below 1, with 53 bits."""
+        """Return n numbers, uniform above 0 and below 1, with 52 bits."""
         bits = np.empty(n, np.uint64)
         self.fill(bits)
-        found: Array = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * WORD
+        found: Array = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * WORD
         return found
 
     def chosen(self, n_trials: int, probability: float) -> Array:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import math
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,6 @@ from mbbp.validation import as_number
 
 BITS_AT_ONCE = 1 << 20  # bytes: so many stay in a near cache until the steps use them
 EXAMPLES_AT_ONCE = 1 << 16  # examples of all steps that are drawn together, about
-SECONDS_BETWEEN_LOOKS = 0.1  # the time in compiled code before the progress bar moves and Ctrl-C is handled
 
 
 class Accountant:
@@ -42,9 +45,10 @@ class Accountant:
     """
 
     def __init__(self, spec: DPSGD, sampling_probability: float) -> None:
-        self._dp: Any = load_extra("dp_sgd", "dp_accounting")
         self._rdp: Any = load_extra("dp_sgd", "dp_accounting.rdp")
-        self._spec, self._probability = spec, sampling_probability
+        self._spec = spec
+        if spec.noise_multiplier > 0.0:
+            self._orders, self._of_a_step = _divergences(spec.noise_multiplier, sampling_probability)
 
     def epsilon(self, steps: int) -> float:
         """Return the epsilon that so many steps have spent, for the delta of the settings."""
@@ -52,11 +56,36 @@ class Accountant:
             return 0.0
         if self._spec.noise_multiplier == 0.0:
             return math.inf
-        gaussian = self._dp.GaussianDpEvent(self._spec.noise_multiplier)
-        sampled = self._dp.PoissonSampledDpEvent(self._probability, gaussian)
-        accountant = self._rdp.RdpAccountant()
-        accountant.compose(sampled, steps)
-        return float(accountant.get_epsilon(self._spec.delta))
+        with _quiet():
+            return float(self._rdp.compute_epsilon(self._orders, steps * self._of_a_step, self._spec.delta)[0])
+
+
+@functools.lru_cache(maxsize=32)
+def _divergences(noise_multiplier: float, sampling_probability: float) -> tuple[Array, Array]:
+    """Return the orders of the Renyi divergence, and that of one step for each; steps add up."""
+    events: Any = load_extra("dp_sgd", "dp_accounting")
+    accountant = load_extra("dp_sgd", "dp_accounting.rdp").RdpAccountant()
+    with _quiet():
+        accountant.compose(events.PoissonSampledDpEvent(sampling_probability, events.GaussianDpEvent(noise_multiplier)))
+    found = accountant.rdp
+    # where rounding leaves nothing of a small one, no step would spend any privacy: such an order is not used
+    found[~(found > 0.0)] = math.inf
+    return accountant.orders, found
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep dp-accounting from telling on stderr, for every epoch, which orders it does not use."""
+    logger = logging.getLogger("absl")
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.module != "rdp_privacy_accountant"
+
+    logger.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_others)
 
 
 class PrivateDescent(Method):
@@ -71,7 +100,7 @@ class PrivateDescent(Method):
         self.steps = math.ceil(n / plan.batch_size)
         self.stream = Keystream()
         self.accountant = Accountant(self.spec, self.probability)
-        self._before = self._spent_before()
+        self._epsilon_before, self._delta_before, self._taken = self._spent_before()
         self._kernel = self._bind()
         self._steps_at_once = max(1, min(BITS_AT_ONCE // self._bytes_of_step, EXAMPLES_AT_ONCE // plan.batch_size))
 
@@ -81,17 +110,18 @@ class PrivateDescent(Method):
         A training that goes on with the same sampling is one training. If the sampling has changed, the privacy of both
         is added.
         """
-        history, steps = self.trained.history, int(self.state.steps[0])
-        spent = [row for row in history if row.epsilon is not None]
+        spent = [row for row in self.trained.history if row.epsilon is not None]
+        steps = int(self.state.steps[0])
         if not spent:
-            return 0.0, 0.0, 0
-        last = spent[-1]
-        assert last.epsilon is not None
-        assert last.delta is not None
-        if self.goes_on and steps and math.isclose(self.accountant.epsilon(steps), last.epsilon, rel_tol=1e-9):
             return 0.0, 0.0, steps
-        self.state.steps[0] = 0
-        return last.epsilon, last.delta, 0
+        epochs, rest = divmod(steps, self.steps)
+        if epochs and not rest:  # of another sampling, epsilon differs
+            earlier = spent[-epochs - 1] if len(spent) > epochs else None
+            epsilon, delta = (0.0, 0.0) if earlier is None else (earlier.epsilon or 0.0, earlier.delta or 0.0)
+            expected = epsilon + self.accountant.epsilon(steps), delta + self.spec.delta
+            if np.allclose(expected, (spent[-1].epsilon, spent[-1].delta), rtol=1e-9, atol=0.0):
+                return epsilon, delta, steps
+        return spent[-1].epsilon or 0.0, spent[-1].delta or 0.0, 0
 
     @property
     def _bytes_of_step(self) -> int:
@@ -140,6 +170,7 @@ class PrivateDescent(Method):
         assert plan.schedule is not None
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, self.trained.history))
         self._kernel.set(rate=learning_rate / plan.batch_size, shrinkage=learning_rate * plan.l2)
+        self.state.steps[0] = self._taken
         totals = self._totals[0]
         totals.cost, totals.correct = 0.0, 0
         began, done, used, is_finite = time.perf_counter(), 0, 0, True
@@ -152,7 +183,7 @@ class PrivateDescent(Method):
             self.state.steps[0] += steps
             self.bar.advance(order.size)
         seconds = time.perf_counter() - began
-        epsilon_before, delta_before, _ = self._before
+        self._taken = int(self.state.steps[0])
         n = max(used, 1)
         return Figures(
             cost=float(totals.cost / n),
@@ -162,8 +193,8 @@ class PrivateDescent(Method):
             seconds=seconds,
             is_finite=is_finite,
             more={
-                "epsilon": epsilon_before + self.accountant.epsilon(int(self.state.steps[0])),
-                "delta": delta_before + self.spec.delta,
+                "epsilon": self._epsilon_before + self.accountant.epsilon(self._taken),
+                "delta": self._delta_before + self.spec.delta,
             },
         )
 
