@@ -336,7 +336,8 @@ class Derivatives(Passes):
         computations*, 2015.
         """
         self._engine.writer.check_readable("gradient_norms")
-        found = self._engine.quick_norms(X, Y) if np.shape(X)[-1:] <= (MOST_AT_ONCE,) else None
+        is_small = isinstance(X, np.ndarray) and X.shape[-1:] <= (MOST_AT_ONCE,)
+        found = self._engine.quick_norms(X, Y) if is_small else None
         return self._differentiation.clip(self._engine.examples(X, Y), None)[1] if found is None else found
 
     def clipped_gradient_sum(self, X: ArrayLike, Y: ArrayLike, clip_norm: float) -> Array:
@@ -399,7 +400,7 @@ class Derivatives(Passes):
         """Return a checked matrix (n_rows, m) with one example per row."""
         rows = as_columns(argument, value, n_rows, self.dtype).T
         if len(rows) != m:
-            raise ValueError(f"{argument}: expected shape ({n_rows}, {m}), got ({n_rows}, {len(rows)})")
+            raise ValueError(f"{argument}: expected shape ({n_rows}, {m}) for the {m} columns of X, got {rows.T.shape}")
         return rows
 
     def _direction(self, argument: str, value: ArrayLike) -> Array:
@@ -414,7 +415,8 @@ class Derivatives(Passes):
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{argument}: expected an array, got {out!r:.100}")
         if out.shape != shape or out.dtype != self.dtype:
-            raise ValueError(f"{argument}: expected {self.dtype} {shape}, got {out.dtype} {out.shape}")
+            expected = f"{self.dtype} {shape} for the columns of X"
+            raise ValueError(f"{argument}: expected {expected}, got {out.dtype} {out.shape}")
         if not out.flags.carray:
             raise ValueError(f"{argument}: expected writeable and aligned memory in C order, got other memory")
         if np.may_share_memory(out, self._engine.theta):

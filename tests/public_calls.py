@@ -181,6 +181,19 @@ CALLS = {
     "mbbp.AdamW": _setting("AdamW", weight_decay=0.0, beta1=0.9, beta2=0.9, epsilon=1e-8),
     "mbbp.RMSprop": _setting("RMSprop", weight_decay=0.0, rho=0.9, epsilon=1e-8),
     "mbbp.Adagrad": _setting("Adagrad", weight_decay=0.0, epsilon=1e-8),
+    "mbbp.LevenbergMarquardt": _setting(
+        "LevenbergMarquardt",
+        weight_decay=0.0,
+        damping=1e-3,
+        scaling=False,
+        acceleration=True,
+        bayesian=False,
+        system="auto",
+        memory_limit=1e9,
+        tolerance=1e-9,
+    ),
+    "mbbp.LBFGS": _setting("LBFGS", weight_decay=0.0, memory=5, tolerance=1e-6),
+    "mbbp.DPSGD": _setting("DPSGD", weight_decay=0.0, noise_multiplier=1.0, clip_norm=1.0, delta=1e-5),
     "mbbp.EarlyStopping": _setting(
         "EarlyStopping", monitor="training_cost", patience=3, min_delta=0.0, restore_best=True
     ),

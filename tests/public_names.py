@@ -5,7 +5,7 @@ import inspect
 import mbbp
 from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
-from mbbp.solvers import OPTIMIZERS
+from mbbp.solvers import OPTIMIZERS, SOLVERS
 
 MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
 
@@ -31,6 +31,7 @@ READS_FILES = {  # the tests of each reader damage its files
 OTHERS = ("jax", "keras", "onnx", "safetensors", "sklearn", "torch")
 OF_OTHER_PROGRAMS = {f"mbbp.{way}_{other}" for other in OTHERS for way in ("from", "to")}
 MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
+    "mbbp.DirectionalDerivatives",
     "mbbp.DivergedError",
     "mbbp.Epoch",
     "mbbp.Gradient",
@@ -59,7 +60,8 @@ MADE_HERE = {  # what the package makes and a caller only reads; and errors and 
     "mbbp.schedules.Gains.gains",
 }
 # classes that a user subclasses or makes: `fit` calls their methods, with what it has made
-CALLED_BY_FIT = tuple(f"mbbp.{one.__name__}." for one in (mbbp.Activation, mbbp.Cost, *map(type, OPTIMIZERS.values())))
+OWN = (mbbp.Activation, mbbp.Cost, *map(type, (OPTIMIZERS | SOLVERS).values()))
+CALLED_BY_FIT = tuple(f"mbbp.{one.__name__}." for one in OWN)
 CALLED_BY_FIT += ("mbbp.Optimizer.",)
 PARTS_OF_THE_BOOK = {  # the book's functions, which a reader replaces; what they are given the package has checked
     f"mbbp.nielsen.{name}"

@@ -18,7 +18,6 @@ HOLED[2, 7] = np.nan
         ({"batch_size": 0}, ValueError, "batch_size: expected 1 or more, got 0"),
         ({"batch_size": -3}, ValueError, "batch_size: expected 1 or more, got -3"),
         ({"batch_size": 2.5}, TypeError, "batch_size: expected a whole number, got 2.5"),
-        ({"batch_size": None}, TypeError, "batch_size: expected a whole number"),
         ({"epochs": 0}, ValueError, "epochs: expected 1 or more, got 0"),
         ({"epochs": -1}, ValueError, "epochs: expected 1 or more"),
         ({"epochs": "3"}, TypeError, "epochs: expected a whole number, got '3'"),
@@ -40,7 +39,7 @@ HOLED[2, 7] = np.nan
         (
             {"optimizer": "rprop"},
             ValueError,
-            "optimizer: expected one of adagrad, adam, adamw, momentum, .*, got 'rprop'",
+            "optimizer: expected one of adagrad, adam, adamw, dp_sgd, .*, sgd, got 'rprop'",
         ),
         ({"optimizer": mbbp.Adam}, TypeError, "optimizer: expected a name or an mbbp.Optimizer"),
         ({"validation_data": X}, TypeError, r"validation_data: expected a pair \(X, y\)"),

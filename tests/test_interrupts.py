@@ -42,7 +42,8 @@ def interrupt(monkeypatch):
                     signal.raise_signal(signal.SIGINT)
 
         monkeypatch.setattr(Progress, "advance", advance)
-        monkeypatch.setattr(mbbp.methods.mini_batches, "SECONDS_BETWEEN_LOOKS", 1e-12)  # so that advance is called within an epoch
+        # so that advance is called within an epoch
+        monkeypatch.setattr(mbbp.methods.mini_batches, "SECONDS_BETWEEN_LOOKS", 1e-12)
 
     return arrange
 
@@ -113,7 +114,9 @@ def test_an_error_restores_the_handler_too():
 def test_wherever_it_is_pressed_three_times_the_epochs_are_whole(restored_handler):
     """Press Ctrl-C at every line of the training, one line in each run."""
     by_epochs = {n: (train(epochs=n) if n else network()).theta.tobytes() for n in range(4)}
-    files = (mbbp.training.__file__, mbbp.methods.method.__file__, mbbp.methods.mini_batches.__file__, mbbp.interrupts.__file__, mbbp.stopping.__file__)
+    methods = mbbp.methods
+    modules = (mbbp.training, methods.method, methods.mini_batches, mbbp.interrupts, mbbp.stopping)
+    files = [module.__file__ for module in modules]
     handler = signal.getsignal(signal.SIGINT)
     line, ended = 0, []
     while line < len(ended) + 1:

@@ -41,7 +41,7 @@ class Keystream:
         if self._zeros.size < out.nbytes:
             self._zeros = np.zeros(out.nbytes, np.uint8)
         room = out.view(np.uint8).reshape(-1)
-        self._cipher.update_into(self._zeros[: out.nbytes], memoryview(room))
+        self._cipher.update_into(self._zeros[: out.nbytes], room.data)
 
     def uniform(self, n: int) -> Array:
         """Return n numbers, uniform above 0 and below 1, with 52 bits."""

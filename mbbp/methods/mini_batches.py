@@ -28,6 +28,7 @@ class MiniBatches(Method):
     def advance(self, number: int) -> Figures:
         """Go through all mini-batches."""
         plan, loop = self.plan, self.loop
+        assert plan.schedule is not None
         learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, self.trained.history))
         if learning_rate == 0:
             self._warn_of_no_rate(number)

@@ -110,18 +110,18 @@ class PrivateDescent(Method):
         A training that goes on with the same sampling is one training. If the sampling has changed, the privacy of both
         is added.
         """
-        spent = [row for row in self.trained.history if row.epsilon is not None]
+        rows = self.trained.history
+        spent = [(row.epsilon, row.delta or 0.0) for row in rows if row.epsilon is not None]
         steps = int(self.state.steps[0])
         if not spent:
             return 0.0, 0.0, steps
         epochs, rest = divmod(steps, self.steps)
         if epochs and not rest:  # of another sampling, epsilon differs
-            earlier = spent[-epochs - 1] if len(spent) > epochs else None
-            epsilon, delta = (0.0, 0.0) if earlier is None else (earlier.epsilon or 0.0, earlier.delta or 0.0)
+            epsilon, delta = spent[-epochs - 1] if len(spent) > epochs else (0.0, 0.0)
             expected = epsilon + self.accountant.epsilon(steps), delta + self.spec.delta
-            if np.allclose(expected, (spent[-1].epsilon, spent[-1].delta), rtol=1e-9, atol=0.0):
+            if np.allclose(expected, spent[-1], rtol=1e-9, atol=0.0):
                 return epsilon, delta, steps
-        return spent[-1].epsilon or 0.0, spent[-1].delta or 0.0, 0
+        return *spent[-1], 0
 
     @property
     def _bytes_of_step(self) -> int:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import mbbp
 from mbbp.optimizers import AdamEpsilonHat
-from mbbp.solvers import OPTIMIZERS
 from mbbp.schedules import Cosine, Exponential, ReduceWhenStuck, Step
+from mbbp.solvers import OPTIMIZERS
 from tests.problems import continuous, figures, labelled, network
 
 GENERATORS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]

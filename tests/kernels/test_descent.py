@@ -7,8 +7,8 @@ import mbbp
 from mbbp.kernels.descent import MOST_EXAMPLES, SLAB, SMALL
 from mbbp.loop import Loop
 from mbbp.optimizer_state import Rates
-from mbbp.solvers import OPTIMIZERS
 from mbbp.parameters import parameter_count
+from mbbp.solvers import OPTIMIZERS
 from tests.conftest import JIT
 
 SIZES = {
