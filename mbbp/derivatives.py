@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp.arrays import as_columns, copy_into
-from mbbp.inputs import as_inputs
+from mbbp.inputs import as_inputs, is_plain
 from mbbp.kernels.examples import Examples
 from mbbp.parameters import Array, DirectionalDerivatives, Gradient, parameter_views
 from mbbp.passes import Passes
@@ -155,7 +155,12 @@ class Derivatives(Passes):
         One backward pass for each output, for the whole mini-batch: with delta^L = sigma'(z^L) for this output, the
         derivatives by b^l and W^l are delta^l and delta^l (a^{l-1})^T of each example (BP3 and BP4).
         """
-        self._engine.writer.check_readable("jacobian")
+        engine = self._engine
+        engine.writer.check_readable("jacobian")
+        if engine.is_unscaled and is_plain(X, self.sizes[0], self.dtype) and len(engine.stretches(X.shape[1])) == 1:
+            found = self._room("out", out, (self.sizes[-1], X.shape[1], self.theta.size))
+            if self._differentiation.quick_rows(X, found):
+                return found
         examples = self._inputs_alone(X)
         found = self._room("out", out, (self.sizes[-1], examples.n, self.theta.size))
         return self._differentiation.rows(examples, found, of_outputs=True)
@@ -336,7 +341,7 @@ class Derivatives(Passes):
         computations*, 2015.
         """
         self._engine.writer.check_readable("gradient_norms")
-        is_small = isinstance(X, np.ndarray) and X.shape[-1:] <= (MOST_AT_ONCE,)
+        is_small = type(X) is np.ndarray and X.ndim == 2 and X.shape[1] <= MOST_AT_ONCE
         found = self._engine.quick_norms(X, Y) if is_small else None
         return self._differentiation.clip(self._engine.examples(X, Y), None)[1] if found is None else found
 
@@ -400,7 +405,9 @@ class Derivatives(Passes):
         """Return a checked matrix (n_rows, m) with one example per row."""
         rows = as_columns(argument, value, n_rows, self.dtype).T
         if len(rows) != m:
-            raise ValueError(f"{argument}: expected shape ({n_rows}, {m}) for the {m} columns of X, got {rows.T.shape}")
+            raise ValueError(
+                f"{argument}: expected one for each of the {m} columns of X, got shape ({n_rows}, {len(rows)})"
+            )
         return rows
 
     def _direction(self, argument: str, value: ArrayLike) -> Array:
@@ -415,8 +422,7 @@ class Derivatives(Passes):
         if not isinstance(out, np.ndarray):
             raise TypeError(f"{argument}: expected an array, got {out!r:.100}")
         if out.shape != shape or out.dtype != self.dtype:
-            expected = f"{self.dtype} {shape} for the columns of X"
-            raise ValueError(f"{argument}: expected {expected}, got {out.dtype} {out.shape}")
+            raise ValueError(f"{argument}: expected {self.dtype} {shape} for this X, got {out.dtype} {out.shape}")
         if not out.flags.carray:
             raise ValueError(f"{argument}: expected writeable and aligned memory in C order, got other memory")
         if np.may_share_memory(out, self._engine.theta):

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from mbbp.activations import Activation
+from mbbp.arrays import are_finite
 from mbbp.costs import Cost
 from mbbp.engine import CHUNK, Engine
 from mbbp.fixed import Fixed
 from mbbp.kernels import evaluation, norms, per_example, second_derivatives, tangents
-from mbbp.kernels.examples import Examples
+from mbbp.kernels.examples import Examples, source_of
 from mbbp.kernels.gemm.tile import lanes
 from mbbp.kernels.layout import Layout
-from mbbp.kernels.lowlevel.kernel import Kernel
+from mbbp.kernels.lowlevel.kernel import Bound, Kernel
 from mbbp.kernels.lowlevel.records import Placed
 from mbbp.kernels.team import make_team
 from mbbp.parameters import Array
-from mbbp.prepared import SummedGradient
+from mbbp.prepared import SummedGradient, can_be_read
 from mbbp.threads import run_together
 
 OF_COST, OF_OUTPUTS, WITH_TANGENTS = "of the cost", "of the outputs", "with tangents"
@@ -74,6 +75,8 @@ class Differentiation(Fixed):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._spare: dict[str, list[Placed]] = defaultdict(list)
+        self._quick: list[_QuickRows] = []
+        self._writers: dict[tuple[bool, bool], list[Bound]] = defaultdict(list)
 
     def take(self, kind: str) -> Placed:
         """Return the network with a workspace for a chunk, for one thread alone."""
@@ -128,32 +131,59 @@ class Differentiation(Fixed):
 
     def rows(self, examples: Examples, out: Array, *, of_outputs: bool, by_inputs: bool = False) -> Array:
         """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it."""
-        engine, kind = self._engine, OF_OUTPUTS if of_outputs else OF_COST
-        source, order, team = engine.source(examples), np.arange(examples.n), make_team(1)[0]
+        engine, flat = self._engine, out.reshape(-1)
+        key = (of_outputs, by_inputs)
+        source, order = engine.source(examples), np.arange(examples.n)
 
         def stretch(start: int, stop: int) -> None:
-            model = self.take(kind)
-            call = per_example.Rows(
-                model=model,
-                source=source,
-                order=order,
-                n=examples.n,
-                start=start,
-                stop=stop,
-                chunk=CHUNK,
-                of_outputs=int(of_outputs),
-                by_inputs=int(by_inputs),
-                out=out.reshape(-1),
-                stride=out.shape[-1],
-                targets=np.empty(0, engine.dtype),
-                has_residuals=0,
-                team=team,
-            )
-            per_example.write_rows.run(call, engine.dtype)
-            self._keep(kind, model)
+            try:  # not "if there is one": another thread could take it in between
+                bound = self._writers[key].pop()
+            except IndexError:
+                bound = self.bind_rows(*key, stride=out.shape[-1], source=source)
+            bound.set(source=source, order=order, n=order.size, start=start, stop=stop, out=flat)
+            bound()
+            self._writers[key].append(bound)
 
         run_together([functools.partial(stretch, *bounds) for bounds in engine.stretches(examples.n)])
         return out
+
+    def quick_rows(self, X: Array, out: Array) -> bool:
+        """Write the gradient of each output to `out` for a plain X (n_in, m) that is not scaled, by one thread.
+
+        Return False, with nothing written, if a number is NaN or inf.
+        """
+        engine, m = self._engine, X.shape[1]
+        columns = X.T.reshape(-1) if can_be_read(X, engine.dtype) else X.T.flatten()
+        if not are_finite(columns):
+            return False
+        try:
+            quick = self._quick.pop()
+        except IndexError:
+            quick = _QuickRows(self, engine)
+        quick.write(columns, m, out.reshape(-1))
+        self._quick.append(quick)
+        return True
+
+    def bind_rows(self, of_outputs: bool, by_inputs: bool, *, stride: int, source: Placed) -> Bound:
+        """Return the kernel that writes rows, with a workspace of its own."""
+        dtype, nothing = self._engine.dtype, np.empty(0, self._engine.dtype)
+        call = per_example.Rows(
+            model=self._make(OF_OUTPUTS if of_outputs else OF_COST),
+            source=source,
+            order=np.empty(0, np.int64),
+            n=0,
+            start=0,
+            stop=0,
+            chunk=CHUNK,
+            of_outputs=int(of_outputs),
+            by_inputs=int(by_inputs),
+            out=nothing,
+            stride=stride,
+            targets=nothing,
+            has_residuals=0,
+            team=make_team(1)[0],
+        )
+        return per_example.write_rows.bind(call, dtype)
 
     def input_rows(self, examples: Examples) -> Array:
         """Return the gradient of each output by the inputs, (n_L, m, n_in)."""
@@ -266,3 +296,26 @@ class Differentiation(Fixed):
         tangents.second_tangents.run(call, engine.dtype)
         self._keep(WITH_TANGENTS, model)
         return outputs, first, second
+
+
+class _QuickRows:
+    """The rows of the Jacobian by the parameters, with everything prepared but the inputs."""
+
+    def __init__(self, of: Differentiation, engine: Engine) -> None:
+        n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
+        nothing = np.empty(0, dtype)
+        examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
+        self._source = source_of(examples, dtype)
+        self._set_inputs = self._source.setter("inputs.values")
+        self._bound = of.bind_rows(True, False, stride=engine.theta.size, source=self._source)
+        self._set_out = self._bound.setter("out")
+        self._order = np.empty(0, np.int64)
+
+    def write(self, columns: Array, m: int, out: Array) -> None:
+        """Write the rows of m examples, whose inputs lie side by side."""
+        if self._order.size != m:
+            self._order = np.arange(m)
+            self._bound.set(order=self._order, n=m, stop=m)
+        self._set_inputs(columns)
+        self._set_out(out)
+        self._bound()

@@ -332,29 +332,14 @@ class Engine(Fixed):
 
         Return None for others, and if anything is wrong with them: then `examples` says what.
         """
-        called = self._quick_call(X, Y)
-        if called is None:
-            return None
-        found = called.of_arrays(X, Y)
-        self._keep_gradient(called)
-        if found is None:
-            return None
-        if Y.ndim == 2:
-            self.cost.check_targets("Y", Y)
-        return MiniBatchGradient(*found, called.layout)
+        found = self._quickly(X, Y, lambda call: (call.of_arrays(X, Y), call.layout))
+        return None if found is None or found[0] is None else MiniBatchGradient(*found[0], found[1])
 
     def quick_norms(self, X: Any, Y: Any) -> Array | None:
         """Return the norm of the gradient of each example (m,), for arrays that `quick_gradient` takes."""
-        called = self._quick_call(X, Y)
-        if called is None:
-            return None
-        norms = called.norms_of_arrays(X, Y)
-        self._keep_gradient(called)
-        if norms is not None and Y.ndim == 2:
-            self.cost.check_targets("Y", Y)
-        return norms
+        return self._quickly(X, Y, lambda call: call.norms_of_arrays(X, Y))
 
-    def _quick_call(self, X: Any, Y: Any) -> GradientOf | None:
+    def _quickly(self, X: Any, Y: Any, run: Callable[[GradientOf], Any]) -> Any:
         if self._scaling is not None or type(Y) is not np.ndarray or not is_plain(X, self.sizes[0], self.dtype):
             return None
         m, are_labels = X.shape[1], Y.ndim == 1
@@ -362,7 +347,14 @@ class Engine(Fixed):
             fits = Y.shape == (m,) and Y.dtype.kind in "iu" and not self.is_regression
         else:
             fits = Y.shape == (self.sizes[-1], m) and Y.dtype == self.dtype
-        return self._take_gradient(m, are_labels=are_labels) if fits else None
+        if not fits:
+            return None
+        call = self._take_gradient(m, are_labels=are_labels)
+        found = run(call)
+        self._keep_gradient(call)
+        if found is not None and not are_labels:
+            self.cost.check_targets("Y", Y)
+        return found
 
     def _take_gradient(self, m: int, *, are_labels: bool, is_weighted: bool = False) -> GradientOf:
         """Return what computes gradients of m examples, for one thread alone."""

@@ -37,9 +37,15 @@ class Residuals:
         The examples.
     at_once : int, optional
         How many examples have their rows of the Jacobian in memory together. By default as many as a near cache holds.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,)
+        The parameters of the network.
     """
 
     def __init__(self, engine: Engine, examples: Examples, at_once: int | None = None) -> None:
+        self.theta = engine.theta
         self.n_parameters, self.n_out = engine.theta.size, engine.sizes[-1]
         self.at_once = max(1, ROWS // self.n_out) if at_once is None else at_once
         self._engine, self._dtype = engine, engine.dtype
@@ -103,7 +109,7 @@ class Residuals:
         return self._rows[: self.n_out * m] if m <= self.at_once else None
 
     def normal_equations(self, order: Array) -> Array:
-        """Return [J r]^T [J r], of shape (n_parameters + 1, n_parameters + 1), in float64."""
+        """Return the upper triangle of [J r]^T [J r], (n_parameters + 1, n_parameters + 1), in float64."""
         if self.n_parameters >= WIDE:
             return self._normal_equations_by_blas(order)
         # the number of stretches does not depend on that of the threads, so the result does not either
@@ -120,9 +126,6 @@ class Residuals:
         total = found[0]
         for start, _ in bounds[1:]:
             total += found[start]
-        upper = np.triu(total, 1)
-        total = np.triu(total)
-        total += upper.T
         return total
 
     def _normal_equations_by_blas(self, order: Array) -> Array:

@@ -14,6 +14,7 @@ from mbbp.kernels.lowlevel.calls import call
 from mbbp.kernels.lowlevel.compiling import ZERO, inlined
 from mbbp.kernels.lowlevel.kernel import kernel
 from mbbp.kernels.lowlevel.records import Address, Int, Integers, Numbers, PointerTo, Real, Reals, record
+from mbbp.kernels.lowlevel.vectors import scale_vector
 from mbbp.kernels.lowlevel.views import part, rest
 from mbbp.kernels.norms import MiniBatchNorms
 from mbbp.kernels.propagation import (
@@ -98,30 +99,48 @@ def _set_targets_to_unit_vectors(model, k, m):
 
 @inlined
 def _write_rows(model, out, stride, m):
-    """Write the gradient by the parameters of each example in the workspace, one per row."""
+    """Write the gradient by the parameters of each example in the workspace, one per row.
+
+    A row has the columns of delta a^T one after the other, and then delta. Each is written in whole vectors, and what
+    they hold beyond the column is written over later. Only at the end of a row they must end, too.
+    """
+    lanes, last = model.lanes, model.layers[model.n_layers - 1]
+    size, one = last.b + last.n_out, part(out, ZERO, ZERO).dtype.type(1)
     for index in range(model.n_layers):
         layer = model.layers[index]
         A, D = inputs_of_layer(model, index, m), mini_batch(model, layer.delta, layer.n_out, m)
         n_in, n_out = layer.n_in, layer.n_out
+        errors, step = rest(D.numbers, ZERO), D.cs
+        if D.rs != 1 and n_out > 1:  # the errors of one example must be neighbours
+            errors, step = rest(model.work, model.panels), n_out
+            for j in range(n_out):
+                for i in range(m):
+                    errors[i * n_out + j] = D.numbers[j * D.rs + i]
+        width = (n_out + lanes - 1) // lanes * lanes
+        whole = min(n_in, max(ZERO, (size - layer.W - width) // n_out + 1))
+        if n_out == 1:
+            whole = ZERO
         for i in range(m):
-            row = part(out, i * stride + layer.W, (n_in + 1) * n_out)
+            at, d = i * stride + layer.W, i * step
+            row, delta = part(out, at, (n_in + 1) * n_out), part(errors, d, n_out)
+            for c in range(whole):
+                a = A.numbers[c * A.rs + i * A.cs]
+                for j in range(0, n_out, lanes):
+                    scale_vector(errors, d + j, a, out, at + c * n_out + j)
             if n_out == 1:
-                delta = D.numbers[i]
                 for c in range(n_in):
-                    row[c] = A.numbers[c * A.rs + i * A.cs] * delta
-            elif D.rs == 1:
-                d = part(D.numbers, i * D.cs, n_out)
-                for c in range(n_in):
-                    a, column = A.numbers[c * A.rs + i * A.cs], part(row, c * n_out, n_out)
-                    for j in range(n_out):
-                        column[j] = a * d[j]
+                    row[c] = A.numbers[c * A.rs + i * A.cs] * delta[0]
+                row[n_in] = delta[0]
+            elif layer.b + width <= size:
+                for j in range(0, n_out, lanes):
+                    scale_vector(errors, d + j, one, out, at + n_in * n_out + j)
             else:
-                for c in range(n_in):
+                for c in range(whole, n_in):
                     a = A.numbers[c * A.rs + i * A.cs]
                     for j in range(n_out):
-                        row[c * n_out + j] = a * D.numbers[j * D.rs + i * D.cs]
-            for j in range(n_out):
-                row[n_in * n_out + j] = D.numbers[j * D.rs + i * D.cs]
+                        row[c * n_out + j] = a * delta[j]
+                for j in range(n_out):
+                    row[n_in * n_out + j] = delta[j]
 
 
 @inlined

@@ -90,7 +90,7 @@ class LeastSquares(Method):
         began, total, norm = time.perf_counter(), 0.0, 0.0
         self.growth = 2.0
         for start in range(0, order.size, m):
-            batch = order[start : start + m]
+            batch = order if self.is_full else order[start : start + m]
             cost, norm = self._step(batch)
             total += cost
             self.bar.advance(batch.size)

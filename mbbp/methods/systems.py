@@ -45,6 +45,7 @@ class System(ABC):
     def __init__(self, residuals: Residuals) -> None:
         self._of = residuals
         self._order: Array = np.empty(0, np.int64)
+        self._last: tuple[Array, Array, Array] = (self._order, np.empty(0), np.empty(0))
 
     @abstractmethod
     def prepare(self, order: Array) -> None:
@@ -66,7 +67,15 @@ class System(ABC):
 
     def residuals(self) -> Array:
         """Return the residuals, at the network's parameters now."""
-        return self._of.residuals(self._order)
+        self._last = self._order, self._of.theta.copy(), self._of.residuals(self._order)
+        return self._last[2]
+
+    def _residuals_now(self, order: Array) -> Array:
+        """Return the residuals; if the last step was tried on the same examples, they are known."""
+        last_order, theta, found = self._last
+        if last_order is order and np.array_equal(theta, self._of.theta):
+            return found
+        return self.residuals()
 
     def change(self, direction: Array) -> Array:
         """Return J v."""
@@ -96,8 +105,9 @@ class OfParameters(System):
         self._order = order
         found = self._of.normal_equations(order)
         self._rows = self._of.rows_in_memory(order.size)
-        self.now = self.residuals() if self._rows is None else self._rows[:, -1].astype(np.float64)
-        self._matrix, self.gradient, self.squares = found[:-1, :-1], found[:-1, -1].copy(), float(found[-1, -1])
+        self.now = self._residuals_now(order) if self._rows is None else self._rows[:, -1].astype(np.float64)
+        self._matrix = found[:-1, :-1].T  # of which the lower triangle is there, in the order that LAPACK wants
+        self.gradient, self.squares = found[:-1, -1].copy(), float(found[-1, -1])
         self.diagonal = self._matrix.diagonal().copy()
 
     def factor(self, added: Array) -> None:
@@ -177,7 +187,7 @@ class OfProducts(System):
     def prepare(self, order: Array) -> None:
         """Compute the residuals and their gradient."""
         self._order = order
-        self.now = self.residuals()
+        self.now = self._residuals_now(order)
         self.squares, self.gradient = float(self.now @ self.now), self.pull_back(self.now)
         along = self.change(self.gradient)
         # the diagonal is not known; its largest entry is about the curvature along the gradient

@@ -256,9 +256,32 @@ def _copy_vector_twin(source, source_at, target, target_at):
     target[target_at : target_at + lanes] = source[source_at : source_at + lanes]
 
 
+def _emit_scaled(context, builder, signature, arguments):
+    emit = Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
+    source, target = (
+        builder.gep(data_pointer(context, builder, signature.args[i], arguments[i]), [arguments[i + 1]]) for i in (0, 3)
+    )
+    emit.store(builder.fmul(emit.load(source), emit.splat(arguments[2])), target)
+    return context.get_dummy_value()
+
+
+def _scale_vector_twin(source, source_at, factor, target, target_at):
+    """Write the product of a number and as many numbers as a register holds."""
+    lanes = VECTOR_BYTES // source.itemsize
+    piece = source[source_at : source_at + lanes]  # beyond the end of all memory there is nothing
+    target[target_at : target_at + piece.size] = factor * piece
+
+
 if DISABLED:
     transpose, sum_lanes, copy_vector = _transpose_twin, _sum_lanes_twin, _copy_vector_twin
+    scale_vector = _scale_vector_twin
 else:
+
+    @intrinsic
+    def scale_vector(_, source, source_at, factor, target, target_at):
+        """Write the product of a number and as many numbers as a register holds."""
+        i = types.int64
+        return types.void(source, i, source.dtype, target, i), _emit_scaled
 
     @intrinsic
     def transpose(_, source, source_at, source_step, target, target_at, target_step, rows, columns):
