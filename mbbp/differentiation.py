@@ -28,6 +28,7 @@ from mbbp.prepared import SummedGradient
 from mbbp.threads import run_together
 
 OF_COST, OF_OUTPUTS, WITH_TANGENTS = "of the cost", "of the outputs", "with tangents"
+OF_WEIGHTED_INPUTS = "of the weighted inputs of the output layer"
 
 
 def _second_order_kernel(argument: str, one: Any, built_in: dict[str, Kernel | None], custom: Any) -> Kernel | None:
@@ -88,8 +89,8 @@ class Differentiation(Fixed):
     def _make(self, kind: str) -> Placed:
         engine = self._engine
         dtype = engine.dtype
-        if kind == OF_OUTPUTS:
-            return self.model_of_outputs()
+        if kind in (OF_OUTPUTS, OF_WEIGHTED_INPUTS):
+            return self.model_of_outputs(of_weighted_inputs=kind == OF_WEIGHTED_INPUTS)
         if kind == WITH_TANGENTS:
             layout = Layout(engine.sizes, CHUNK, 1, lanes(dtype), tangents=True)
             addresses = [activation.addresses(dtype, backward=True) for activation in engine.activations]
@@ -98,12 +99,17 @@ class Differentiation(Fixed):
             layout = engine.layout(CHUNK, backward=True)
         return engine.model(layout, with_cost=True, backward=True)
 
-    def model_of_outputs(self, *, is_weighted: bool = False) -> Placed:
-        """Return the network with a workspace; its targets are the gradient of an unknown cost by the outputs."""
+    def model_of_outputs(self, *, is_weighted: bool = False, of_weighted_inputs: bool = False) -> Placed:
+        """Return the network with a workspace; its targets are the gradient of an unknown cost by the outputs.
+
+        With `of_weighted_inputs`, they are that by the weighted inputs z^L of the output layer.
+        """
         engine, dtype = self._engine, self._engine.dtype
         model = engine.model(engine.layout(CHUNK, backward=True), backward=True, is_weighted=is_weighted)
         given, none = evaluation.given_error.address(dtype), evaluation.no_cost.address(dtype)
-        return Placed(model.record._replace(output_error=given, cost=none, is_fused=0), dtype)
+        # the gradient by z^L is delta^L itself: like a fused error, it is not multiplied by sigma'
+        is_fused = int(of_weighted_inputs)
+        return Placed(model.record._replace(output_error=given, cost=none, is_fused=is_fused), dtype)
 
     def set_bends(self, model: Placed) -> None:
         """Give the model the kernels of the second derivatives of its activations."""
@@ -126,9 +132,22 @@ class Differentiation(Fixed):
             gradient *= examples.scaling.factor.astype(gradient.dtype)
         return gradient
 
-    def rows(self, examples: Examples, out: Array, *, of_outputs: bool, by_inputs: bool = False) -> Array:
-        """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it."""
+    def rows(
+        self,
+        examples: Examples,
+        out: Array,
+        *,
+        of_outputs: bool,
+        of_weighted_inputs: bool = False,
+        by_inputs: bool = False,
+    ) -> Array:
+        """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it.
+
+        It is that of the cost or, with `of_outputs`, of each output a^L; with `of_weighted_inputs` too, of each z^L.
+        """
         engine, kind = self._engine, OF_OUTPUTS if of_outputs else OF_COST
+        if of_weighted_inputs:
+            kind = OF_WEIGHTED_INPUTS
         source, order, team = engine.source(examples), np.arange(examples.n), make_team(1)[0]
 
         def stretch(start: int, stop: int) -> None:
