@@ -62,8 +62,12 @@ class Keystream:
         last = -1.0
         while last < n_trials:
             expected = (n_trials - last) * probability
-            gaps = np.floor(np.log(self.uniform(int(expected + 4 * math.sqrt(expected) + 16))) / of_failure)
-            places = last + np.cumsum(gaps + 1.0)
+            gaps = self.uniform(int(expected + 4 * math.sqrt(expected) + 16))
+            np.log(gaps, out=gaps)
+            gaps /= of_failure
+            np.floor(gaps, out=gaps)
+            gaps += 1.0
+            places = last + np.cumsum(gaps)
             found.append(places)
             last = float(places[-1])
         places = np.concatenate(found)

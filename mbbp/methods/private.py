@@ -102,7 +102,9 @@ class PrivateDescent(Method):
         self.accountant = Accountant(self.spec, self.probability)
         self._epsilon_before, self._delta_before, self._taken = self._spent_before()
         self._kernel = self._bind()
+        self._takes_all = plan.chosen.size == plan.examples.n  # then they are in order
         self._steps_at_once = max(1, min(BITS_AT_ONCE // self._bytes_of_step, EXAMPLES_AT_ONCE // plan.batch_size))
+        self._bits = np.empty(self._steps_at_once * self._words, np.dtype(f"u{self.dtype.itemsize}"))
 
     def _spent_before(self) -> tuple[float, float, int]:
         """Return epsilon and delta that are added to those of this training, and how many steps it goes on from.
@@ -200,13 +202,14 @@ class PrivateDescent(Method):
 
     def _draw(self, steps: int) -> tuple[Array, Array]:
         """Return the examples of some steps, side by side, and where those of each step end."""
-        chosen = self.plan.chosen
-        found = self.stream.chosen(steps * chosen.size, self.probability)
-        ends = np.searchsorted(found, chosen.size * np.arange(1, steps + 1))
-        return chosen[found % chosen.size], ends
+        n = self.plan.chosen.size
+        found = self.stream.chosen(steps * n, self.probability)
+        ends = np.searchsorted(found, n * np.arange(1, steps + 1))
+        found -= np.repeat(n * np.arange(steps), np.diff(ends, prepend=0))
+        return found if self._takes_all else self.plan.chosen[found], ends
 
     def _run(self, order: Array, ends: Array) -> bool:
-        bits = np.empty(ends.size * self._words, np.dtype(f"u{self.dtype.itemsize}"))
+        bits = self._bits[: ends.size * self._words]
         self.stream.fill(bits)
         self._kernel.set(order=order, ends=ends, n_steps=ends.size, bits=bits.view(np.uint8))
         return bool(self._kernel())
