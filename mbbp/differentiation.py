@@ -77,7 +77,15 @@ class Differentiation(Fixed):
         self._engine = engine
         self._spare: dict[str, list[Placed]] = defaultdict(list)
         self._quick: list[_QuickRows] = []
+        self._no_source = self.no_source()
         self._writers: dict[tuple[str, bool], list[Bound]] = defaultdict(list)
+
+    def no_source(self) -> Placed:
+        """Return a single example of zeros, to be in the place of the examples of a caller."""
+        n_in, n_out, dtype = self._engine.sizes[0], self._engine.sizes[-1], self._engine.dtype
+        nothing = np.empty(0, dtype)
+        examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
+        return source_of(examples, dtype)
 
     def take(self, kind: str) -> Placed:
         """Return the network with a workspace for a chunk, for one thread alone."""
@@ -156,10 +164,10 @@ class Differentiation(Fixed):
             try:  # not "if there is one": another thread could take it in between
                 bound = self._writers[key].pop()
             except IndexError:
-                bound = self.bind_rows(*key, stride=out.shape[-1], source=source)
+                bound = self.bind_rows(*key, stride=out.shape[-1], source=self._no_source)
             bound.set(source=source, order=order, n=order.size, start=start, stop=stop, out=flat)
             bound()
-            bound.set(out=nothing)  # what is kept must not keep the caller's memory alive
+            bound.set(source=self._no_source, out=nothing)  # what is kept must not keep the caller's memory alive
             self._writers[key].append(bound)
 
         run_together([functools.partial(stretch, *bounds) for bounds in engine.stretches(examples.n)])
@@ -320,10 +328,7 @@ class _QuickRows:
     """The rows of the Jacobian by the parameters, with everything prepared but the inputs."""
 
     def __init__(self, of: Differentiation, engine: Engine) -> None:
-        n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
-        nothing = np.empty(0, dtype)
-        examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
-        self._source = source_of(examples, dtype)
+        self._source = of.no_source()
         self._set_inputs = self._source.setter("inputs.values")
         self._bound = of.bind_rows(OF_OUTPUTS, False, stride=engine.theta.size, source=self._source)
         self._set_out = self._bound.setter("out")
