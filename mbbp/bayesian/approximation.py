@@ -126,10 +126,9 @@ class Laplace(Fixed):
         inputs = self._inputs(X)
         f, variance = (np.empty((self._network.net.sizes[-1], len(inputs))) for _ in range(2))
         for chunk in self._network.chunks(inputs):
-            projected = self._network.jacobian(chunk).reshape(-1, self.n_parameters) @ self._eigenvectors
-            np.square(projected, out=projected)
-            f[:, chunk.columns] = chunk.f
-            variance[:, chunk.columns] = (projected @ self._variances).reshape(len(f), -1)
+            along = self._network.jacobian_product(chunk, self._eigenvectors)
+            np.square(along, out=along)
+            f[:, chunk.columns], variance[:, chunk.columns] = chunk.f, along @ self._variances
         with np.errstate(over="ignore"):  # exp
             mean, observation_variance = self._likelihood.integrate(f, variance, self._noise)
         return PredictiveDistribution(mean, variance, observation_variance)
@@ -166,12 +165,10 @@ class Laplace(Fixed):
         inputs, count, generator = self._inputs(X), as_count("n", n), as_generator("rng", rng)
         drawn = generator.standard_normal((count, self.n_parameters))
         drawn *= np.sqrt(self._variances)
-        changes = drawn @ self._eigenvectors.T
+        changes = self._eigenvectors @ drawn.T
         f = np.empty((count, self._network.net.sizes[-1], len(inputs)))
         for chunk in self._network.chunks(inputs):
-            rows = self._network.jacobian(chunk)
-            of_chunk = changes @ rows.reshape(-1, self.n_parameters).T
-            f[:, :, chunk.columns] = chunk.f + of_chunk.reshape(count, *chunk.f.shape)
+            f[:, :, chunk.columns] = chunk.f + np.moveaxis(self._network.jacobian_product(chunk, changes), 2, 0)
         with np.errstate(over="ignore"):  # exp
             return self._likelihood.outputs(f)
 
@@ -241,7 +238,8 @@ def laplace(
         For quadratic, the variance of the noise of the targets, above 0; by default the one with the largest marginal
         likelihood. Other costs have none.
     memory_limit : float
-        The most bytes that may be needed: 40 P^2 for P parameters.
+        The most bytes that may be needed: 40 P^2 for P parameters, five matrices of all pairs of them. About 1,000 rows
+        of the Jacobian come on top.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A network as a linear function of its parameters near where they are: its Jacobian for a few examples at a time.
+"""A network as a linear function of its parameters near where they are: its derivatives for a few examples at a time.
 
 What is differentiated is f: the outputs a^L, or the weighted inputs z^L of the output layer.
 """
@@ -84,8 +84,8 @@ class LinearisedNetwork:
             z = by_features.T @ features
             yield Chunk(columns, some, features, z, layers[-1].astype(np.float64) if self.of_outputs else z)
 
-    def jacobian(self, chunk: Chunk) -> Array:
-        """Return the derivative of each f by the parameters, (n_L, m, n_parameters), in float64."""
+    def jacobian_product(self, chunk: Chunk, directions: Array) -> Array:
+        """Return the derivative of each f along directions (n_parameters, k), of shape (n_L, m, k), in float64."""
         raise NotImplementedError
 
     def curvature(self, inputs: Array, targets: Array, likelihood: Likelihood) -> tuple[Array, float]:
@@ -120,7 +120,13 @@ class ByAllParameters(LinearisedNetwork):
         self.theta = net.theta.astype(np.float64)
         self._derivatives = Differentiation(net.engine)
 
-    def jacobian(self, chunk: Chunk) -> Array:
+    def jacobian_product(self, chunk: Chunk, directions: Array) -> Array:
+        """Return the derivative of each f along directions (n_parameters, k), of shape (n_L, m, k), in float64."""
+        rows = self._jacobian(chunk)
+        product = rows.reshape(-1, self.theta.size) @ directions
+        return product.reshape(*rows.shape[:2], -1)
+
+    def _jacobian(self, chunk: Chunk) -> Array:
         """Return the derivative of each f by the parameters, (n_L, m, n_parameters), in float64."""
         net, m, none = self.net, len(chunk.inputs), np.empty(0, np.int64)
         targets, no_weights = np.zeros((m, net.sizes[-1]), net.dtype), np.empty(0, net.dtype)
@@ -130,7 +136,7 @@ class ByAllParameters(LinearisedNetwork):
         return out.astype(np.float64, copy=False)
 
     def _add(self, total: Array, chunk: Chunk, y: Array, likelihood: Likelihood) -> None:
-        rows = self.jacobian(chunk)
+        rows = self._jacobian(chunk)
         likelihood.weigh(rows, chunk.f, y)
         flat = rows.reshape(-1, self.theta.size)
         total += flat.T @ flat
@@ -147,10 +153,14 @@ class ByLastLayer(LinearisedNetwork):
         super().__init__(net, of_outputs)
         self.theta = self._last
 
-    def jacobian(self, chunk: Chunk) -> Array:
-        """Return the derivative of each f by the parameters, (n_L, m, n_parameters), in float64."""
-        slopes, features = self._slopes(chunk), chunk.features
-        return (features.T[None, :, :, None] * slopes[:, :, None, :]).reshape(*slopes.shape[:2], self.theta.size)
+    def jacobian_product(self, chunk: Chunk, directions: Array) -> Array:
+        """Return the derivative of each f along directions (n_parameters, k), of shape (n_L, m, k), in float64."""
+        (n, m), k = chunk.z.shape, directions.shape[1]
+        of_z = (chunk.features.T @ directions.reshape(len(chunk.features), n * k)).reshape(m, n, k)
+        if not self.of_outputs:
+            return of_z.swapaxes(0, 1)
+        found: Array = np.einsum("kij,ijp->kip", self._slopes(chunk), of_z)
+        return found
 
     def _slopes(self, chunk: Chunk) -> Array:
         """Return df/dz, (n_L, m, n_L): ``[k, i, j]`` is the derivative of f_k by z_j of example i."""
