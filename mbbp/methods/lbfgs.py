@@ -50,9 +50,11 @@ class MinimizeLBFGS(Method):
                 was_ended.append(True)
                 raise StopIteration
             self._began = time.perf_counter()
+            self.interrupts.may_raise = True
 
         self._began = time.perf_counter()
         try:
+            self.interrupts.may_raise = True
             self._optimize.minimize(
                 self._objective,
                 theta.astype(np.float64),
@@ -68,16 +70,22 @@ class MinimizeLBFGS(Method):
                 },
             )
         finally:
+            self.interrupts.may_raise = False
             theta[...] = best  # a line search that was interrupted has left other parameters
-        self.is_over = not was_ended
+        if not self._found:  # there was nothing to gain from the start
+            self._found = {"x": best}
+            was_ended.append(not end_epoch(self.epoch()))
+        self.is_over = not any(was_ended)
 
     def _objective(self, theta: Array) -> tuple[float, Array]:
         """Return the mean cost with its L2 term, and the gradient, at some parameters."""
-        self.engine.theta[...] = theta
-        n, decay = self.plan.chosen.size, self._decay * theta
-        value = self._compute() / n + 0.5 * float(decay @ theta)
-        self._gradient = self._compute.gradient / n + decay
-        return (value if np.isfinite(value) else np.inf), self._gradient.astype(np.float64)
+        n = self.plan.chosen.size
+        with np.errstate(over="ignore", invalid="ignore"):  # far out on a line
+            self.engine.theta[...] = theta
+            decay = self._decay * theta
+            value = self._compute() / n + 0.5 * float(decay @ theta)
+            self._gradient = self._compute.gradient.astype(np.float64) / n
+            return (value if np.isfinite(value) else np.inf), self._gradient + decay
 
     def advance(self, number: int) -> Figures:
         """Take over what an iteration has found."""

@@ -46,9 +46,9 @@ class Prototype:
             scales = np.maximum(self.largest, self.largest.max() * np.finfo(float).eps)
         if self.damping is None:
             self.damping = self.first_damping * (1.0 if self.has_scaling else diagonal.max())
-        cost, value = self.value(theta, batch)
+        _, value = self.value(theta, batch)
         growth = 2.0
-        while True:
+        for _ in range(40):
             M = m * self.damping * np.diag(scales)
             p = np.linalg.solve(A + M, -g)
             whole = p + self.bend(theta, p, J, r, A + M, batch) if self.accelerates else p
@@ -62,6 +62,7 @@ class Prototype:
                     return after
             self.damping *= growth
             growth *= 2.0
+        raise AssertionError("no step")
 
     def bend(self, theta, p, J, r, matrix, batch):
         """Return half of the acceleration."""
