@@ -119,22 +119,20 @@ def network(problem: Problem, initializer: str = "default", seed: int | None = N
 class _Watch:
     """A callback of `fit` that adds points to a curve. Its own time is not counted."""
 
-    def __init__(self, problem: Problem, curve: Curve, is_whole: bool, has_begun: bool = True) -> None:
+    def __init__(self, problem: Problem, curve: Curve, is_whole: bool) -> None:
         self.problem, self.curve, self.is_whole = problem, curve, is_whole
-        self.spent, self.before, self.began = 0.0, 0.0, time.perf_counter()
+        self.spent, self.began = 0.0, time.perf_counter()
 
     def __call__(self, net: mbbp.Network, row: Any) -> None:
         entered = time.perf_counter()
         now = entered - self.began - self.spent
         try:
-            if self.is_whole:  # the cost in the history is that before the step
-                self.curve.add(self.before, 2.0 * row.training_cost)
-            else:
-                self.curve.add(now, 2.0 * net.cost(self.problem.X, self.problem.y))
+            # the cost in the history is that after a step on all examples, and before one on a mini-batch
+            cost = row.training_cost if self.is_whole else net.cost(self.problem.X, self.problem.y)
+            self.curve.add(now, 2.0 * cost)
         except EnoughError:
             raise mbbp.StopTraining from None
         finally:
-            self.before = now
             self.spent += time.perf_counter() - entered
 
 
@@ -143,8 +141,7 @@ def _by_mbbp(problem: Problem, theta: Array, curve: Curve, **settings: Any) -> N
     is_whole = m >= problem.n
     net = network(problem)
     net.theta[...] = theta
-    if not is_whole:
-        curve.add(0.0, 2.0 * net.cost(problem.X, problem.y))
+    curve.add(0.0, 2.0 * net.cost(problem.X, problem.y))
     watch = _Watch(problem, curve, is_whole)
     history = net.fit(problem.X, problem.y, epochs=10**7, progress=False, callbacks=watch, **settings)
     curve.steps = len(history) * math.ceil(problem.n / m)

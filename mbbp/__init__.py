@@ -18,6 +18,7 @@ BEGAN = time.perf_counter()  # so that a program can say how long it took with i
 # ruff: noqa: E402
 from mbbp import chapter2, costs, datasets, kernels, nielsen, reference, schedules
 from mbbp.activations import Activation
+from mbbp.bayesian.approximation import Laplace, PredictiveDistribution, laplace
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
 from mbbp.costs import Cost
@@ -66,12 +67,14 @@ __all__ = [
     "Gradient",
     "GradientCheck",
     "History",
+    "Laplace",
     "LevenbergMarquardt",
     "Momentum",
     "Nesterov",
     "Network",
     "Optimizer",
     "Predictions",
+    "PredictiveDistribution",
     "RMSprop",
     "Scaling",
     "Schema",
@@ -91,6 +94,7 @@ __all__ = [
     "from_torch",
     "get_threads",
     "kernels",
+    "laplace",
     "load",
     "nielsen",
     "predict",

@@ -29,6 +29,7 @@ from mbbp.prepared import SummedGradient, can_be_read
 from mbbp.threads import run_together
 
 OF_COST, OF_OUTPUTS, WITH_TANGENTS = "of the cost", "of the outputs", "with tangents"
+OF_WEIGHTED_INPUTS = "of the weighted inputs of the output layer"
 
 
 def _second_order_kernel(argument: str, one: Any, built_in: dict[str, Kernel | None], custom: Any) -> Kernel | None:
@@ -76,7 +77,15 @@ class Differentiation(Fixed):
         self._engine = engine
         self._spare: dict[str, list[Placed]] = defaultdict(list)
         self._quick: list[_QuickRows] = []
-        self._writers: dict[tuple[bool, bool], list[Bound]] = defaultdict(list)
+        self._no_source = self.no_source()
+        self._writers: dict[tuple[str, bool], list[Bound]] = defaultdict(list)
+
+    def no_source(self) -> Placed:
+        """Return a single example of zeros, to be in the place of the examples of a caller."""
+        n_in, n_out, dtype = self._engine.sizes[0], self._engine.sizes[-1], self._engine.dtype
+        nothing = np.empty(0, dtype)
+        examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
+        return source_of(examples, dtype)
 
     def take(self, kind: str) -> Placed:
         """Return the network with a workspace for a chunk, for one thread alone."""
@@ -91,8 +100,8 @@ class Differentiation(Fixed):
     def _make(self, kind: str) -> Placed:
         engine = self._engine
         dtype = engine.dtype
-        if kind == OF_OUTPUTS:
-            return self.model_of_outputs()
+        if kind in (OF_OUTPUTS, OF_WEIGHTED_INPUTS):
+            return self.model_of_outputs(of_weighted_inputs=kind == OF_WEIGHTED_INPUTS)
         if kind == WITH_TANGENTS:
             layout = Layout(engine.sizes, CHUNK, 1, lanes(dtype), tangents=True)
             addresses = [activation.addresses(dtype, backward=True) for activation in engine.activations]
@@ -101,12 +110,17 @@ class Differentiation(Fixed):
             layout = engine.layout(CHUNK, backward=True)
         return engine.model(layout, with_cost=True, backward=True)
 
-    def model_of_outputs(self, *, is_weighted: bool = False) -> Placed:
-        """Return the network with a workspace; its targets are the gradient of an unknown cost by the outputs."""
+    def model_of_outputs(self, *, is_weighted: bool = False, of_weighted_inputs: bool = False) -> Placed:
+        """Return the network with a workspace; its targets are the gradient of an unknown cost by the outputs.
+
+        With `of_weighted_inputs`, they are that by the weighted inputs z^L of the output layer.
+        """
         engine, dtype = self._engine, self._engine.dtype
         model = engine.model(engine.layout(CHUNK, backward=True), backward=True, is_weighted=is_weighted)
         given, none = evaluation.given_error.address(dtype), evaluation.no_cost.address(dtype)
-        return Placed(model.record._replace(output_error=given, cost=none, is_fused=0), dtype)
+        # the gradient by z^L is delta^L itself: like a fused error, it is not multiplied by sigma'
+        is_fused = int(of_weighted_inputs)
+        return Placed(model.record._replace(output_error=given, cost=none, is_fused=is_fused), dtype)
 
     def set_bends(self, model: Placed) -> None:
         """Give the model the kernels of the second derivatives of its activations."""
@@ -129,19 +143,31 @@ class Differentiation(Fixed):
             gradient *= examples.scaling.factor.astype(gradient.dtype)
         return gradient
 
-    def rows(self, examples: Examples, out: Array, *, of_outputs: bool, by_inputs: bool = False) -> Array:
-        """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it."""
-        engine, flat = self._engine, out.reshape(-1)
-        key = (of_outputs, by_inputs)
+    def rows(
+        self,
+        examples: Examples,
+        out: Array,
+        *,
+        of_outputs: bool,
+        of_weighted_inputs: bool = False,
+        by_inputs: bool = False,
+    ) -> Array:
+        """Write the gradient of each example to `out` (n_L or 1, m, P or n_in), and return it.
+
+        It is that of the cost or, with `of_outputs`, of each output a^L; with `of_weighted_inputs` too, of each z^L.
+        """
+        engine, flat, nothing = self._engine, out.reshape(-1), np.empty(0, self._engine.dtype)
+        key = (OF_WEIGHTED_INPUTS if of_weighted_inputs else OF_OUTPUTS if of_outputs else OF_COST, by_inputs)
         source, order = engine.source(examples), np.arange(examples.n)
 
         def stretch(start: int, stop: int) -> None:
             try:  # not "if there is one": another thread could take it in between
                 bound = self._writers[key].pop()
             except IndexError:
-                bound = self.bind_rows(*key, stride=out.shape[-1], source=source)
+                bound = self.bind_rows(*key, stride=out.shape[-1], source=self._no_source)
             bound.set(source=source, order=order, n=order.size, start=start, stop=stop, out=flat)
             bound()
+            bound.set(source=self._no_source, out=nothing)  # what is kept must not keep the caller's memory alive
             self._writers[key].append(bound)
 
         run_together([functools.partial(stretch, *bounds) for bounds in engine.stretches(examples.n)])
@@ -164,18 +190,18 @@ class Differentiation(Fixed):
         self._quick.append(quick)
         return True
 
-    def bind_rows(self, of_outputs: bool, by_inputs: bool, *, stride: int, source: Placed) -> Bound:
+    def bind_rows(self, kind: str, by_inputs: bool, *, stride: int, source: Placed) -> Bound:
         """Return the kernel that writes rows, with a workspace of its own."""
         dtype, nothing = self._engine.dtype, np.empty(0, self._engine.dtype)
         call = per_example.Rows(
-            model=self._make(OF_OUTPUTS if of_outputs else OF_COST),
+            model=self._make(kind),
             source=source,
             order=np.empty(0, np.int64),
             n=0,
             start=0,
             stop=0,
             chunk=CHUNK,
-            of_outputs=int(of_outputs),
+            of_outputs=int(kind != OF_COST),
             by_inputs=int(by_inputs),
             out=nothing,
             stride=stride,
@@ -302,12 +328,9 @@ class _QuickRows:
     """The rows of the Jacobian by the parameters, with everything prepared but the inputs."""
 
     def __init__(self, of: Differentiation, engine: Engine) -> None:
-        n_in, n_out, dtype = engine.sizes[0], engine.sizes[-1], engine.dtype
-        nothing = np.empty(0, dtype)
-        examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
-        self._source = source_of(examples, dtype)
+        self._source = of.no_source()
         self._set_inputs = self._source.setter("inputs.values")
-        self._bound = of.bind_rows(True, False, stride=engine.theta.size, source=self._source)
+        self._bound = of.bind_rows(OF_OUTPUTS, False, stride=engine.theta.size, source=self._source)
         self._set_out = self._bound.setter("out")
         self._order = np.empty(0, np.int64)
 

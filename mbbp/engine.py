@@ -332,7 +332,7 @@ class Engine(Fixed):
 
         Return None for others, and if anything is wrong with them: then `examples` says what.
         """
-        found = self._quickly(X, Y, lambda call: (call.of_arrays(X, Y), call.layout))
+        found: tuple[Any, Layout] | None = self._quickly(X, Y, lambda call: (call.of_arrays(X, Y), call.layout))
         return None if found is None or found[0] is None else MiniBatchGradient(*found[0], found[1])
 
     def quick_norms(self, X: Any, Y: Any) -> Array | None:

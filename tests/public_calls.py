@@ -80,6 +80,10 @@ def _history(g):
     return g.net.history
 
 
+def _posterior(g):
+    return mbbp.laplace(g.net, g.X, g.Y)
+
+
 SMALL_PRESET = {"hidden": (3,), "epochs": 2, "dtype": "float64", "rng": 0, "progress": False}
 
 
@@ -226,6 +230,17 @@ CALLS = {
             "raise_on_failure": False,
             "rng": 0,
         },
+    ),
+    "mbbp.laplace": lambda g: (
+        mbbp.laplace,
+        g.with_net
+        | {"parameters": "last_layer", "prior_precision": 0.5, "noise_variance": 0.1, "memory_limit": 2.0**30},
+    ),
+    "mbbp.Laplace.predict": lambda g: (_posterior(g).predict, {"X": g.X}),
+    "mbbp.Laplace.sample": lambda g: (_posterior(g).sample, {"X": g.X, "n": 3, "rng": 0}),
+    "mbbp.Laplace.log_marginal_likelihood_at": lambda g: (
+        _posterior(g).log_marginal_likelihood_at,
+        {"prior_precision": 0.5, "noise_variance": 0.1},
     ),
     "mbbp.diagnose": lambda g: (mbbp.diagnose, g.with_net | {"saturated_below": 0.01, "low_below": 0.1}),
     # the kernels

@@ -172,7 +172,7 @@ def fault(name, argument, kind):
                 warnings.simplefilter("ignore", RuntimeWarning)  # numbers that fit, but overflow
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 function(**keywords)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, MemoryError) as error:  # the last one for a limit that a caller sets too low
             if not re.search(rf"(?<!\w){re.escape(argument)}(?!\w)", str(error)):
                 return f"does not name the argument: {error!r}"
             if given.state() != before:

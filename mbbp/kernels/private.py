@@ -26,6 +26,7 @@ class PrivateSteps(NamedTuple):
     model: PointerTo(Model)  # type: ignore[valid-type]
     source: PointerTo(Source)  # type: ignore[valid-type]
     order: Integers  # the examples of all steps, side by side
+    first: Int  # where those of the first step begin
     ends: Integers  # (n_steps,): where those of each step end
     n_steps: Int
     chunk: Int  # how many examples go through the network together, at most
@@ -54,7 +55,7 @@ def descend_privately(at):
     size = last.b + last.n_out
     multiplier, number = multiplier_of(model, ZERO), part(model.theta, ZERO, ZERO).dtype.type
     gradient, noise, theta = part(p.gradient, ZERO, size), part(p.noise, ZERO, size), part(model.theta, ZERO, size)
-    start, is_finite, cost, correct, square = ZERO, 1, 0.0, ZERO, 0.0
+    start, is_finite, cost, correct, square = p.first, 1, 0.0, ZERO, 0.0
     for step in range(p.n_steps):
         end = p.ends[step]
         if start == end:

@@ -12,6 +12,7 @@ from mbbp.extras import load_extra
 from mbbp.parameters import Array
 
 KEY_SIZE, BLOCK_SIZE = 32, 16  # bytes
+PIECE = 1 << 15  # bytes that are encrypted at a time: they stay in the nearest cache
 WORD = 2.0**-52
 
 
@@ -34,14 +35,14 @@ class Keystream:
         secret = os.urandom(KEY_SIZE) if key is None else key
         cipher = ciphers.Cipher(ciphers.algorithms.AES(secret), ciphers.modes.CTR(bytes(BLOCK_SIZE)))
         self._cipher = cipher.encryptor()
-        self._zeros = np.zeros(0, np.uint8)
+        self._zeros = memoryview(bytes(PIECE))
 
     def fill(self, out: Array) -> None:
         """Fill an array of unsigned integers with random bits."""
-        if self._zeros.size < out.nbytes:
-            self._zeros = np.zeros(out.nbytes, np.uint8)
-        room = out.view(np.uint8).reshape(-1)
-        self._cipher.update_into(self._zeros[: out.nbytes], room.data)
+        room = memoryview(out.view(np.uint8).reshape(-1))
+        for start in range(0, out.nbytes, PIECE):
+            piece = room[start : start + PIECE]
+            self._cipher.update_into(self._zeros[: len(piece)], piece)
 
     def uniform(self, n: int) -> Array:
         """Return n numbers, uniform above 0 and below 1, with 52 bits."""
@@ -62,8 +63,12 @@ class Keystream:
         last = -1.0
         while last < n_trials:
             expected = (n_trials - last) * probability
-            gaps = np.floor(np.log(self.uniform(int(expected + 4 * math.sqrt(expected) + 16))) / of_failure)
-            places = last + np.cumsum(gaps + 1.0)
+            gaps = self.uniform(int(expected + 4 * math.sqrt(expected) + 16))
+            np.log(gaps, out=gaps)
+            gaps /= of_failure
+            np.floor(gaps, out=gaps)
+            gaps += 1.0
+            places = last + np.cumsum(gaps)
             found.append(places)
             last = float(places[-1])
         places = np.concatenate(found)

@@ -24,8 +24,8 @@ from mbbp.planning import Plan
 from mbbp.solvers import DPSGD
 from mbbp.validation import as_number
 
-BITS_AT_ONCE = 1 << 20  # bytes: so many stay in a near cache until the steps use them
-EXAMPLES_AT_ONCE = 1 << 16  # examples of all steps that are drawn together, about
+BITS_AT_ONCE = 1 << 19  # bytes: so many stay in a near cache until the steps use them
+EXAMPLES_AT_ONCE = 1 << 14  # examples of all steps that are drawn together, about
 
 
 class Accountant:
@@ -102,7 +102,10 @@ class PrivateDescent(Method):
         self.accountant = Accountant(self.spec, self.probability)
         self._epsilon_before, self._delta_before, self._taken = self._spent_before()
         self._kernel = self._bind()
-        self._steps_at_once = max(1, min(BITS_AT_ONCE // self._bytes_of_step, EXAMPLES_AT_ONCE // plan.batch_size))
+        self._takes_all = plan.chosen.size == plan.examples.n  # then they are in order
+        self._steps_drawn = max(1, EXAMPLES_AT_ONCE // plan.batch_size)
+        self._steps_at_once = max(1, min(BITS_AT_ONCE // self._bytes_of_step, self._steps_drawn))
+        self._bits = np.empty(self._steps_at_once * self._words, np.dtype(f"u{self.dtype.itemsize}"))
 
     def _spent_before(self) -> tuple[float, float, int]:
         """Return epsilon and delta that are added to those of this training, and how many steps it goes on from.
@@ -144,6 +147,7 @@ class PrivateDescent(Method):
             model=model,
             source=engine.source(plan.examples),
             order=np.empty(0, np.int64),
+            first=0,
             ends=np.empty(0, np.int64),
             n_steps=0,
             chunk=chunk,
@@ -175,7 +179,7 @@ class PrivateDescent(Method):
         totals.cost, totals.correct = 0.0, 0
         began, done, used, is_finite = time.perf_counter(), 0, 0, True
         while done < self.steps and is_finite:
-            steps = min(self._steps_at_once, self.steps - done)
+            steps = min(self._steps_drawn, self.steps - done)
             order, ends = self._draw(steps)
             is_finite = self._run(order, ends)
             done += steps
@@ -200,13 +204,21 @@ class PrivateDescent(Method):
 
     def _draw(self, steps: int) -> tuple[Array, Array]:
         """Return the examples of some steps, side by side, and where those of each step end."""
-        chosen = self.plan.chosen
-        found = self.stream.chosen(steps * chosen.size, self.probability)
-        ends = np.searchsorted(found, chosen.size * np.arange(1, steps + 1))
-        return chosen[found % chosen.size], ends
+        n = self.plan.chosen.size
+        found = self.stream.chosen(steps * n, self.probability)
+        ends = np.searchsorted(found, n * np.arange(1, steps + 1))
+        found -= np.repeat(n * np.arange(steps), np.diff(ends, prepend=0))
+        return found if self._takes_all else self.plan.chosen[found], ends
 
     def _run(self, order: Array, ends: Array) -> bool:
-        bits = np.empty(ends.size * self._words, np.dtype(f"u{self.dtype.itemsize}"))
-        self.stream.fill(bits)
-        self._kernel.set(order=order, ends=ends, n_steps=ends.size, bits=bits.view(np.uint8))
-        return bool(self._kernel())
+        self._kernel.set(order=order)
+        first = 0
+        for start in range(0, ends.size, self._steps_at_once):
+            some = ends[start : start + self._steps_at_once]
+            bits = self._bits[: some.size * self._words]
+            self.stream.fill(bits)
+            self._kernel.set(first=first, ends=some, n_steps=some.size, bits=bits.view(np.uint8))
+            if not self._kernel():
+                return False
+            first = int(some[-1])
+        return True

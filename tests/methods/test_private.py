@@ -43,7 +43,7 @@ def clipped_sum(net, X, y, weights, clip_norm):
     return total
 
 
-def twin(net, X, y, spec, *, epochs, batch_size, rate, l2=0.0, weights=None, at_once=None):
+def twin(net, X, y, spec, *, epochs, batch_size, rate, l2=0.0, weights=None):
     """Return theta after the same training in NumPy, with the same stream, and the norm of the last clipped sum."""
     net, n, stream = copy.deepcopy(net), X.shape[1], Keystream(KEY)
     weights = np.ones(n) if weights is None else weights
@@ -51,19 +51,15 @@ def twin(net, X, y, spec, *, epochs, batch_size, rate, l2=0.0, weights=None, at_
     kind = np.dtype(f"u{net.theta.itemsize}")
     of_weights, total = is_weight(net), None
     for _ in range(epochs):
-        done = 0
-        while done < steps:
-            now = min(steps - done, at_once or steps)
-            drawn = stream.chosen(now * n, probability)
-            words = np.empty((now, 2 * ((size + 1) // 2)), kind)
-            stream.fill(words)
-            for step in range(now):
-                batch = drawn[drawn // n == step] % n
-                total = clipped_sum(net, X[:, batch], y[..., batch], weights[batch], spec.clip_norm)
-                noisy = total + spec.noise_multiplier * spec.clip_norm * box_muller(words[step], size)
-                decay = l2 / n * net.theta * of_weights
-                net.theta = net.theta - rate * (noisy / batch_size + decay)
-            done += now
+        drawn = stream.chosen(steps * n, probability)
+        words = np.empty((steps, 2 * ((size + 1) // 2)), kind)
+        stream.fill(words)
+        for step in range(steps):
+            batch = drawn[drawn // n == step] % n
+            total = clipped_sum(net, X[:, batch], y[..., batch], weights[batch], spec.clip_norm)
+            noisy = total + spec.noise_multiplier * spec.clip_norm * box_muller(words[step], size)
+            decay = l2 / n * net.theta * of_weights
+            net.theta = net.theta - rate * (noisy / batch_size + decay)
     return net.theta, np.linalg.norm(total) / batch_size
 
 
@@ -119,7 +115,7 @@ def test_steps_with_sampling_and_noise(batch_size, at_once, dtype, tolerance, sa
         words = 2 * ((net.theta.size + 1) // 2)
         monkeypatch.setattr(private, "BITS_AT_ONCE", at_once * words * net.theta.itemsize)
     how = {"epochs": 2, "batch_size": batch_size}
-    expected, norm = twin(network(dtype=dtype), X, y, noisy, rate=0.3, l2=0.5, at_once=at_once, **how)
+    expected, norm = twin(network(dtype=dtype), X, y, noisy, rate=0.3, l2=0.5, **how)
     history = net.fit(X, y, optimizer=noisy, learning_rate=0.3, l2=0.5, **how)
     np.testing.assert_allclose(net.theta, expected, rtol=0, atol=tolerance)
     assert history[-1].gradient_norm == pytest.approx(norm, rel=1e-3 if dtype == "float32" else 1e-9, abs=1e-15)
@@ -341,7 +337,7 @@ def test_an_epoch_that_fails_spends_nothing(monkeypatch):
             raise KeyboardInterrupt
         advance(self, examples)
 
-    monkeypatch.setattr(private, "BITS_AT_ONCE", 1)
+    monkeypatch.setattr(private, "EXAMPLES_AT_ONCE", 1)
     monkeypatch.setattr(Progress, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trained(net, batch_size=6)
