@@ -157,6 +157,7 @@ def make_plan(
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+            _check_measured(argument, watcher.monitor, found)
     given, examples = examples, narrowed(examples, engine.dtype)
     if validation is not None:
         same = validation.inputs is given.inputs
@@ -261,6 +262,14 @@ def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classi
         raise ValueError(
             f"{argument}: expected labels or unit vectors as y for the monitor {monitor}, got other targets"
         )
+
+
+def _check_measured(argument: str, monitor: str, optimizer: Optimizer) -> None:
+    measured = {"learning_rate"}
+    if isinstance(optimizer, Solver):
+        measured = {*optimizer.columns, *(measured if optimizer.has_learning_rate else ())}
+    if monitor in {"learning_rate", *Epoch._field_defaults} - measured:
+        raise ValueError(f"{argument}: expected a monitor that {optimizer.name} measures, got {monitor!r}")
 
 
 def _weigh_classes(

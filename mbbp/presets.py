@@ -18,6 +18,7 @@ from mbbp.saving import save
 from mbbp.scaling import STANDARDIZE, Scaling, learn
 from mbbp.schedules import Cosine
 from mbbp.schema import Schema
+from mbbp.solvers import Solver, get_optimizer
 from mbbp.structure import DropoutRates, Rng
 from mbbp.targets import TEXT_HINT, as_labels
 from mbbp.validation import as_count, as_dtype, shown
@@ -262,5 +263,10 @@ def _trained(
         "optimizer": AdamW(weight_decay=min(1.0, 300 / n)),
         "learning_rate": Cosine(LEARNING_RATE, as_count("epochs", epochs)),
     }
+    given = get_optimizer(training.get("optimizer", "adamw"), solvers=True)
+    if isinstance(given, Solver) and given.takes_all_examples:
+        del chosen["batch_size"]
+    if isinstance(given, Solver) and not given.has_learning_rate:
+        del chosen["learning_rate"]
     net.fit(inputs, targets, epochs=epochs, progress=progress, **(chosen | training))
     return net

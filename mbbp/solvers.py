@@ -23,6 +23,11 @@ class Solver(Optimizer):
     takes_all_examples = True  # if no batch_size is given
     has_learning_rate = False
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the history that it measures besides those of all optimizers."""
+        return ()
+
     def compile(self, dtype: np.dtype[Any]) -> None:
         """Do nothing: no update is compiled."""
 
@@ -100,6 +105,12 @@ class LevenbergMarquardt(Solver):
 
     name = "levenberg_marquardt"
     n_states = 1  # what mu multiplies, if `scaling` is true
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the history that it measures besides those of all optimizers."""
+        learnt = ("effective_parameters", "prior_precision", "noise_precision")
+        return ("damping", *learnt) if self.bayesian else ("damping",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -185,6 +196,11 @@ class DPSGD(Solver):
     takes_all_examples = False
     has_learning_rate = True
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the history that it measures besides those of all optimizers."""
+        return ("epsilon", "delta")
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "noise_multiplier", as_number("noise_multiplier", self.noise_multiplier))
@@ -219,13 +235,12 @@ def get_optimizer(optimizer: str | Optimizer, weight_decay: float | None = None,
     TypeError
         If it is neither a name nor an Optimizer, or cannot be used here.
     """
-    known = OPTIMIZERS | SOLVERS if solvers else OPTIMIZERS
     if isinstance(optimizer, str):
-        if optimizer not in known:
-            refuse_unknown("optimizer", optimizer, known)
-        optimizer = known[optimizer]
-    elif not isinstance(optimizer, Optimizer):
+        if optimizer not in OPTIMIZERS and optimizer not in SOLVERS:
+            refuse_unknown("optimizer", optimizer, OPTIMIZERS | SOLVERS if solvers else OPTIMIZERS)
+        optimizer = (OPTIMIZERS | SOLVERS)[optimizer]
+    if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer: expected a name or an mbbp.Optimizer, got {optimizer!r}")
-    elif isinstance(optimizer, Solver) and not solvers:
+    if isinstance(optimizer, Solver) and not solvers:
         raise TypeError(f"optimizer: expected one that takes single steps, got {optimizer.name!r}; use Network.fit")
     return optimizer if weight_decay is None else replace(optimizer, weight_decay=weight_decay)
