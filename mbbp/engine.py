@@ -292,16 +292,14 @@ class Engine(Fixed):
         source = self.source(examples)
 
         def run(model: Placed, start: int, stop: int) -> Any:
-            call = evaluation.Evaluation(
-                model=model,
-                source=source,
-                order=order,
-                start=start,
-                stop=stop,
-                chunk=CHUNK,
-                costs=costs,
-                correct=correct,
-            )
+            given: dict[str, Any] = {
+                "model": model,
+                "source": source,
+                "order": order,
+                "costs": costs,
+                "correct": correct,
+            }
+            call = evaluation.Evaluation(**given, start=start, stop=stop, chunk=CHUNK)
             return evaluation.evaluate.run(call, self.dtype)
 
         self._in_chunks(m, run, with_cost=True, is_weighted=examples.weights.size > 0)
