@@ -166,6 +166,7 @@ class LeastSquares(Method):
                 if math.isfinite(after) and (after < value or (foreseen < noise and after < value + noise)):
                     self.damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
                     self.growth = 2.0
+                    self.state.steps[0] += 1
                     return cost, after
                 theta[...] = before
             self.damping = max(self.damping, np.finfo(float).tiny) * self.growth
