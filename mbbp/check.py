@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from mbbp import reference
 from mbbp.chapter2.numbering import as_network
 from mbbp.check_derivatives import TOLERANCES as DERIVATIVE_TOLERANCES
-from mbbp.check_derivatives import compare_derivatives
+from mbbp.check_derivatives import Comparison, compare_derivatives
 from mbbp.network import Network
 from mbbp.parameters import Array, parameter_views
 from mbbp.tables import html_table, text_table, wrapped
@@ -179,13 +179,13 @@ def check_gradients(
     max_parameters: int = 1000,
     directions: int = 10,
     tolerance: float | None = None,
+    derivatives: bool = False,
     raise_on_failure: bool = False,
     rng: int | np.random.Generator | None = 0,
 ) -> GradientCheck:
     """Compare the network's gradient with numeric derivatives, for single parameters and along random directions.
 
-    The network's other derivatives, such as `jacobian` and `hessian_vector_product`, are compared with those of
-    `mbbp.reference`, on at most the first 10 examples.
+    With `derivatives`, the network's other derivatives are checked, too.
 
     Parameters
     ----------
@@ -205,6 +205,10 @@ def check_gradients(
         The largest relative difference that is allowed for the gradient. By default 1e-6 for central differences and
         1e-11 for the complex step in float64, and 1e-4 in float32. For the other derivatives it is always 1e-12 in
         float64 and 1e-4 in float32.
+    derivatives : bool
+        Whether to compare also the network's other derivatives, such as `jacobian` and `hessian_vector_product`, with
+        those of `mbbp.reference`, on at most the first 10 examples. Their kernels are compiled first, which takes about
+        half a minute, once.
     raise_on_failure : bool
         Whether to raise AssertionError if the gradient or another derivative is wrong.
     rng : int or Generator, optional
@@ -238,12 +242,13 @@ def check_gradients(
     if not isinstance(method, str) or method not in DERIVATIVES:
         refuse_unknown("method", method, DERIVATIVES)
     most, count = as_count("max_parameters", max_parameters), as_count("directions", directions, least=0)
+    wants_all = as_flag("derivatives", derivatives)
     must_pass, generator = as_flag("raise_on_failure", raise_on_failure), as_generator("rng", rng)
     limit = TOLERANCES[method, net.dtype.name] if tolerance is None else as_number("tolerance", tolerance)
     backprop = np.asarray(net.gradient(X, Y).theta, np.float64)
     layers = _check_layers(net, X, Y, method, backprop, most, generator)
     slopes = _check_directions(net, X, Y, method, backprop, count, generator)
-    others = compare_derivatives(net, X, Y, generator)
+    others = compare_derivatives(net, X, Y, generator) if wants_all else Comparison({}, {})
     result = GradientCheck(
         method, layers, slopes, limit, others.worst, others.left_out, DERIVATIVE_TOLERANCES[net.dtype.name]
     )

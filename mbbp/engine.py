@@ -292,16 +292,7 @@ class Engine(Fixed):
         source = self.source(examples)
 
         def run(model: Placed, start: int, stop: int) -> Any:
-            call = evaluation.Evaluation(
-                model=model,
-                source=source,
-                order=order,
-                start=start,
-                stop=stop,
-                chunk=CHUNK,
-                costs=costs,
-                correct=correct,
-            )
+            call = evaluation.Evaluation(model, source, order, start, stop, CHUNK, costs, correct)
             return evaluation.evaluate.run(call, self.dtype)
 
         self._in_chunks(m, run, with_cost=True, is_weighted=examples.weights.size > 0)
@@ -332,8 +323,7 @@ class Engine(Fixed):
 
         Return None for others, and if anything is wrong with them: then `examples` says what.
         """
-        found: tuple[Any, Layout] | None = self._quickly(X, Y, lambda call: (call.of_arrays(X, Y), call.layout))
-        return None if found is None or found[0] is None else MiniBatchGradient(*found[0], found[1])
+        return self._quickly(X, Y, lambda call: _as_result(call, call.of_arrays(X, Y)))
 
     def quick_norms(self, X: Any, Y: Any) -> Array | None:
         """Return the norm of the gradient of each example (m,), for arrays that `quick_gradient` takes."""
@@ -479,3 +469,7 @@ class Engine(Fixed):
         n_chunks = math.ceil(m / CHUNK)
         threads = min(threads, n_chunks)
         return list(pairwise(min(m, CHUNK * (n_chunks * i // threads)) for i in range(threads + 1)))
+
+
+def _as_result(call: GradientOf, found: tuple[float, Array, Array] | None) -> MiniBatchGradient | None:
+    return None if found is None else MiniBatchGradient(*found, call.layout)

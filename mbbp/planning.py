@@ -150,7 +150,7 @@ def make_plan(
     found = get_optimizer(optimizer, weight_decay, solvers=True)
     found.compile(engine.dtype)
     if isinstance(found, Solver):
-        _check_solver(found, engine, learning_rate, clip_norm, l2, batch_size, chosen.size)
+        check_solver(found, engine, learning_rate, clip_norm, l2, batch_size, chosen.size)
     has_rate = not isinstance(found, Solver) or found.has_learning_rate
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
@@ -187,7 +187,7 @@ def _size_of_batches(optimizer: Optimizer, batch_size: int | None, n: int) -> in
     return min(as_count("batch_size", batch_size), n)
 
 
-def _check_solver(
+def check_solver(
     solver: Solver, engine: Engine, learning_rate: Any, clip_norm: float | None, l2: float, batch_size: Any, n: int
 ) -> None:
     """Check that a solver can do what it is asked for."""

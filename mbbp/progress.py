@@ -75,6 +75,11 @@ class Progress:
             figures.append(f"{'validation' if row.validation_accuracy is not None else 'training'} {accuracy:.2%}")
         self.tell(figures)
 
+    def note(self, text: str) -> None:
+        """Show a text until the first epoch has ended."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=not self._bar.delay)
+
     def tell(self, figures: Sequence[str]) -> None:
         """Show these figures of the epoch that has ended."""
         if self._bar is None:

@@ -71,7 +71,8 @@ class LevenbergMarquardt(Solver):
         there are fewer residuals than parameters; or the equations by conjugate gradients, for which neither is needed.
         "auto" takes the smaller matrix, and conjugate gradients if that would need more than `memory_limit`.
     memory_limit : float
-        How many bytes the matrices may need.
+        How many bytes the matrices may need: 24 P^2 for P parameters. The progress bar says how many they need. If they
+        need more, the training does not begin.
     tolerance : float
         The training ends when a step reduces the cost by less than this share of it.
 

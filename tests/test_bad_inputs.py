@@ -304,7 +304,7 @@ BAD_NETWORKS = {
     "an initializer": (
         {"initializer": "xavier"},
         ValueError,
-        "initializer: expected one of default, glorot, he, large, got 'xavier'",
+        "initializer: expected one of default, glorot, he, large, nguyen_widrow, got 'xavier'",
     ),
     "no initializer": (
         {"initializer": None},
@@ -327,7 +327,8 @@ def test_bad_networks(options, error, message):
 
 
 def test_an_unknown_optimizer(net):
-    message = "optimizer: expected one of adagrad, adam, adamw, momentum, nesterov, rmsprop, sgd, got 'rprop'"
+    known = "adagrad, adam, adamw, dp_sgd, lbfgs, levenberg_marquardt, momentum, nesterov, rmsprop, sgd"
+    message = f"optimizer: expected one of {known}, got 'rprop'"
     refused(net, lambda: net.fit(GOOD_X, GOOD_Y, optimizer="rprop"), ValueError, message)
 
 

@@ -252,7 +252,7 @@ def test_bad_arguments_are_named(options, error, message):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float64", 1e-12)])
 def test_the_other_derivatives_are_compared_too(dtype, allowed):
     net, X, Y = problem([4, 6, 3], ["silu", "softmax"], "log_likelihood", dtype=dtype, m=15)
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert list(check.derivatives) == OTHERS
     assert check.left_out == {}
     assert check.derivative_tolerance == allowed
@@ -276,20 +276,20 @@ def test_another_derivative_that_is_wrong_is_found(name, monkeypatch):
         return (*result[:-1], 1.001 * result[-1]) if isinstance(result, tuple) else 1.001 * result
 
     monkeypatch.setattr(mbbp.Network, name, wrong)
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert not check.passed
     assert check.worst == check.derivatives[name] == pytest.approx(1e-3, rel=1e-6)
     assert all(worst <= 1e-12 for other, worst in check.derivatives.items() if other != name)
     assert f"12 other derivatives: {name} WRONG: worst 1.0e-03 ({name}), 1e-12 allowed" in repr(check)
     with pytest.raises(AssertionError, match=f"{name} WRONG"):
-        mbbp.check_gradients(net, X, Y, raise_on_failure=True)
+        mbbp.check_gradients(net, X, Y, derivatives=True, raise_on_failure=True)
 
 
 def test_another_derivative_that_is_not_a_number_or_of_another_shape_does_not_pass(monkeypatch):
     net, X, Y = problem([4, 6, 3], "tanh")
     monkeypatch.setattr(mbbp.Network, "jacobian", lambda self, X: np.full((3, 5, self.theta.size), np.nan))
     monkeypatch.setattr(mbbp.Network, "laplacian", lambda self, X: np.zeros((5, 3)))
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert check.derivatives["jacobian"] == check.derivatives["laplacian"] == math.inf
     assert not check.passed
 
@@ -307,7 +307,7 @@ def test_what_needs_a_missing_second_derivative_is_left_out_and_said(of_activati
     own = mbbp.Activation("cube", cube, cube_prime, second_derivative=of_activation)
     cost = mbbp.Cost("half", half_square, lambda a, y: a - y, second_derivative=of_cost)
     net, X, Y = problem([4, 6, 3], [own, "tanh"], cost)
-    check = mbbp.check_gradients(net, X, Y, raise_on_failure=True)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True, raise_on_failure=True)
     assert list(check.left_out) == left_out
     assert list(check.derivatives) == [name for name in OTHERS if name not in left_out]
     said = f"not compared, since no second_derivative is given: {', '.join(left_out)}"
@@ -317,11 +317,11 @@ def test_what_needs_a_missing_second_derivative_is_left_out_and_said(of_activati
 def test_examples_at_a_kink_are_not_compared():
     net, X, Y = problem([4, 6, 3], ["relu", "tanh"])
     net.layers[0].b[2] = -net.layers[0].W[2] @ X[:, 1]  # the weighted input is 0 but for rounding
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert check.passed
     assert list(check.derivatives) == OTHERS
     net.layers[0].W[2], net.layers[0].b[2] = 0, 0
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert check.passed
     assert check.derivatives == {}
     assert check.left_out == dict.fromkeys(OTHERS, "every example is at a kink")
@@ -333,7 +333,7 @@ def test_saturated_neurons_raise_no_false_alarm(activation, cost, dtype):
     """Their derivatives are right to few digits: 1 - a has no more."""
     net, X, Y = problem([4, 6, 3], activation, cost, dtype=dtype)
     net.layers[1].W, net.layers[1].b = 12 * net.layers[1].W, np.array([[12.0], [-12.0], [15.0]])
-    check = mbbp.check_gradients(net, X, Y)
+    check = mbbp.check_gradients(net, X, Y, derivatives=True)
     assert len(check.derivatives) == 12
     assert max(check.derivatives.values()) <= check.derivative_tolerance
 
@@ -341,7 +341,7 @@ def test_saturated_neurons_raise_no_false_alarm(activation, cost, dtype):
 def test_a_jacobian_that_is_too_large_is_left_out(monkeypatch):
     net, X, Y = problem([4, 6, 3], "tanh")
     monkeypatch.setattr("mbbp.check_derivatives.MOST_NUMBERS", 3 * net.theta.size - 1)
-    assert mbbp.check_gradients(net, X, Y).left_out == {"jacobian": "it is too large"}
+    assert mbbp.check_gradients(net, X, Y, derivatives=True).left_out == {"jacobian": "it is too large"}
 
 
 def test_functions_without_a_complex_form_are_told_apart_from_wrong_ones():

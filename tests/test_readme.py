@@ -20,7 +20,7 @@ def blocks(language):
 def test_the_python_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some of it writes files
     namespace, nets = {}, []
-    assert len(blocks("python")) == 8
+    assert len(blocks("python")) == 9
     for block in blocks("python"):
         exec(block, namespace)
         nets.append(namespace["net"])
@@ -50,6 +50,7 @@ def test_every_name_in_the_tables_exists():
         mbbp.costs.COSTS,
         mbbp.initializers.INITIALIZERS,
         mbbp.solvers.OPTIMIZERS,
+        mbbp.solvers.SOLVERS,
     ):
         for name in names:
             assert re.search(rf"\b{name}\b", TEXT)

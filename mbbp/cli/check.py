@@ -21,6 +21,11 @@ def add_check(commands: Any) -> None:
     check.set_defaults(run=run)
     add_network_options(check, sizes="5,4,3", dtype="float64", batch_size=10)
     check.add_argument("--method", default="central", help="central or complex")
+    check.add_argument(
+        "--derivatives",
+        action="store_true",
+        help="also compare Jacobians, products with Hessians and others",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +36,6 @@ def run(options: argparse.Namespace) -> int:
     X = rng.standard_normal((net.sizes[0], m))
     labels = rng.integers(0, max(net.sizes[-1], 2), m)
     print(f"{wrapped(str(net))}\n{m} random examples, seed {options.seed}\n")
-    result = mbbp.check_gradients(net, X, labels, method=options.method)
+    result = mbbp.check_gradients(net, X, labels, method=options.method, derivatives=options.derivatives)
     print(result)
     return 0 if result.passed else 1

@@ -81,7 +81,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int) -> None:
+def add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtype: str, batch_size: int | None) -> None:
     """Add the options that say which network, with their defaults."""
     network = parser.add_argument_group("network")
     network.add_argument(
@@ -98,7 +98,8 @@ def add_network_options(parser: argparse.ArgumentParser, sizes: str | None, dtyp
     )
     network.add_argument("--initializer", default="default", help=f"one of {', '.join(INITIALIZERS)}")
     network.add_argument("--dtype", default=dtype, help="float32 or float64")
-    network.add_argument("--batch-size", type=int, default=batch_size, help="examples in a mini-batch")
+    of_optimizer = "" if batch_size is not None else " (10; all of them for levenberg_marquardt and lbfgs)"
+    network.add_argument("--batch-size", type=int, default=batch_size, help=f"examples in a mini-batch{of_optimizer}")
     network.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
 
 

@@ -29,8 +29,9 @@ from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import PICTURES, check_can_be_written, write_text
 from mbbp.history import Epoch
 from mbbp.parameters import Array
+from mbbp.planning import BATCH_SIZE
 from mbbp.presets import undo_target_scaling
-from mbbp.solvers import OPTIMIZERS, get_optimizer
+from mbbp.solvers import OPTIMIZERS, SOLVERS, Solver, get_optimizer
 from mbbp.tables import wrapped
 from mbbp.validation import as_count, as_number
 
@@ -49,7 +50,7 @@ def add_train(commands: Any) -> None:
     )
     train.set_defaults(run=run)
     add_data_options(train)
-    add_network_options(train, sizes=None, dtype="float32", batch_size=10)
+    add_network_options(train, sizes=None, dtype="float32", batch_size=None)
     how = train.add_argument_group("training")
     how.add_argument("--epochs", type=int, default=30, help="how many times to train on all examples")
     how.add_argument(
@@ -57,7 +58,7 @@ def add_train(commands: Any) -> None:
         type=float,
         help="eta (3 for sgd with the quadratic cost and sigmoid outputs, otherwise the optimizer's default)",
     )
-    how.add_argument("--optimizer", default="sgd", help=f"one of {', '.join(OPTIMIZERS)}")
+    how.add_argument("--optimizer", default="sgd", help=f"one of {', '.join([*OPTIMIZERS, *SOLVERS])}")
     how.add_argument("--l2", type=float, default=0.0, help="the L2 regularization parameter, the book's lambda")
     how.add_argument("--dropout", type=float, help="the probability that a step drops a neuron of a hidden layer (0)")
     how.add_argument("--clip-norm", type=float, help="scale gradients with a larger norm down to this norm")
@@ -119,12 +120,7 @@ def run(options: argparse.Namespace) -> int:
     watched = "validation" if fraction is not None else "test" if tested is not None else None
     table = _Table(data.classes is not None, watched)
     print(described(data, net))
-    print(
-        wrapped(
-            f"{options.optimizer}, learning rate {learning_rate:g}, mini-batches of {options.batch_size}, "
-            f"seed {options.seed}"
-        )
-    )
+    print(wrapped(_about_method(options, learning_rate)))
     if fraction is not None:
         when = "" if tested is None else "; the test comes at the end only"
         print(f"validation: {fraction:.3g} of the training examples{when}")
@@ -176,7 +172,7 @@ def _fit(
     net: mbbp.Network,
     data: Dataset,
     epochs: int,
-    learning_rate: float,
+    learning_rate: float | None,
     fraction: float | None,
     tested: tuple[Array, Array] | None,
     patience: int | None,
@@ -217,12 +213,23 @@ def _validation_fraction(options: argparse.Namespace) -> float | None:
     return None if options.early_stopping is None else VALIDATION
 
 
-def _learning_rate(options: argparse.Namespace, net: mbbp.Network) -> float:
+def _about_method(options: argparse.Namespace, learning_rate: float | None) -> str:
+    method = get_optimizer(options.optimizer, solvers=True)
+    rate = "" if learning_rate is None else f", learning rate {learning_rate:g}"
+    takes_all = isinstance(method, Solver) and method.takes_all_examples and options.batch_size is None
+    batches = "all examples in each step" if takes_all else f"mini-batches of {options.batch_size or BATCH_SIZE}"
+    return f"{options.optimizer}{rate}, {batches}, seed {options.seed}"
+
+
+def _learning_rate(options: argparse.Namespace, net: mbbp.Network) -> float | None:
+    method = get_optimizer(options.optimizer, solvers=True)
     if options.learning_rate is not None:
         return float(options.learning_rate)
+    if isinstance(method, Solver) and not method.has_learning_rate:
+        return None
     chosen = (options.optimizer, net.cost_function.name, net.layers[-1].activation.name)
     # the book's learning rate, for the book's kind of network
-    return 3.0 if chosen == ("sgd", "quadratic", "sigmoid") else get_optimizer(options.optimizer).default_learning_rate
+    return 3.0 if chosen == ("sgd", "quadratic", "sigmoid") else method.default_learning_rate
 
 
 def _about_targets(data: Dataset, net: mbbp.Network) -> str:

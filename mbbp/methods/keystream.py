@@ -39,7 +39,7 @@ class Keystream:
 
     def fill(self, out: Array) -> None:
         """Fill an array of unsigned integers with random bits."""
-        room: memoryview = out.view(np.uint8).reshape(-1).data
+        room: Any = memoryview(out.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
         for start in range(0, out.nbytes, PIECE):
             piece = room[start : start + PIECE]
             self._cipher.update_into(self._zeros[: len(piece)], piece)

@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.engine import Engine
+from mbbp.interrupts import Interrupts
 from mbbp.methods.method import Figures, Method, Trained
 from mbbp.methods.systems import SYSTEMS, choose_system
 from mbbp.parameters import Array, parameter_views
 from mbbp.planning import Plan
+from mbbp.progress import Progress
 from mbbp.residuals import Residuals
 from mbbp.solvers import LevenbergMarquardt
 
 MOST_ATTEMPTS, MOST_ATTEMPTS_OF_A_MINI_BATCH = 40, 10
 LARGEST_RATIO = 0.75  # of the length of the acceleration to that of the step, Transtrum and Sethna's alpha
+ROUNDING = 1e-14  # of a cost, relative
 PROBE = 0.1  # the share of a step over which the curvature along it is measured
 MIB = 2.0**20
 
@@ -70,6 +73,11 @@ class LeastSquares(Method):
         if self.spec.bayesian and row.prior_precision is not None:
             self.evidence = Evidence(row.prior_precision, row.noise_precision, row.effective_parameters)
 
+    def begin(self, bar: Progress, interrupts: Interrupts) -> None:
+        """Say how much memory the matrices need."""
+        super().begin(bar, interrupts)
+        bar.note(self.describe())
+
     def describe(self) -> str:
         """Return what is solved and how much memory that needs."""
         what = {
@@ -116,7 +124,8 @@ class LeastSquares(Method):
         """
         theta, m, system = self.engine.theta, order.size, self.system
         before = theta.astype(np.float64)
-        system.prepare(order)
+        with np.errstate(over="ignore", invalid="ignore"):
+            system.prepare(order)
         cost = 0.5 * system.squares
         if not math.isfinite(cost):
             return cost, math.nan
@@ -125,9 +134,8 @@ class LeastSquares(Method):
         gradient = system.gradient + decay * before
         scales = self._scales(system.diagonal / m)
         if self.damping is None:
-            self.damping = self.spec.damping * float((system.diagonal / m).max()) or self.spec.damping
-            if self.spec.scaling:
-                self.damping = self.spec.damping
+            largest = 1.0 if self.spec.scaling else float((system.diagonal / m).max())
+            self.damping = self.spec.damping * (largest or 1.0)
         found = self._descend(order, before, cost + penalty, gradient, decay, scales)
         if self.is_full:
             self.is_over = found is None or cost + penalty - found[1] <= self.spec.tolerance * (cost + penalty)
@@ -143,7 +151,8 @@ class LeastSquares(Method):
         """
         theta, m = self.engine.theta, order.size
         assert self.damping is not None
-        for _ in range(MOST_ATTEMPTS if self.is_full else MOST_ATTEMPTS_OF_A_MINI_BATCH):
+        most = MOST_ATTEMPTS if self.is_full else MOST_ATTEMPTS_OF_A_MINI_BATCH
+        for _ in range(most):
             damping = self.damping * m * scales
             step = self._solve(before, gradient, damping + decay)
             if step is not None:
@@ -152,9 +161,12 @@ class LeastSquares(Method):
                 cost = self._cost()
                 after = cost + 0.5 * float(decay @ (theta.astype(np.float64) ** 2))
                 gain = (value - after) / foreseen if foreseen > 0 else -1.0
-                if math.isfinite(after) and after < value:
+                # the last step to an optimum changes the cost by less than its rounding
+                noise = ROUNDING * value
+                if math.isfinite(after) and (after < value or (foreseen < noise and after < value + noise)):
                     self.damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
                     self.growth = 2.0
+                    self.state.steps[0] += 1
                     return cost, after
                 theta[...] = before
             self.damping = max(self.damping, np.finfo(float).tiny) * self.growth

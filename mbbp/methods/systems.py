@@ -103,6 +103,7 @@ class OfParameters(System):
     def prepare(self, order: Array) -> None:
         """Sum J^T J, J^T r and r^T r over the examples."""
         self._order = order
+        self._matrix = np.empty((0, 0))  # the one before is not needed any more
         found = self._of.normal_equations(order)
         self._rows = self._of.rows_in_memory(order.size)
         self.now = self._residuals_now(order) if self._rows is None else self._rows[:, -1].astype(np.float64)
@@ -211,7 +212,7 @@ class OfProducts(System):
 def bytes_of(system: str, n_residuals: int, n_parameters: int) -> float:
     """Return how many bytes the matrices of a system need."""
     if system == "parameters":
-        return 8.0 * n_parameters * (2 * n_parameters + 2)
+        return 8.0 * 3 * (n_parameters + 1) ** 2  # the sum, what is added to it, and the factor
     if system == "residuals":
         return 8.0 * n_residuals * (3 * (n_parameters + 1) + n_residuals)
     return 8.0 * 8 * (n_parameters + n_residuals)

@@ -26,6 +26,7 @@ from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
 from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
 from mbbp.sklearn.checks import check_new_parameters, hidden_sizes
+from mbbp.sklearn.methods import NAMES, fit_method, solver_of
 from mbbp.sklearn.models import (
     HIDDEN,
     OUTPUT,
@@ -39,6 +40,7 @@ from mbbp.sklearn.models import (
 from mbbp.sklearn.samples import as_read, chosen, rows_of
 from mbbp.sklearn.solver import STOCHASTIC, Curves, Solver
 from mbbp.sklearn.training import HeldOut, Work, fit_lbfgs, fit_stochastic
+from mbbp.solvers import DPSGD
 from mbbp.threads import OneWriter, at_most
 
 FLOATS = (np.float64, np.float32)
@@ -51,7 +53,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(HIDDEN)), Activation, list, tuple],
-        "solver": [StrOptions({*STOCHASTIC, "lbfgs"}), Optimizer],
+        "solver": [StrOptions({*STOCHASTIC, "lbfgs", *NAMES}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
@@ -153,7 +155,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 self.__dict__.update(before)
                 raise
             task = FitTask(self, *given)
-            (fit_stochastic if self._is_stochastic else fit_lbfgs)(self, work, task)
+            self._train(work, task)
             if not np.isfinite(self._model.theta).all():
                 raise ValueError(
                     "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -161,6 +163,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                 )
             task.end()
         return self
+
+    def _train(self, work: Work, task: FitTask) -> None:
+        if solver_of(self) is not None:
+            fit_method(self, work, task)
+        elif self._is_stochastic:
+            fit_stochastic(self, work, task)
+        else:
+            fit_lbfgs(self, work, task)
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool) -> tuple[Work, Any]:
         """Check everything, set what a training begins with, and return the work and what callbacks get."""
@@ -210,14 +220,18 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     @property
     def _is_stochastic(self) -> bool:
-        return self.solver != "lbfgs"
+        return self.solver != "lbfgs" and solver_of(self) is None
+
+    @property
+    def _is_in_double(self) -> bool:
+        """Whether the solver computes in float64 whatever the samples are; in scikit-learn, L-BFGS does."""
+        return not self._is_stochastic and not isinstance(solver_of(self), DPSGD)
 
     def _start(self, sizes: list[int], dtype: Any, random_state: Any) -> None:
         """Set everything that a training begins with."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
-        # as in scikit-learn, L-BFGS computes in float64
-        model = self._new_model(sizes, dtype if self._is_stochastic else np.float64)
+        model = self._new_model(sizes, np.float64 if self._is_in_double else dtype)
         draw_parameters(model, hidden_activations(self.activation, len(sizes) - 2), random_state)
         self._adopt(model)
         self._best_theta = self._model.theta.copy()
@@ -254,7 +268,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         coefs, intercepts = self.coefs_, self.intercepts_
         found = np.result_type(*coefs)
         kept = found if found in FLOATS else np.dtype(dtype)
-        wanted = kept if self._is_stochastic else np.dtype(np.float64)
+        wanted = np.dtype(np.float64) if self._is_in_double else kept
         model = self.__dict__.get("_model")
         if (
             model is None

@@ -40,7 +40,7 @@ def check_new_parameters(mlp: Any, eval_set: Any) -> None:
     for callback in mlp.callbacks if isinstance(mlp.callbacks, list | tuple) else ():
         if not callable(callback):
             raise ValueError(f"callbacks: expected functions, got {callback!r}")
-    if mlp.solver == "lbfgs":
+    if not mlp._is_stochastic:
         for name, is_used in (
             ("dropout", np.any(mlp.dropout)),
             ("clip_norm", mlp.clip_norm is not None),
@@ -48,7 +48,7 @@ def check_new_parameters(mlp: Any, eval_set: Any) -> None:
         ):
             if is_used:
                 raise ValueError(
-                    f"{name}: expected its default for the solver lbfgs, which has no steps of its own, got "
+                    f"{name}: expected its default for the solver {mlp.solver}, which does not use it, got "
                     f"{getattr(mlp, name)!r}"
                 )
     if eval_set is not None and not (isinstance(eval_set, tuple | list) and len(eval_set) == 2):

@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, Real, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from mbbp import costs
@@ -16,6 +17,7 @@ from mbbp.costs import Cost
 from mbbp.parameters import Array
 from mbbp.sklearn.base import FLOATS, BaseMLP
 from mbbp.sklearn.callbacks import with_callbacks
+from mbbp.sklearn.solver import check_stochastic
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -33,10 +35,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The number of neurons in each hidden layer; may be empty.
     activation : str, mbbp.Activation, or a list with one for each hidden layer
         identity, logistic, tanh, relu, and new: leaky_relu, elu, gelu, silu, softplus, and your own.
-    solver : {'sgd', 'adam', 'lbfgs', 'adamw', 'rmsprop'} or mbbp.Optimizer
+    solver : {'sgd', 'adam', 'lbfgs', 'adamw', 'rmsprop', 'levenberg_marquardt', 'dp_sgd'} or mbbp.Optimizer
         How the parameters are changed. lbfgs is SciPy's, over all samples at once, in float64. New: adamw, for which
         `alpha` is a decoupled weight decay and no part of the loss; rmsprop, whose decay rate is `beta_2`; and any
         optimizer of mbbp, also your own, with its own settings.
+        levenberg_marquardt is for the squared error, in float64, and by default over all samples at once: the fastest
+        way to fit a small network closely. dp_sgd is private (see `mbbp.DPSGD`). `history_` is the history of these
+        two, with the damping, or the privacy that is spent; `tol` and `early_stopping` are not for them.
     alpha : float
         The factor of the L2 term: alpha / (2 d) ||W||^2 is added to the loss of a mini-batch, where d is the number of
         its samples, or the sum of their weights.
@@ -242,6 +247,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, eval_set=eval_set)
 
+    @available_if(check_stochastic)
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:

@@ -150,7 +150,7 @@ def check_stochastic(mlp: Any) -> bool:
     AttributeError
         If the solver is L-BFGS.
     """
-    if mlp.solver == "lbfgs":
+    if not mlp._is_stochastic:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers. {mlp.solver} is not stochastic."
         )

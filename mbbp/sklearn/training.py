@@ -130,7 +130,7 @@ def _count(mlp: Any, work: Work, loss: float) -> bool:
     mlp.loss_curve_.append(loss)
     if mlp.verbose:
         print(f"Iteration {mlp.n_iter_}, loss = {loss:.8f}")
-    _count_evaluation(mlp, work)
+    count_evaluation(mlp, work)
     if work.held_out is not None:
         _count_score(mlp, work.held_out)
     else:
@@ -146,7 +146,8 @@ def _count(mlp: Any, work: Work, loss: float) -> bool:
     return False
 
 
-def _count_evaluation(mlp: Any, work: Work) -> None:
+def count_evaluation(mlp: Any, work: Work) -> None:
+    """Append the loss of the caller's validation set to its curve."""
     if work.evaluated is not None:
         mlp.eval_loss_curve_.append(mlp._model.engine.score(work.evaluated).cost * mlp._loss_factor)
 
@@ -194,7 +195,7 @@ def fit_lbfgs(mlp: Any, work: Work, task: FitTask) -> None:
         model.theta[...] = intermediate_result.x
         mlp.n_iter_ += 1
         mlp.loss_ = float(intermediate_result.fun)
-        _count_evaluation(mlp, work)
+        count_evaluation(mlp, work)
         if task.end_epoch():
             stopped.append(True)
             raise StopIteration
