@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -158,11 +160,11 @@ class Derivatives(Passes):
         engine = self._engine
         engine.writer.check_readable("jacobian")
         if engine.is_unscaled and is_plain(X, self.sizes[0], self.dtype) and len(engine.stretches(X.shape[1])) == 1:
-            found = self._room("out", out, (self.sizes[-1], X.shape[1], self.theta.size))
+            found = self._room("out", out, (self.sizes[-1], X.shape[1], self.theta.size), X)
             if self._differentiation.quick_rows(X, found):
                 return found
         examples = self._inputs_alone(X)
-        found = self._room("out", out, (self.sizes[-1], examples.n, self.theta.size))
+        found = self._room("out", out, (self.sizes[-1], examples.n, self.theta.size), X)
         return self._differentiation.rows(examples, found, of_outputs=True)
 
     def input_jacobian(self, X: ArrayLike) -> Array:
@@ -313,7 +315,7 @@ class Derivatives(Passes):
         """
         self._engine.writer.check_readable("per_example_gradients")
         examples = self._engine.examples(X, Y)
-        found = self._room("out", out, (examples.n, self.theta.size))
+        found = self._room("out", out, (examples.n, self.theta.size), X, Y)
         return self._differentiation.rows(examples, found, of_outputs=False)
 
     def gradient_norms(self, X: ArrayLike, Y: ArrayLike) -> Array:
@@ -415,8 +417,8 @@ class Derivatives(Passes):
         copy_into(argument, vector, value)
         return vector
 
-    def _room(self, argument: str, out: Array | None, shape: tuple[int, ...]) -> Array:
-        """Return where a result is written."""
+    def _room(self, argument: str, out: Array | None, shape: tuple[int, ...], *read: Any) -> Array:
+        """Return where a result is written: not in the memory of the arrays that are read meanwhile."""
         if out is None:
             return np.empty(shape, self.dtype)
         if not isinstance(out, np.ndarray):
@@ -425,6 +427,7 @@ class Derivatives(Passes):
             raise ValueError(f"{argument}: expected {self.dtype} {shape} for this X, got {out.dtype} {out.shape}")
         if not out.flags.carray:
             raise ValueError(f"{argument}: expected writeable and aligned memory in C order, got other memory")
-        if np.may_share_memory(out, self._engine.theta):
-            raise ValueError(f"{argument}: expected memory of its own, got that of the parameters")
+        for array in (self._engine.theta, *read):
+            if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
+                raise ValueError(f"{argument}: expected memory of its own, got some that the parameters, X or Y use")
         return out

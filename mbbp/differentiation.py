@@ -232,6 +232,7 @@ class Differentiation(Fixed):
             chunk=CHUNK,
             measure=norms.gradient_norms.address(dtype),
             norms=found,
+            sums=np.empty(2 * CHUNK),
             clip_norm=clip_norm or 0.0,
             target=target,
             has_target=int(clip_norm is not None),

@@ -149,8 +149,9 @@ def make_plan(
             check_scaled(names[0], validation.inputs, scaling, engine.dtype)
     found = get_optimizer(optimizer, weight_decay, solvers=True)
     found.compile(engine.dtype)
+    size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
     if isinstance(found, Solver):
-        check_solver(found, engine, learning_rate, clip_norm, l2, batch_size, chosen.size)
+        check_solver(found, engine, learning_rate, clip_norm, decay, size, chosen.size)
     has_rate = not isinstance(found, Solver) or found.has_learning_rate
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
@@ -169,10 +170,10 @@ def make_plan(
         chosen_for_validation=held_out,
         scaling=scaling,
         epochs=as_count("epochs", epochs),
-        batch_size=_size_of_batches(found, batch_size, chosen.size),
+        batch_size=_size_of_batches(found, size, chosen.size),
         schedule=schedule if has_rate else None,
         optimizer=found,
-        l2=as_number("l2", l2) / chosen.size,
+        l2=decay / chosen.size,
         clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
         shuffle=as_flag("shuffle", shuffle),
         early_stopping=stopping,
@@ -184,7 +185,7 @@ def make_plan(
 def _size_of_batches(optimizer: Optimizer, batch_size: int | None, n: int) -> int:
     if batch_size is None:
         return n if isinstance(optimizer, Solver) and optimizer.takes_all_examples else min(BATCH_SIZE, n)
-    return min(as_count("batch_size", batch_size), n)
+    return min(batch_size, n)
 
 
 def check_solver(
@@ -204,9 +205,14 @@ def check_solver(
     if isinstance(solver, LevenbergMarquardt):
         if engine.cost.name != "quadratic":
             raise ValueError(f"cost: expected quadratic with {name}, got {engine.cost.name!r}")
-        if solver.bayesian and (l2 != 0 or (batch_size is not None and batch_size < n)):
-            given = "l2" if l2 != 0 else "a batch_size"
-            raise ValueError(f"{given}: expected none with bayesian=True, which learns the weight of the parameters")
+        if solver.bayesian and l2 != 0:
+            raise ValueError(
+                f"l2: expected 0 with bayesian=True, which learns such a factor, got {l2!r}"
+            )
+        if solver.bayesian and batch_size is not None and batch_size < n:
+            raise ValueError(
+                f"batch_size: expected None with bayesian=True, for all examples, got {batch_size!r}"
+            )
 
 
 def _learnt(examples: Examples, chosen: Array, dtype: np.dtype[Any]) -> Scaling:

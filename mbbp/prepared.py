@@ -136,6 +136,7 @@ class GradientOf:
             inputs=nothing,
             wants_inputs=0,
             norms=np.empty(0),
+            sums=np.empty(0),
             measure=0,
             team=make_team(1)[0],
         )
@@ -145,12 +146,16 @@ class GradientOf:
         self._set_inputs, self._set_source = source.setter("inputs.values"), bound.setter("source")
         self._set_wanted, self._set_wants_inputs = bound.setter("inputs"), bound.setter("wants_inputs")
         self._set_norms, self._set_measure = bound.setter("norms"), bound.setter("measure")
+        self._set_sums, self._sums = bound.setter("sums"), np.empty(0)
         self._set_has_target = bound.setter("has_target")
         self._source, self._size = source, model.record.theta.size
 
     def norms_of_arrays(self, X: Array, Y: Array) -> Array | None:
         """Return the norm of the gradient of each example, for the arguments of `of_arrays`."""
         norms = np.empty(self.layout.m)
+        if not self._sums.size:
+            self._sums = np.empty(2 * self.layout.m)
+            self._set_sums(self._sums)
         self._set_norms(norms)
         self._set_measure(gradient_norms.address(self._dtype))
         self._set_has_target(0)

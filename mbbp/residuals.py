@@ -72,6 +72,9 @@ class Residuals:
         self._predict = evaluation.predict.bind(predict, self._dtype)
         self._panel_size = panel_size(self.n_parameters + 1, self.at_once * self.n_out, self._dtype.itemsize)
         self._sums: list[_Sum] = []
+        for one in (least_squares.sum_normal_equations, tangents.propagate_tangents, tangents.forward_tangents):
+            one.address(self._dtype)  # compiled now, and not when the time of a step is taken
+        evaluation.summed_gradient.address(self._dtype)
 
     def _room(self) -> Array:
         return np.empty((self.n_out * self.at_once, self.n_parameters + 1), self._dtype)

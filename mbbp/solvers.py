@@ -69,7 +69,7 @@ class LevenbergMarquardt(Solver):
     system : {"auto", "parameters", "residuals", "conjugate_gradient"}
         What is solved: the equations above by a Cholesky factor of J^T J; the same with J J^T, which is smaller if
         there are fewer residuals than parameters; or the equations by conjugate gradients, for which neither is needed.
-        "auto" takes the smaller matrix, and conjugate gradients if that would need more than `memory_limit`.
+        "auto" takes the faster one, and conjugate gradients if that would need more than `memory_limit`.
     memory_limit : float
         How many bytes the matrices may need: 24 P^2 for P parameters. The progress bar says how many they need. If they
         need more, the training does not begin.
@@ -137,7 +137,8 @@ class LBFGS(Solver):
 
     Notes
     -----
-    An epoch is one iteration. What it remembers is not kept for a further call of `fit`, nor in a file.
+    An epoch is one iteration. A callback cannot change the parameters: SciPy goes on from its own. What
+    it remembers is not kept for a further call of `fit`, nor in a file.
     """
 
     memory: int = 10
@@ -185,7 +186,8 @@ class DPSGD(Solver):
     by other optimizers. Sums of floating-point numbers leak a little more than the theory says (I. Mironov 2012).
 
     A further training with the same settings and sampling is accounted for as one with the training before. Else its
-    epsilon and delta are added to those so far.
+    epsilon and delta are added to those so far. They are in the history: a file that is saved with ``training=False``
+    does not have them. If the training diverges, the error tells that the cost of some example was not finite.
     """
 
     noise_multiplier: float = 1.0

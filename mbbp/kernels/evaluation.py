@@ -68,6 +68,7 @@ class GradientCall(NamedTuple):
     inputs: Numbers  # (m, n_in): receives the gradients by the inputs
     wants_inputs: Int
     norms: Reals  # (m,): receives the norm of the gradient of each example
+    sums: Reals  # (2 m,), for the kernel that measures them
     measure: Address  # of the kernel `gradient_norms`, or 0
     team: Team  # of one
 
@@ -239,7 +240,7 @@ def gradient(at):
         ),
     )
     if g.measure:
-        call(g.measure, MiniBatchNorms(model=g.model, m=m, norms=g.norms))
+        call(g.measure, MiniBatchNorms(model=g.model, m=m, norms=g.norms, sums=g.sums, least=0.0))
     factor = number(1) / number(m)
     for i in range(target.size if g.has_target else 0):
         target[i] *= factor

@@ -61,6 +61,7 @@ class Clipping(NamedTuple):
     chunk: Int
     measure: Address  # of the kernel `gradient_norms`
     norms: Reals  # (n,): receives the norms
+    sums: Reals  # (2 chunk,), for the kernel that measures them
     clip_norm: Real
     target: Numbers  # receives the sum
     has_target: Int
@@ -222,7 +223,7 @@ def clip(at):
         forward_pass(c.model, model.work, ZERO, m, m, ZERO, ZERO)
         total += summed_cost(model, m)
         carry_errors_back(c.model, m, c.team)
-        call(c.measure, MiniBatchNorms(model=c.model, m=m, norms=norms))
+        call(c.measure, MiniBatchNorms(model=c.model, m=m, norms=norms, sums=c.sums, least=0.0))
         if c.has_target:
             factors = part(model.work, model.spare, m)
             set_clipping_factors(norms, c.clip_norm, factors)

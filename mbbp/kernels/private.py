@@ -18,6 +18,8 @@ from mbbp.kernels.per_example import add_gradient, carry_errors_back, scale_erro
 from mbbp.kernels.propagation import Model, forward_pass, multiplier_of
 from mbbp.kernels.team import Team
 
+SMALLEST = 2.3e-308  # no normal number is less
+
 
 @record
 class PrivateSteps(NamedTuple):
@@ -40,6 +42,7 @@ class PrivateSteps(NamedTuple):
     make_noise: Address
     measure: Address  # of the kernel `gradient_norms`
     norms: Reals  # (chunk,)
+    sums: Reals  # (2 chunk,)
     gradient: Numbers  # (n_parameters,), and so is the next
     noise: Numbers
     totals: PointerTo(Totals)  # type: ignore[valid-type]  # one
@@ -48,7 +51,7 @@ class PrivateSteps(NamedTuple):
 
 @kernel(PrivateSteps)
 def descend_privately(at):
-    """Take the steps; return 1, or 0 if a gradient was NaN or inf, with the step not taken."""
+    """Take the steps; return 1, or 0 if a cost was NaN or inf, with the step not taken."""
     p, register = at[0], take_denormals_as_zero()
     model, source = p.model[0], p.source[0]
     last = model.layers[model.n_layers - 1]
@@ -70,7 +73,9 @@ def descend_privately(at):
             if source.has_labels:
                 correct += correct_outputs(model, m)
             carry_errors_back(p.model, m, p.team)
-            call(p.measure, MiniBatchNorms(model=p.model, m=m, norms=p.norms))
+            # with a least square, no underflow makes a norm smaller than it is
+            norms = MiniBatchNorms(model=p.model, m=m, norms=p.norms, sums=p.sums, least=SMALLEST)
+            call(p.measure, norms)
             factors = part(model.work, model.spare, m)
             set_clipping_factors(p.norms, p.clip_norm, factors)
             scale_errors(model, factors, m)

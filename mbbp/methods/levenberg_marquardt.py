@@ -20,8 +20,10 @@ from mbbp.solvers import LevenbergMarquardt
 
 MOST_ATTEMPTS, MOST_ATTEMPTS_OF_A_MINI_BATCH = 40, 10
 LARGEST_RATIO = 0.75  # of the length of the acceleration to that of the step, Transtrum and Sethna's alpha
+LEAST_DAMPING, MOST_DAMPING = 1e-20, 1e4  # as shares of the largest diagonal entry: beyond, steps change nothing
 ROUNDING = 1e-14  # of a cost, relative
 PROBE = 0.1  # the share of a step over which the curvature along it is measured
+LEAST_SQUARE, LEAST_PRIOR, MOST_DECAY = 1e-24, 1e-12, 100.0
 MIB = 2.0**20
 
 
@@ -65,13 +67,14 @@ class LeastSquares(Method):
         self.evidence: Evidence | None = None
         if self.goes_on and len(trained.history):
             self._go_on(trained.history[-1])
-        self.growth = 2.0
 
     def _go_on(self, row: Any) -> None:
         """Take the damping, and what is known of the noise, from the last epoch of a training before."""
-        self.damping = row.damping
-        if self.spec.bayesian and row.prior_precision is not None:
-            self.evidence = Evidence(row.prior_precision, row.noise_precision, row.effective_parameters)
+        if row.damping is not None and math.isfinite(row.damping):
+            self.damping = row.damping
+        found = (row.prior_precision, row.noise_precision, row.effective_parameters)
+        if self.spec.bayesian and all(one is not None and math.isfinite(one) for one in found):
+            self.evidence = Evidence(*found)
 
     def begin(self, bar: Progress, interrupts: Interrupts) -> None:
         """Say how much memory the matrices need."""
@@ -96,10 +99,10 @@ class LeastSquares(Method):
         if plan.shuffle and not self.is_full:
             order = self.trained.rng.permutation(order)
         began, total, norm = time.perf_counter(), 0.0, 0.0
-        self.growth = 2.0
         for start in range(0, order.size, m):
             batch = order if self.is_full else order[start : start + m]
-            cost, norm = self._step(batch)
+            with np.errstate(all="ignore"):  # what is not finite is refused, and a smaller step tried
+                cost, norm = self._step(batch)
             total += cost
             self.bar.advance(batch.size)
         seconds = time.perf_counter() - began
@@ -124,8 +127,7 @@ class LeastSquares(Method):
         """
         theta, m, system = self.engine.theta, order.size, self.system
         before = theta.astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            system.prepare(order)
+        system.prepare(order)
         cost = 0.5 * system.squares
         if not math.isfinite(cost):
             return cost, math.nan
@@ -133,54 +135,59 @@ class LeastSquares(Method):
         penalty = 0.5 * float(decay @ (before * before))
         gradient = system.gradient + decay * before
         scales = self._scales(system.diagonal / m)
+        largest = 1.0 if self.spec.scaling else float((system.diagonal / m).max())
+        if not math.isfinite(largest):
+            return math.inf, math.nan
+        least, most = LEAST_DAMPING * (largest or 1.0), MOST_DAMPING * (largest or 1.0)
         if self.damping is None:
-            largest = 1.0 if self.spec.scaling else float((system.diagonal / m).max())
             self.damping = self.spec.damping * (largest or 1.0)
-        found = self._descend(order, before, cost + penalty, gradient, decay, scales)
+        self.damping = min(max(self.damping, least), most)
+        found = self._descend(before, cost + penalty, gradient, decay, m * scales, most)
         if self.is_full:
             self.is_over = found is None or cost + penalty - found[1] <= self.spec.tolerance * (cost + penalty)
             cost = cost if found is None else found[0]
         return cost, float(np.linalg.norm(gradient)) / m
 
     def _descend(
-        self, order: Array, before: Array, value: float, gradient: Array, decay: Array, scales: Array
+        self, before: Array, value: float, gradient: Array, decay: Array, scales: Array, most: float
     ) -> tuple[float, float] | None:
         """Try steps until one reduces the objective; return the cost and the objective after it, or None.
 
-        If none does, the parameters are as before.
+        If none does, the parameters are as before, and so is the damping: how far it had to rise says something of
+        these examples, where nothing is left to gain, and nothing of the next ones.
         """
-        theta, m = self.engine.theta, order.size
-        assert self.damping is not None
-        most = MOST_ATTEMPTS if self.is_full else MOST_ATTEMPTS_OF_A_MINI_BATCH
-        for _ in range(most):
-            damping = self.damping * m * scales
-            step = self._solve(before, gradient, damping + decay)
+        theta, first, growth = self.engine.theta, self.damping, 2.0
+        assert first is not None
+        if not gradient.any():
+            return None
+        damping = first
+        for _ in range(MOST_ATTEMPTS if self.is_full else MOST_ATTEMPTS_OF_A_MINI_BATCH):
+            step = self._solve(before, gradient, damping * scales + decay)
             if step is not None:
-                foreseen = 0.5 * float(step.plain @ (damping * step.plain - gradient))
+                foreseen = 0.5 * float(step.plain @ (damping * scales * step.plain - gradient))
                 theta[...] = before + step.whole
                 cost = self._cost()
                 after = cost + 0.5 * float(decay @ (theta.astype(np.float64) ** 2))
-                gain = (value - after) / foreseen if foreseen > 0 else -1.0
                 # the last step to an optimum changes the cost by less than its rounding
                 noise = ROUNDING * value
                 if math.isfinite(after) and (after < value or (foreseen < noise and after < value + noise)):
-                    self.damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
-                    self.growth = 2.0
+                    gain = min((value - after) / foreseen, 1.0) if foreseen > 0 else 0.0
+                    self.damping = damping * max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
                     self.state.steps[0] += 1
                     return cost, after
                 theta[...] = before
-            self.damping = max(self.damping, np.finfo(float).tiny) * self.growth
-            self.growth *= 2.0
-            if not math.isfinite(self.damping):
+            damping *= growth
+            growth *= 2.0
+            if damping > most:
                 break
-        self.damping = min(self.damping, np.finfo(float).max)
+        if not self.is_full:
+            self.damping = min(2.0 * first, most)
         return None
 
     def _cost(self) -> float:
         """Return half the sum of the squared residuals; inf if an output is not finite."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = self.system.residuals()
-            cost = 0.5 * float(found @ found)
+        found = self.system.residuals()
+        cost = 0.5 * float(found @ found)
         return cost if math.isfinite(cost) else math.inf
 
     def _solve(self, before: Array, gradient: Array, added: Array) -> Step | None:
@@ -235,7 +242,8 @@ class LeastSquares(Method):
                 used = min(max(theta.size - decay * self.system.trace_of_inverse(), 0.0), float(theta.size))
             except np.linalg.LinAlgError:
                 used = self.evidence.effective_parameters
-        tiny = np.finfo(float).tiny
-        prior = max(used, tiny) / max(float(theta @ theta), tiny)
-        noise = max(n_residuals - used, 1.0) / max(self.system.squares, tiny)
+        # of parameters that are all 0, or of errors that are only rounding, the precision would be inf
+        noise = max(n_residuals - used, 1.0) / max(self.system.squares, LEAST_SQUARE * n_residuals)
+        most = MOST_DECAY * noise * float(self.system.diagonal.max())
+        prior = min(used / max(float(theta @ theta), np.finfo(float).tiny), most) or LEAST_PRIOR * noise
         return Evidence(prior, noise, used)

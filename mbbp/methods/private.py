@@ -161,6 +161,7 @@ class PrivateDescent(Method):
             make_noise=noise.gaussian_noise.address(self.dtype),
             measure=norms.gradient_norms.address(self.dtype),
             norms=np.empty(chunk),
+            sums=np.empty(2 * chunk),
             gradient=np.zeros(size, self.dtype),
             noise=np.empty(size, self.dtype),
             totals=self._totals,

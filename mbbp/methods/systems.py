@@ -15,7 +15,7 @@ import numpy as np
 
 from mbbp.extras import load_extra
 from mbbp.parameters import Array
-from mbbp.residuals import Residuals
+from mbbp.residuals import MOST_STRETCHES, ROWS, WIDE, Residuals
 from mbbp.solvers import GIB, LevenbergMarquardt
 
 CG_TOLERANCE = 1e-2  # of a step: what more exact ones gain is less than what they cost
@@ -212,7 +212,9 @@ class OfProducts(System):
 def bytes_of(system: str, n_residuals: int, n_parameters: int) -> float:
     """Return how many bytes the matrices of a system need."""
     if system == "parameters":
-        return 8.0 * 3 * (n_parameters + 1) ** 2  # the sum, what is added to it, and the factor
+        # the sum, what is added to it, and the factor; of few parameters also the sums of stretches; and some rows
+        squares = 3 if n_parameters >= WIDE else 3 + MOST_STRETCHES
+        return 8.0 * (squares * (n_parameters + 1) + min(ROWS, n_residuals)) * (n_parameters + 1)
     if system == "residuals":
         return 8.0 * n_residuals * (3 * (n_parameters + 1) + n_residuals)
     return 8.0 * 8 * (n_parameters + n_residuals)
@@ -231,7 +233,8 @@ def choose_system(spec: LevenbergMarquardt, n_residuals: int, n_parameters: int,
     needs_parameters = spec.bayesian or has_l2
     chosen = spec.system
     if chosen == "auto":
-        chosen = "residuals" if n_residuals < n_parameters and not needs_parameters else "parameters"
+        # of twice as many parameters, J J^T is the faster one
+        chosen = "residuals" if 2 * n_residuals < n_parameters and not needs_parameters else "parameters"
         too_large = bytes_of(chosen, n_residuals, n_parameters) > spec.memory_limit
         if too_large and not (spec.bayesian or spec.scaling):
             chosen = "conjugate_gradient"

@@ -26,7 +26,7 @@ from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
 from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
 from mbbp.sklearn.checks import check_new_parameters, hidden_sizes
-from mbbp.sklearn.methods import NAMES, fit_method, solver_of
+from mbbp.sklearn.methods import NAMES, Prepared, fit_method, prepare_method, solver_of
 from mbbp.sklearn.models import (
     HIDDEN,
     OUTPUT,
@@ -150,12 +150,13 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             before = self.__dict__.copy()
             try:
                 work, given = self._prepare(X, y, sample_weight, eval_set, incremental)
+                prepared = prepare_method(self, work)
             except BaseException:
                 self.__dict__.clear()
                 self.__dict__.update(before)
                 raise
             task = FitTask(self, *given)
-            self._train(work, task)
+            self._train(work, task, prepared)
             if not np.isfinite(self._model.theta).all():
                 raise ValueError(
                     "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -164,9 +165,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             task.end()
         return self
 
-    def _train(self, work: Work, task: FitTask) -> None:
-        if solver_of(self) is not None:
-            fit_method(self, work, task)
+    def _train(self, work: Work, task: FitTask, prepared: Prepared | None) -> None:
+        if prepared is not None:
+            fit_method(self, work, task, prepared)
         elif self._is_stochastic:
             fit_stochastic(self, work, task)
         else:

@@ -52,8 +52,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         How the parameters are changed. lbfgs is SciPy's, over all samples at once, in float64. New: adamw, for which
         `alpha` is a decoupled weight decay and no part of the loss; rmsprop, whose decay rate is `beta_2`; and any
         optimizer of mbbp, also your own, with its own settings.
-        dp_sgd is private (see `mbbp.DPSGD`). `history_` then has the privacy that is spent; `tol` and `early_stopping`
-        are not for it.
+        dp_sgd is private (see `mbbp.DPSGD`). `history_` then has the privacy that is spent; `tol`, `early_stopping` and
+        the names of `learning_rate` are not for it. levenberg_marquardt is for the squared error.
     alpha : float
         The factor of the L2 term: alpha / (2 d) ||W||^2 is added to the loss of a mini-batch, where d is the number of
         its samples, or the sum of their weights.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interrupts
 from mbbp.kernels.examples import SparseRows
+from mbbp.methods.method import Method
 from mbbp.optimizer_state import OptimizerState
 from mbbp.planning import Plan, check_solver
 from mbbp.progress import Progress
@@ -18,7 +19,7 @@ from mbbp.schedules import Constant
 from mbbp.sklearn.callbacks import FitTask
 from mbbp.sklearn.training import Work, count_evaluation
 from mbbp.sklearn.warning import warn_caller
-from mbbp.solvers import DPSGD, SOLVERS, Solver
+from mbbp.solvers import DPSGD, SOLVERS, LevenbergMarquardt, Solver
 from mbbp.training import METHODS
 
 NAMES = ("levenberg_marquardt", "dp_sgd")
@@ -33,11 +34,14 @@ def solver_of(mlp: Any) -> Solver | None:
 
 
 class _Trained:
-    """What a method changes besides the parameters."""
+    """What a method changes besides the parameters: of a warm start, what the training before has left."""
 
-    def __init__(self, seed: Any) -> None:
-        self.history, self.rng = History(), np.random.default_rng(seed)
-        self.optimizer_state: OptimizerState | None = None
+    def __init__(self, mlp: Any, seed: Any) -> None:
+        self.rng = np.random.default_rng(seed)
+        before = getattr(mlp, "_method_state", None) if mlp.warm_start else None
+        goes_on = before is not None and before.moments.shape[1] in (0, mlp._model.theta.size)
+        self.history = History(list(mlp.history_)) if goes_on else History()
+        self.optimizer_state: OptimizerState | None = before.copy() if goes_on and before is not None else None
 
     def _keep_state(self, state: OptimizerState | None) -> None:
         self.optimizer_state = state
@@ -56,7 +60,13 @@ def _plan(mlp: Any, work: Work, solver: Solver) -> Plan:
         raise ValueError(f"X: expected an array for the solver {solver.name}, got a sparse matrix; use .toarray()")
     given = None if isinstance(mlp.batch_size, str) else int(mlp.batch_size)  # None for 'auto'
     # scikit-learn's gradient is that of the sum over the outputs, though its loss is a mean over them
-    l2 = 0.0 if getattr(solver, "bayesian", False) else float(mlp.alpha)
+    l2 = float(mlp.alpha)
+    if isinstance(solver, LevenbergMarquardt):
+        if engine.cost.name != "quadratic":
+            raise ValueError(f"loss: expected 'squared_error' with the solver {solver.name}, got {mlp.loss!r}")
+        if solver.system == "residuals" and l2 > 0:
+            raise ValueError(f"alpha: expected 0 with system='residuals', got {mlp.alpha!r}")
+        l2 = 0.0 if solver.bayesian else l2  # it learns the factor
     check_solver(solver, engine, None, None, l2, given, n)
     if given is None:
         given = n if solver.takes_all_examples else 200
@@ -79,14 +89,36 @@ def _plan(mlp: Any, work: Work, solver: Solver) -> Plan:
     )
 
 
-def fit_method(mlp: Any, work: Work, task: FitTask) -> None:
+class Prepared(NamedTuple):
+    """A training that has been checked."""
+
+    method: Method
+    plan: Plan
+    trained: _Trained
+
+
+def prepare_method(mlp: Any, work: Work) -> Prepared | None:
+    """Return the training by the solver of an estimator, if it has one; nothing has changed yet.
+
+    Raises
+    ------
+    ValueError, MemoryError, ImportError
+        If the solver cannot do what it is asked for.
+    """
+    solver = solver_of(mlp)
+    if solver is None:
+        return None
+    plan, trained = _plan(mlp, work, solver), _Trained(mlp, work.random_state.randint(2**31))
+    return Prepared(METHODS[type(solver)](mlp._model.engine, trained, plan), plan, trained)
+
+
+def fit_method(mlp: Any, work: Work, task: FitTask, prepared: Prepared) -> None:
     """Train until nothing is left to gain, or `max_iter` is reached; the history is kept as `history_`."""
-    solver, model = solver_of(mlp), mlp._model
-    assert solver is not None
-    plan = _plan(mlp, work, solver)
-    trained = _Trained(work.random_state.randint(2**31))
-    method = METHODS[type(solver)](model.engine, trained, plan)
-    mlp.history_, mlp.n_iter_, mlp.loss_curve_ = trained.history, 0, []
+    model, (method, plan, trained) = mlp._model, prepared
+    mlp.n_iter_ = 0
+    if not len(trained.history):
+        mlp.loss_curve_ = []
+    mlp.history_ = trained.history
     given = plan.examples.weights
     # of all weights, as a share of the number of samples: the loss is a mean by weight, the cost one by number
     share = float(given.mean(dtype=np.float64)) if given.size else 1.0
@@ -95,6 +127,7 @@ def fit_method(mlp: Any, work: Work, task: FitTask) -> None:
     def end_epoch(row: Epoch) -> bool:
         theta = model.theta.astype(np.float64)
         mlp.n_iter_ += 1
+        mlp._method_state = trained.optimizer_state
         mlp.loss_ = float(row.training_cost * factor + 0.5 * (weights * theta) @ theta)
         mlp.loss_curve_.append(mlp.loss_)
         if mlp.verbose:
@@ -115,8 +148,9 @@ def fit_method(mlp: Any, work: Work, task: FitTask) -> None:
         warn_caller("Training interrupted by user.")
         return
     # the privacy that may be spent says when DP-SGD ends, not the loss
-    if mlp.n_iter_ == mlp.max_iter and not method.is_over and not isinstance(solver, DPSGD):
+    if mlp.n_iter_ == mlp.max_iter and not method.is_over and not isinstance(plan.optimizer, DPSGD):
+        name = plan.optimizer.name
         warn_caller(
-            f"{solver.name}: Maximum iterations ({mlp.max_iter}) reached and the optimization hasn't converged yet.",
+            f"{name}: Maximum iterations ({mlp.max_iter}) reached and the optimization hasn't converged yet.",
             ConvergenceWarning,
         )

@@ -41,7 +41,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         optimizer of mbbp, also your own, with its own settings.
         levenberg_marquardt is for the squared error, in float64, and by default over all samples at once: the fastest
         way to fit a small network closely. dp_sgd is private (see `mbbp.DPSGD`). `history_` is the history of these
-        two, with the damping, or the privacy that is spent; `tol` and `early_stopping` are not for them.
+        two, with the damping, or the privacy that is spent; `tol`, `early_stopping` and the names of `learning_rate`
+        are not for them, and `alpha` is not for ``mbbp.LevenbergMarquardt(bayesian=True)``.
     alpha : float
         The factor of the L2 term: alpha / (2 d) ||W||^2 is added to the loss of a mini-batch, where d is the number of
         its samples, or the sum of their weights.

@@ -274,8 +274,8 @@ def test_a_step_that_overflows_is_not_taken():
         ({}, {"weight_decay": 0.1}, ValueError, "weight_decay: expected 0 with levenberg_marquardt, got 0.1; use l2"),
         ({"cost": mbbp.costs.huber()}, {}, ValueError, "cost: expected quadratic with levenberg_marquardt, got 'huber"),
         ({"dropout": 0.5}, {}, ValueError, "dropout: expected a network without it for levenberg_marquardt"),
-        ({}, {"optimizer": spec(bayesian=True), "l2": 1.0}, ValueError, "l2: expected none with bayesian=True"),
-        ({}, {"optimizer": spec(bayesian=True), "batch_size": 5}, ValueError, "batch_size: expected none with bayes"),
+        ({}, {"optimizer": spec(bayesian=True), "l2": 1.0}, ValueError, "l2: expected 0 with bayesian=True"),
+        ({}, {"optimizer": spec(bayesian=True), "batch_size": 5}, ValueError, "batch_size: expected None with bayes"),
         ({}, {"batch_size": 0}, ValueError, "batch_size: expected 1 or more, got 0"),
         ({}, {"l2": -1.0}, ValueError, "l2: expected a finite number of at least 0"),
         ({}, {"optimizer": mbbp.LevenbergMarquardt}, TypeError, "optimizer: expected a name or an mbbp.Optimizer"),
@@ -327,3 +327,48 @@ def test_without_scipy_nothing_changes(monkeypatch):
         trained(net)
     assert len(net.history) == 0
     assert not net.engine.scaling_is_learnt
+
+
+# ------------------------------------------------------------------------------------------------------------ damping
+
+
+def test_mini_batches_that_cannot_be_improved_do_not_end_the_learning():
+    x, weights = np.linspace(-4, 4, 400)[None], np.ones(400)
+    weights[200:] = 0
+    net = mbbp.Network([1, 8, 1], ["tanh", "identity"], dtype="float64", rng=1)
+    how = {"batch_size": 5, "shuffle": False, "example_weights": weights, "optimizer": "levenberg_marquardt"}
+    history = net.fit(x, np.sin(x), epochs=15, **how)
+    costs = history["training_cost"]
+    assert costs[-1] < 0.1 * costs[0]
+    assert history[-1].damping < 1e3
+
+
+@pytest.mark.parametrize("system", ["parameters", "residuals", "conjugate_gradient"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_targets_are_learnt_after_a_fit_that_has_converged(system, dtype):
+    x = np.linspace(-1, 1, 6)[None]
+    net = mbbp.Network([1, 6, 1], ["tanh", "identity"], dtype=dtype, rng=1)
+    how = spec(system=system)
+    net.fit(x, np.sin(x), epochs=200, optimizer=how)
+    net.fit(x, np.cos(3 * x), epochs=200, optimizer=how)
+    assert net.history[-1].training_cost < 1e-5
+
+
+def test_parameters_and_errors_of_0_have_finite_precisions():
+    x = np.linspace(-1, 1, 60)[None]
+    net = mbbp.Network([1, 6, 1], ["tanh", "identity"], dtype="float64", rng=1)
+    net.theta[:] = 0
+    how = spec(bayesian=True)
+    net.fit(x, 0 * x, epochs=3, optimizer=how)
+    history = net.fit(x, np.sin(3 * x) + 3, epochs=60, optimizer=how)
+    assert np.isfinite(history["prior_precision"]).all()
+    assert np.isfinite(history["noise_precision"]).all()
+    assert history[-1].training_cost < 0.3
+
+
+@pytest.mark.parametrize("damping", [1e-300, 1e300])
+def test_a_damping_that_is_far_out_is_brought_back(damping):
+    x = np.linspace(-1, 1, 60)[None]
+    net = mbbp.Network([1, 6, 1], ["tanh", "identity"], dtype="float64", rng=1)
+    costs = net.fit(x, np.sin(3 * x), epochs=300, optimizer=spec(damping=damping))["training_cost"]
+    assert costs[-1] < 1e-3

@@ -171,7 +171,7 @@ def test_threads_change_no_bit(sizes, monkeypatch):
         ({"memory_limit": 1e6}, 1000, 300, False, "conjugate_gradient"),
         ({"memory_limit": 1e6}, 300, 1000, False, "conjugate_gradient"),
         ({"memory_limit": 1e6}, 300, 1000, True, "conjugate_gradient"),
-        ({"memory_limit": 1e6}, 10**6, 100, False, "parameters"),  # its size does not matter for J^T J
+        ({"memory_limit": 2e6}, 10**6, 100, False, "parameters"),  # its size does not matter for J^T J
         ({"system": "residuals"}, 1000, 50, False, "residuals"),
         ({"system": "parameters"}, 50, 1000, False, "parameters"),
         ({"system": "conjugate_gradient"}, 50, 10, True, "conjugate_gradient"),

@@ -74,7 +74,7 @@ def test_callbacks_and_evaluation_sets():
     assert len(mlp.eval_loss_curve_) == 3
     mlp = regressor(max_iter=4, warm_start=True, callbacks=lambda mlp: mlp.n_iter_ == 3)
     first = mlp.fit(X, Y).loss_
-    assert mlp.fit(X, Y).loss_curve_[0] < first
+    assert mlp.fit(X, Y).loss_curve_[3] < first
 
 
 @pytest.mark.parametrize("solver", ["dp_sgd", mbbp.DPSGD(noise_multiplier=0.5)])
@@ -97,11 +97,11 @@ def test_they_work_in_a_search():
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"loss": "poisson"}, ValueError, "cost: expected quadratic with levenberg_marquardt"),
+        ({"loss": "poisson"}, ValueError, "loss: expected 'squared_error' with the solver levenberg_marquardt"),
         ({"dropout": 0.5}, ValueError, "dropout: expected its default for the solver levenberg_marquardt"),
         ({"clip_norm": 1.0}, ValueError, "clip_norm: expected its default"),
         ({"solver": "newton"}, ValueError, "solver"),
-        ({"batch_size": 10, "solver": mbbp.LevenbergMarquardt(bayesian=True)}, ValueError, "a batch_size"),
+        ({"batch_size": 10, "solver": mbbp.LevenbergMarquardt(bayesian=True)}, ValueError, "batch_size"),
     ],
 )
 def test_what_they_cannot_do_is_refused(parameters, error, message):
@@ -115,3 +115,25 @@ def test_what_they_cannot_do_is_refused(parameters, error, message):
 @pytest.mark.parametrize("mlp", [regressor(), MLPClassifier(solver="dp_sgd")])
 def test_there_is_no_partial_fit(mlp):
     assert not hasattr(mlp, "partial_fit")
+
+
+def test_a_warm_start_goes_on_spending_privacy():
+    mlp = MLPClassifier(hidden_layer_sizes=(5,), solver="dp_sgd", warm_start=True, max_iter=3, random_state=0)
+    spent = mlp.fit(X, LABELS).history_["epsilon"]
+    twin = copy.copy(mlp)
+    assert mlp.fit(X, LABELS).history_["epsilon"][:3] == spent
+    assert mlp.history_["epsilon"] == sorted(mlp.history_["epsilon"])
+    assert len(mlp.history_) == len(mlp.loss_curve_) == 6
+    assert len(twin.history_) == 3
+    assert twin.fit(X, LABELS).history_["epsilon"] == mlp.history_["epsilon"]
+
+
+def test_a_refused_fit_leaves_the_model(monkeypatch):
+    mlp = regressor(alpha=0.0, solver=mbbp.LevenbergMarquardt(tolerance=0.1)).fit(X, Y)
+    before, n_iter = mlp.predict(X), mlp.n_iter_
+    for solver, error in ((mbbp.LevenbergMarquardt(memory_limit=10), MemoryError), ("levenberg_marquardt", ValueError)):
+        with pytest.raises(error):
+            mlp.set_params(solver=solver, loss="squared_error" if error is MemoryError else "huber").fit(X, Y)
+        mlp.set_params(loss="squared_error")
+        np.testing.assert_array_equal(mlp.predict(X), before)
+        assert mlp.n_iter_ == n_iter
