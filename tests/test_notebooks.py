@@ -20,6 +20,7 @@ FIGURES = {
     "04-learning-and-why-it-slows-down": 12,
     "05-the-big-picture": 8,
     "06-coming-from-scikit-learn": 5,
+    "07-fitting-a-function": 8,
 }
 """The least number of figures that each notebook shows."""
 
