@@ -206,13 +206,9 @@ def check_solver(
         if engine.cost.name != "quadratic":
             raise ValueError(f"cost: expected quadratic with {name}, got {engine.cost.name!r}")
         if solver.bayesian and l2 != 0:
-            raise ValueError(
-                f"l2: expected 0 with bayesian=True, which learns such a factor, got {l2!r}"
-            )
+            raise ValueError(f"l2: expected 0 with bayesian=True, which learns such a factor, got {l2!r}")
         if solver.bayesian and batch_size is not None and batch_size < n:
-            raise ValueError(
-                f"batch_size: expected None with bayesian=True, for all examples, got {batch_size!r}"
-            )
+            raise ValueError(f"batch_size: expected None with bayesian=True, for all examples, got {batch_size!r}")
 
 
 def _learnt(examples: Examples, chosen: Array, dtype: np.dtype[Any]) -> Scaling:
