@@ -151,10 +151,12 @@ print(both(np.array([0.0, 2.0]))[0], both(np.array([0.0, 2.0]))[1] > 1.7)
 
 
 @pytest.mark.skipif(not JIT or not hasattr(os, "fork"), reason="compiles, and forks")
-def test_a_fork_while_another_thread_imports_numba():
-    code = """
+@pytest.mark.parametrize("also", ["os", "logging, concurrent.futures.thread"])  # the latter lock themselves in a fork
+def test_a_fork_while_another_thread_imports_numba(also):
+    code = f"""
 import os, signal, threading, time, warnings
 from mbbp.kernels.lowlevel import compiling
+import {also}
 thread = threading.Thread(target=compiling.jit)
 thread.start()
 while "numba" not in __import__("sys").modules:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -76,6 +75,8 @@ def _divergences(noise_multiplier: float, sampling_probability: float) -> tuple[
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep dp-accounting from telling on stderr, for every epoch, which orders it does not use."""
+    import logging  # absl has imported it; `import mbbp` need not wait for it
+
     logger = logging.getLogger("absl")
 
     def is_of_others(record: logging.LogRecord) -> bool:

@@ -39,17 +39,25 @@ _importing = threading.RLock()
 _noted: list[tuple[Callable[..., Any], str, dict[str, Any]]] = []
 
 
-# A child process has only the thread that forked it. If another thread imports Numba at that moment, nobody in the
-# child will ever end that import. So a fork waits for it. Starting a program (`subprocess`) does not wait.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
-    )
+@functools.cache
+def _let_forks_wait() -> None:
+    """Let a fork wait until no thread imports Numba.
+
+    A child process has only the thread that forked it. If another thread imports Numba at that moment, nobody in the
+    child will ever end that import. Starting a program (`subprocess`) does not wait.
+    """
+    import logging  # noqa: F401 -- it locks itself in a fork, and while Numba is imported. What is told last locks first
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+        )
 
 
 def jit() -> Any:
     """Return the module that compiles; the first time, what was noted is done."""
     with _importing:
+        _let_forks_wait()
         return importlib.import_module(_JIT)
 
 
