@@ -159,7 +159,7 @@ class DPSGD(Solver):
     Each step draws every example with the probability batch_size / n (Poisson sampling), clips the gradient of each to
     `clip_norm`, adds Gaussian noise with the standard deviation noise_multiplier * clip_norm to their sum, and divides
     by `batch_size`. Sampling and noise come from a cryptographic generator. The history has the privacy that is spent
-    after each epoch: (epsilon, delta). An epoch has n / batch_size steps, rounded up.
+    after each epoch: (epsilon, delta). An epoch has n / batch_size steps, rounded up; `shuffle` does not matter.
 
     Parameters
     ----------

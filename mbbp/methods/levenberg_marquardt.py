@@ -146,7 +146,7 @@ class LeastSquares(Method):
         if self.is_full:
             self.is_over = found is None or cost + penalty - found[1] <= self.spec.tolerance * (cost + penalty)
             cost = cost if found is None else found[0]
-        return cost, float(np.linalg.norm(gradient)) / m
+        return cost, float(np.linalg.norm(system.gradient)) / m  # as for all methods, without the L2 term
 
     def _descend(
         self, before: Array, value: float, gradient: Array, decay: Array, scales: Array, most: float
