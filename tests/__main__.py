@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mbbp.kernels.lowlevel import processor
-from tests.tiers import AS_PLAIN_PYTHON
+from tests.tiers import ALONE, AS_PLAIN_PYTHON
 
 ROOT = Path(__file__).parent.parent
 PYTHON = [sys.executable, "-m"]
@@ -91,6 +91,12 @@ def gates(tier: str, level: str | None = None) -> Step:
     return Step(f"timed gates for {level}", command, environment_of(level)) if level else Step("timed gates", command)
 
 
+def files_of_times() -> list[str]:
+    """Return the files that hold tests of times: to collect all others would take longer than these tests."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(path) for path in files if any(f"def {name}(" in path.read_text(encoding="utf-8") for name in ALONE)]
+
+
 def steps(tier: str, level: str) -> tuple[list[Step], list[Step]]:
     """Return the steps that run at the same time as the exact gates, and the steps after both."""
     measured = COVERAGE if tier == "nightly" else []  # it makes compiling take twice as long
@@ -98,7 +104,7 @@ def steps(tier: str, level: str) -> tuple[list[Step], list[Step]]:
     first = [*STYLE, Step("tests, kernels as plain Python", plain, {"NUMBA_DISABLE_JIT": "1"})]
     rest = [
         compiled(tier, *measured, *(["--cov-append"] if measured else [])),
-        Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), "tests"]),
+        Step("tests that measure time", [*PYTEST, *selection(tier, "alone"), *files_of_times()]),
         gates(tier),
     ]
     if tier == "nightly":
@@ -117,7 +123,10 @@ OF_THE_TESTS = ("tests", "benchmarks", "notebooks", "README.md", "pyproject.toml
 OF_THE_SOURCE = (
     *("bench", "chapter2", "datasets", "exchange", "fileformat", "kernels/gemm", "kernels/lowlevel/test_scalars.py"),
     *("methods", "nielsen", "sklearn", "test_check.py", "test_derivatives_refused.py", "test_higher_reference.py"),
-    *("test_laplace.py", "test_laplace_refused.py", "test_second_derivatives.py"),
+    *("test_laplace.py", "test_laplace_refused.py", "test_second_derivatives.py", "test_attributes.py"),
+    *("test_bad_inputs.py", "test_callbacks.py", "test_cli.py", "test_cli_tables.py", "test_fit_arguments.py"),
+    *("test_history.py", "test_presets.py", "test_progress.py", "test_schedules.py", "test_schema.py"),
+    *("test_stopping.py", "test_summary.py"),
     *("test_arguments_fuzz.py", "test_cli_saved.py", "test_custom_refused.py", "test_damaged_files.py"),
     *("test_in_a_notebook.py",),
 )

@@ -293,7 +293,7 @@ def test_no_memory_is_taken_for_what_a_file_claims(read, bomb, tmp_path):
     finally:
         tracemalloc.stop()
     assert most < 10_000_000
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5  # a fraction of a second, but not on a slow machine
     assert len(str(caught.value)) < 2000
 
 
