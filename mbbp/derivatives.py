@@ -393,7 +393,6 @@ class Derivatives(Passes):
         examples = self._inputs_alone(X)
         targets = self._columns(argument, vectors, self.sizes[-1], examples.n)
         theta, inputs = self._differentiation.backpropagate(examples._replace(targets=targets))
-        assert inputs is not None
         return theta, inputs.T
 
     def _inputs_alone(self, X: ArrayLike) -> Examples:

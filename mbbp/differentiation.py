@@ -77,7 +77,6 @@ class Differentiation(Fixed):
         self._engine = engine
         self._spare: dict[str, list[Placed]] = defaultdict(list)
         self._quick: list[_QuickRows] = []
-        self._no_source = self.no_source()
         self._writers: dict[tuple[str, bool], list[Bound]] = defaultdict(list)
 
     def no_source(self) -> Placed:
@@ -86,6 +85,10 @@ class Differentiation(Fixed):
         nothing = np.empty(0, dtype)
         examples = Examples(np.zeros((1, n_in), dtype), np.zeros((1, n_out), dtype), np.empty(0, np.int64), nothing)
         return source_of(examples, dtype)
+
+    @functools.cached_property
+    def _no_source(self) -> Placed:
+        return self.no_source()  # made when it is needed: it asks for kernels, and a network may never differentiate
 
     def take(self, kind: str) -> Placed:
         """Return the network with a workspace for a chunk, for one thread alone."""
@@ -128,18 +131,18 @@ class Differentiation(Fixed):
             found = bend_of(activation)
             model.record.layers[index].bend = 0 if found is None else found.address(self._engine.dtype)
 
-    def backpropagate(self, examples: Examples, *, wants_inputs: bool = True) -> tuple[Array, Array | None]:
+    def backpropagate(self, examples: Examples) -> tuple[Array, Array]:
         """Return the gradient by parameters (P,) and by inputs (m, n_in), where the targets are dC/da^L."""
         engine, model = self._engine, self.take(OF_OUTPUTS)
-        inputs = np.empty((examples.n, engine.sizes[0]), engine.dtype) if wants_inputs else None
+        inputs = np.empty((examples.n, engine.sizes[0]), engine.dtype)
         compute = SummedGradient(model, engine.source(examples), np.arange(examples.n), CHUNK, inputs)
         compute()
         self._keep(OF_OUTPUTS, model)
         return compute.gradient, self._by_raw_inputs(inputs, examples)
 
-    def _by_raw_inputs(self, gradient: Array | None, examples: Examples) -> Array | None:
+    def _by_raw_inputs(self, gradient: Array, examples: Examples) -> Array:
         """Return the gradient by scaled inputs (..., n_in) as that by the inputs before they were scaled."""
-        if gradient is not None and examples.scaling is not None:
+        if examples.scaling is not None:
             gradient *= examples.scaling.factor.astype(gradient.dtype)
         return gradient
 

@@ -53,11 +53,12 @@ class Residuals:
         is_weighted = examples.weights.size > 0
         self._roots = np.sqrt(examples.weights) if is_weighted else None
         self._targets = _dense_targets(examples, self.n_out, self._dtype)
-        self._examples = examples
         of_roots = examples if self._roots is None else examples._replace(weights=self._roots)
         self._model = self._derivatives.model_of_outputs(is_weighted=is_weighted)
         self._tangents = self._derivatives.take(WITH_TANGENTS)
         self._source = engine.source(of_roots)
+        self._vectors = np.zeros_like(self._targets)  # of `pull_back`; those of other examples are not read
+        self._source_of_vectors = engine.source(of_roots._replace(targets=self._vectors, labels=np.empty(0, np.int64)))
         self._team = make_team(1)[0]
         self._rows = self._room()
         predict = evaluation.Prediction(
@@ -175,12 +176,8 @@ class Residuals:
 
     def pull_back(self, order: Array, vector: Array) -> Array:
         """Return J^T u in float64, for u in the order of `rows`."""
-        n = self._targets.shape[0]
-        targets = np.zeros((n, self.n_out), self._dtype)
-        targets[order] = vector.reshape(self.n_out, order.size).T
-        given = self._examples._replace(targets=targets, labels=np.empty(0, np.int64))
-        given = given if self._roots is None else given._replace(weights=self._roots)
-        compute = SummedGradient(self._model, self._engine.source(given), order, CHUNK)
+        self._vectors[order] = vector.reshape(self.n_out, order.size).T
+        compute = SummedGradient(self._model, self._source_of_vectors, order, CHUNK)
         compute()
         return compute.gradient.astype(np.float64)
 

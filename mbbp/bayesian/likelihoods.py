@@ -7,6 +7,7 @@ minus its logarithm is convex. All arrays are float64, with one example per colu
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mbbp.costs import Cost
 from mbbp.parameters import Array
 
 
-class Likelihood:
+class Likelihood(ABC):
     """The base of the likelihoods.
 
     Attributes
@@ -28,10 +29,11 @@ class Likelihood:
     noun = ""
     has_noise = False
 
+    @abstractmethod
     def misfit(self, f: Array, y: Array) -> float:
         """Return minus twice the logarithm of the probability; of a Gaussian the sum of the squared residuals."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weigh(self, rows: Array, f: Array, y: Array) -> None:
         """Multiply the derivatives of f of each example by a root R of B, in place.
 
@@ -46,15 +48,14 @@ class Likelihood:
         B is the second derivative by f of minus the logarithm of the probability, and R^T R = B, so the product of the
         new rows with themselves is J^T B J. Of a Gaussian, B is taken for a noise of variance 1.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs(self, f: Array) -> Array:
         """Return the mean of the target for each f (..., n_L, m)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def integrate(self, f: Array, variance: Array, noise_variance: float) -> tuple[Array, Array]:
         """Return the mean and the variance of a new target, where f has a Gaussian distribution around `f`."""
-        raise NotImplementedError
 
 
 class Gaussian(Likelihood):

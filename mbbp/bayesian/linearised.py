@@ -5,6 +5,7 @@ What is differentiated is f: the outputs a^L, or the weighted inputs z^L of the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ class Chunk(NamedTuple):
     f: Array
 
 
-class LinearisedNetwork:
+class LinearisedNetwork(ABC):
     """A network, and the derivatives of f by some of its parameters.
 
     Parameters
@@ -84,9 +85,9 @@ class LinearisedNetwork:
             z = by_features.T @ features
             yield Chunk(columns, some, features, z, layers[-1].astype(np.float64) if self.of_outputs else z)
 
+    @abstractmethod
     def jacobian_product(self, chunk: Chunk, directions: Array) -> Array:
         """Return the derivative of each f along directions (n_parameters, k), of shape (n_L, m, k), in float64."""
-        raise NotImplementedError
 
     def curvature(self, inputs: Array, targets: Array, likelihood: Likelihood) -> tuple[Array, float]:
         """Return the Gauss-Newton matrix (P, P), the sum of J^T B J over the examples, and the misfit.
@@ -108,8 +109,9 @@ class LinearisedNetwork:
     def _at_once_for_sums(self) -> int:
         return self.at_once
 
+    @abstractmethod
     def _add(self, total: Array, chunk: Chunk, y: Array, likelihood: Likelihood) -> None:
-        raise NotImplementedError
+        """Add J^T B J of a chunk."""
 
 
 class ByAllParameters(LinearisedNetwork):

@@ -23,6 +23,7 @@ LARGEST_RATIO = 0.75  # of the length of the acceleration to that of the step, T
 LEAST_DAMPING, MOST_DAMPING = 1e-20, 1e4  # as shares of the largest diagonal entry: beyond, steps change nothing
 ROUNDING = 1e-14  # of a cost, relative
 PROBE = 0.1  # the share of a step over which the curvature along it is measured
+# of a parameter or an error, of the prior against the noise, and of the prior against the largest diagonal entry
 LEAST_SQUARE, LEAST_PRIOR, MOST_DECAY = 1e-24, 1e-12, 100.0
 MIB = 2.0**20
 
@@ -40,7 +41,7 @@ class Evidence(NamedTuple):
         return self.prior_precision / self.noise_precision
 
 
-class Step(NamedTuple):
+class Trial(NamedTuple):
     """The solution of the equations, and the same with its acceleration."""
 
     plain: Array
@@ -190,7 +191,7 @@ class LeastSquares(Method):
         cost = 0.5 * float(found @ found)
         return cost if math.isfinite(cost) else math.inf
 
-    def _solve(self, before: Array, gradient: Array, added: Array) -> Step | None:
+    def _solve(self, before: Array, gradient: Array, added: Array) -> Trial | None:
         """Return a step, with its acceleration; None if there is none, or it is too long for its curvature."""
         system, theta = self.system, self.engine.theta
         try:
@@ -201,7 +202,7 @@ class LeastSquares(Method):
         if not np.isfinite(plain).all():
             return None
         if not self.spec.acceleration:
-            return Step(plain, plain)
+            return Trial(plain, plain)
         theta[...] = before + PROBE * plain
         ahead = system.residuals()
         theta[...] = before
@@ -211,7 +212,7 @@ class LeastSquares(Method):
         bend = 0.5 * system.solve(-curvature, -system.pull_back(curvature))
         if 2.0 * np.linalg.norm(bend) > LARGEST_RATIO * np.linalg.norm(plain):
             return None
-        return Step(plain, plain + bend)
+        return Trial(plain, plain + bend)
 
     def _scales(self, diagonal: Array) -> Array:
         """Return what the damping multiplies; with `scaling`, the state keeps the largest diagonal so far."""

@@ -38,7 +38,7 @@ from mbbp.sklearn.models import (
     sizes_of,
 )
 from mbbp.sklearn.samples import as_read, chosen, rows_of
-from mbbp.sklearn.solver import STOCHASTIC, Curves, Solver
+from mbbp.sklearn.solver import STOCHASTIC, Curves, StochasticSolver
 from mbbp.sklearn.training import HeldOut, Work, fit_lbfgs, fit_stochastic
 from mbbp.solvers import DPSGD
 from mbbp.threads import OneWriter, at_most
@@ -198,7 +198,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         else:
             self._go_on(X.dtype)
         if callable(self.learning_rate):  # a function that cannot be used is found before anything is trained
-            Solver(self, self._model.theta).begin_epoch(len(self.loss_curve_) + 1, Curves(self))
+            StochasticSolver(self, self._model.theta).begin_epoch(len(self.loss_curve_) + 1, Curves(self))
         rows, held_out, evaluated = rows_of(X), None, None
         examples, chosen_rows = self._examples(rows, y, weights, "y"), np.arange(rows.shape[0])
         if eval_set is not None:

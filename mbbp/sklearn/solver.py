@@ -70,7 +70,7 @@ class Curves:
         return list(self._mlp.validation_scores_)
 
 
-class Solver:
+class StochasticSolver:
     """An optimizer with its state and its learning rate, from one epoch to the next and one `partial_fit` to the next.
 
     Parameters

@@ -15,7 +15,7 @@ from mbbp.loop import Loop, Objective
 from mbbp.parameters import Array
 from mbbp.progress import Progress
 from mbbp.sklearn.callbacks import FitTask
-from mbbp.sklearn.solver import Curves, Solver
+from mbbp.sklearn.solver import Curves, StochasticSolver
 from mbbp.sklearn.warning import warn_caller
 
 SECONDS_BETWEEN_LOOKS = 0.1  # the time in compiled code before Ctrl-C is handled
@@ -45,7 +45,7 @@ def fit_stochastic(mlp: Any, work: Work, task: FitTask) -> None:
     """Train for epochs until the training does not improve any more, or `max_iter` is reached."""
     model, n = mlp._model, work.chosen.size
     if not (work.is_single_epoch and hasattr(mlp, "_optimizer") and mlp._optimizer.fits(model.theta)):
-        mlp._optimizer = Solver(mlp, model.theta)
+        mlp._optimizer = StochasticSolver(mlp, model.theta)
     objective = Objective(
         l2=0.0 if mlp.solver == "adamw" else float(mlp.alpha),
         divides_by_weights=work.examples.weights.size > 0,
