@@ -245,8 +245,11 @@ def _set_output_error(model, start, stop, m, alpha):
     if not model.is_fused and layer.multiply_by_derivative:
         call(layer.multiply_by_derivative, block_of(model, layer, start, stop, m))
     D = columns(mini_batch(model, layer.delta, layer.n_out, m), start, stop)
-    if model.is_weighted:
-        multiply_columns(D, part(model.work, model.weights + start, stop - start))
+    if model.is_weighted:  # one loop for both orders: this kernel is compiled for every training
+        weights = part(model.work, model.weights + start, stop - start)
+        for i in range(D.m):
+            for j in range(D.n):
+                D.numbers[j * D.rs + i * D.cs] *= weights[i]
     if alpha != 1:
         count, size = stretches(D)
         for k in range(count):
