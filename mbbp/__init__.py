@@ -32,6 +32,7 @@ from mbbp.exchange.safetensors import from_safetensors, to_safetensors
 from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
+from mbbp.many.fits import ManyFits, fit_many
 from mbbp.methods.method import DivergedError
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -69,6 +70,7 @@ __all__ = [
     "History",
     "Laplace",
     "LevenbergMarquardt",
+    "ManyFits",
     "Momentum",
     "Nesterov",
     "Network",
@@ -86,6 +88,7 @@ __all__ = [
     "costs",
     "datasets",
     "diagnose",
+    "fit_many",
     "from_json",
     "from_keras",
     "from_onnx",

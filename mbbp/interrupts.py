@@ -6,9 +6,37 @@ import sys
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 SECONDS_OF_A_PAIR = 3.0  # two presses within them are meant together, also if the second one meets the next training
+
+
+class Interruptions(Protocol):
+    """What a training needs to know of Ctrl-C. `Interrupts` is one.
+
+    Attributes
+    ----------
+    asked : bool
+        Whether the training is to end after the running epoch.
+    asked_twice : bool
+        Whether it is to end at once, with KeyboardInterrupt.
+    may_raise : bool
+        Whether KeyboardInterrupt may be raised now. Not between two changes that belong together.
+    """
+
+    may_raise: bool
+
+    @property
+    def asked(self) -> bool: ...  # noqa: D102 -- see the class
+
+    @property
+    def asked_twice(self) -> bool: ...  # noqa: D102
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Interrupts:

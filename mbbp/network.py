@@ -14,9 +14,11 @@ from mbbp.costs import Cost
 from mbbp.derivatives import Derivatives
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
+from mbbp.interrupts import Interrupts
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
 from mbbp.planning import ClassWeights
+from mbbp.progress import Progress
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
@@ -141,10 +143,11 @@ class Network(Derivatives):
         weight_decay: float | None = None,
         clip_norm: float | None = None,
         shuffle: bool = True,
+        subset: ArrayLike | None = None,
         example_weights: ArrayLike | None = None,
         class_weights: ClassWeights = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-        validation_split: float | None = None,
+        validation_split: float | ArrayLike | None = None,
         early_stopping: EarlyStopping | int | None = None,
         checkpoint: str | Path | None = None,
         every: int = 1,
@@ -189,6 +192,9 @@ class Network(Derivatives):
             The largest Euclidean norm of a gradient. A gradient with a larger norm is scaled down to this norm.
         shuffle : bool
             Whether each epoch takes the examples in a new random order.
+        subset : array_like of int of shape (k,), optional
+            The numbers of the examples to train on, from 0 to n - 1; the others are not used. A number that stands
+            there twice counts twice, as in a bootstrap sample. By default all examples. The data are not copied.
         example_weights : array_like of shape (n,), optional
             A factor for the cost of each example.
         class_weights : mapping, sequence or "balanced", optional
@@ -197,10 +203,10 @@ class Network(Derivatives):
             same total weight.
         validation_data : pair (X, y), optional
             Examples that are scored after every epoch.
-        validation_split : float, optional
+        validation_split : float or array_like of int, optional
             The fraction of the examples, above 0 and below 1, that is held out of the training and scored after every
-            epoch. They are chosen at random, and for the same number of examples always the same ones. Class weights
-            do not count in their cost.
+            epoch. They are chosen at random, and for the same number of examples always the same ones. Or the numbers
+            of these examples, as for a fold. Class weights do not count in their cost.
         early_stopping : EarlyStopping or int, optional
             When to stop before the last epoch. A number is the patience in epochs, on the validation cost if there are
             validation data, else on the training cost.
@@ -240,18 +246,12 @@ class Network(Derivatives):
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.
         """
-        called = planning.as_callbacks(callbacks)
         shown = None if progress is None else as_flag("progress", progress)
-
-        def notify(row: Epoch) -> None:
-            for callback in called:
-                callback(self, row)
-
         with self._engine.writer.fitting():
-            plan = planning.make_plan(
-                self._engine,
+            plan = self._plan(
                 X,
                 y,
+                callbacks,
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
@@ -260,6 +260,7 @@ class Network(Derivatives):
                 weight_decay=weight_decay,
                 clip_norm=clip_norm,
                 shuffle=shuffle,
+                subset=subset,
                 example_weights=example_weights,
                 class_weights=class_weights,
                 validation_data=validation_data,
@@ -267,11 +268,24 @@ class Network(Derivatives):
                 early_stopping=early_stopping,
                 checkpoint=checkpoint,
                 every=every,
-                notify=notify,
             )
-            if plan.checkpoint is not None:
-                fileformat.check(self._contents())
-            return training.train(self._engine, self, plan, shown)
+            bar = Progress(shown, plan.epochs, plan.chosen.size)
+            return training.train(self._engine, self, plan, bar, Interrupts())
+
+    def _plan(
+        self, X: ArrayLike, y: ArrayLike, callbacks: Callback | Iterable[Callback], **settings: Any
+    ) -> planning.Plan:
+        """Return the checked arguments of a training; `settings` are those of `planning.make_plan`."""
+        called = planning.as_callbacks(callbacks)
+
+        def notify(row: Epoch) -> None:
+            for callback in called:
+                callback(self, row)
+
+        plan = planning.make_plan(self._engine, X, y, notify=notify, **settings)
+        if plan.checkpoint is not None:
+            fileformat.check(self._contents())
+        return plan
 
     def trainer(
         self,

@@ -18,14 +18,16 @@ from mbbp.engine import Engine
 from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import check_can_be_written
 from mbbp.history import Epoch, History
-from mbbp.inputs import check_scaled, narrowed
+from mbbp.inputs import check_scaled
 from mbbp.kernels.examples import Examples
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
-from mbbp.scaling import Scaling, check_representable, learn
+from mbbp.preparing import Preparation
+from mbbp.scaling import Scaling, check_representable
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
 from mbbp.stopping import EarlyStopping, as_early_stopping
+from mbbp.subsets import split
 from mbbp.validation import as_count, as_flag, as_number
 
 BATCH_SIZE = 10  # by default, as in the book
@@ -101,13 +103,15 @@ def make_plan(
     example_weights: ArrayLike | None,
     class_weights: ClassWeights,
     validation_data: tuple[ArrayLike, ArrayLike] | None,
-    validation_split: float | None,
+    validation_split: float | ArrayLike | None,
     early_stopping: EarlyStopping | int | None,
     checkpoint: str | Path | None,
     every: int,
     notify: Callable[[Epoch], None],
+    subset: ArrayLike | None = None,
+    preparation: Preparation | None = None,
 ) -> Plan:
-    """Return the arguments of `Network.fit`, checked.
+    """Return the arguments of `Network.fit`, checked. Networks with the same `preparation` share their examples.
 
     The examples and the validation data are looked at in one pass over each array: whether all inputs are finite, also
     when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in
@@ -122,9 +126,13 @@ def make_plan(
     TypeError
         If an argument is of the wrong type.
     """
-    examples = engine.examples(X, y, "X", "y", example_weights, is_scaled=engine.scaling_is_learnt)
-    chosen, held_out = _split(examples.n, validation_split)
-    scaling = engine.scaling if engine.scaling_is_learnt else _learnt(examples, chosen, engine.dtype)
+    prepared = Preparation() if preparation is None else preparation
+    examples = prepared.examples(engine, X, y, example_weights=example_weights)
+    chosen, held_out = split(examples.n, subset, validation_split)
+    if engine.scaling_is_learnt:
+        scaling = engine.scaling
+    else:
+        scaling = _representable(prepared.learn(examples.inputs, chosen), engine.dtype)
     examples = examples._replace(scaling=scaling)
     if examples.weights.size and not examples.weights[chosen].any():
         raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
@@ -143,7 +151,7 @@ def make_plan(
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
         names = "validation_data[0]", "validation_data[1]"
-        validation = engine.examples(*validation_data, *names, is_scaled=engine.scaling_is_learnt)
+        validation = prepared.examples(engine, *validation_data, names)
         validation = validation._replace(scaling=scaling)
         if not engine.scaling_is_learnt:
             check_scaled(names[0], validation.inputs, scaling, engine.dtype)
@@ -152,6 +160,8 @@ def make_plan(
     size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
     if isinstance(found, Solver):
         check_solver(found, engine, learning_rate, clip_norm, decay, size, chosen.size)
+        if isinstance(found, DPSGD) and np.unique(chosen).size < chosen.size:
+            raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
     has_rate = not isinstance(found, Solver) or found.has_learning_rate
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
@@ -159,10 +169,9 @@ def make_plan(
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
             _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
             _check_measured(argument, watcher.monitor, found)
-    given, examples = examples, narrowed(examples, engine.dtype)
+    examples = prepared.narrowed(examples, engine.dtype)
     if validation is not None:
-        same = validation.inputs is given.inputs
-        validation = examples._replace(weights=validation.weights) if same else narrowed(validation, engine.dtype)
+        validation = prepared.narrowed(validation, engine.dtype)
     return Plan(
         examples=examples,
         chosen=chosen,
@@ -211,29 +220,11 @@ def check_solver(
             raise ValueError(f"batch_size: expected None with bayesian=True, for all examples, got {batch_size!r}")
 
 
-def _learnt(examples: Examples, chosen: Array, dtype: np.dtype[Any]) -> Scaling:
-    scaling = learn(examples.inputs, chosen)
+def _representable(scaling: Scaling | None, dtype: np.dtype[Any]) -> Scaling:
     if scaling is None:
         raise ValueError("X: expected numbers whose squares float64 can hold, to standardize them, got larger ones")
     check_representable("X", scaling, dtype)
     return scaling
-
-
-def _split(n: int, validation_split: float | None) -> tuple[Array, Array | None]:
-    """Return the numbers of the examples to train on, and of those that are held out for validation.
-
-    The choice is random, but the same in every call, so that a training that goes on does not learn from examples that
-    were held out before.
-    """
-    if validation_split is None:
-        return np.arange(n), None
-    fraction = as_number("validation_split", validation_split, below=1.0, positive=True)
-    if n < 2:
-        raise ValueError(f"validation_split: expected at least two examples to split, got {n}")
-    held_out = min(max(1, round(fraction * n)), n - 1)
-    is_held_out = np.zeros(n, bool)
-    is_held_out[np.random.default_rng(n).permutation(n)[:held_out]] = True
-    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:

@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, Self
 
 from mbbp.history import Epoch
 
@@ -17,8 +17,27 @@ def is_notebook() -> bool:
     return streams is not None and isinstance(sys.stderr, streams.OutStream)
 
 
-class Progress:
-    """The progress bar of one training, which counts examples.
+class TrainingBar(Protocol):
+    """What a training needs of a progress bar. `Progress` is one."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def advance(self, examples: int) -> None:
+        """Add examples to those that are done."""
+
+    def note(self, text: str) -> None:
+        """Show a text behind the bar."""
+
+    def end_epoch(self, row: Epoch) -> None:
+        """Show the figures of the epoch that has ended."""
+
+
+class Bar:
+    """A progress bar that counts examples.
 
     In a notebook it is a widget, or a bar of characters if ipywidgets is not installed, and it is shown only for
     trainings of more than half a second.
@@ -27,13 +46,14 @@ class Progress:
     ----------
     shown : bool or None
         Whether to show it; None shows it on a terminal and in a notebook.
-    epochs, n : int
-        The number of epochs, and of examples in each.
+    total : int
+        The number of examples, counted in each epoch.
+    description : str
+        The text before the bar.
     """
 
-    def __init__(self, shown: bool | None, epochs: int, n: int) -> None:
+    def __init__(self, shown: bool | None, total: int, description: str) -> None:
         self._bar: Any = None
-        self._epochs, self._epoch = epochs, 1
         in_notebook = is_notebook()
         if not (in_notebook or sys.stderr.isatty() if shown is None else shown):
             return
@@ -42,8 +62,8 @@ class Progress:
         else:
             from tqdm import tqdm  # tqdm.auto would warn in a notebook without ipywidgets
         self._bar = tqdm(
-            total=epochs * n,
-            desc=f"epoch 1/{epochs}",
+            total=total,
+            desc=description,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}{postfix}",
             leave=False,
             dynamic_ncols=True,
@@ -51,7 +71,7 @@ class Progress:
             file=sys.stdout if in_notebook else sys.stderr,  # a notebook shows stderr in red, as it shows errors
         )
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -67,6 +87,34 @@ class Progress:
         if self._bar is not None:
             self._bar.update(examples)
 
+    def show(self, description: str, figures: Sequence[str]) -> None:
+        """Show another text before the bar, and figures behind it."""
+        if self._bar is not None:
+            self._bar.set_description_str(description, refresh=False)
+            self.note(", ".join(figures))
+
+    def note(self, text: str) -> None:
+        """Show a text behind the bar."""
+        if self._bar is not None:
+            # with a delay, the next `advance` shows it: a bar that is shown from here would not be cleared at the end
+            self._bar.set_postfix_str(text, refresh=not self._bar.delay)
+
+
+class Progress(Bar):
+    """The progress bar of one training.
+
+    Parameters
+    ----------
+    shown : bool or None
+        Whether to show it; None shows it on a terminal and in a notebook.
+    epochs, n : int
+        The number of epochs, and of examples in each.
+    """
+
+    def __init__(self, shown: bool | None, epochs: int, n: int) -> None:
+        super().__init__(shown, epochs * n, f"epoch 1/{epochs}")
+        self._epochs, self._epoch = epochs, 1
+
     def end_epoch(self, row: Epoch) -> None:
         """Show the figures of the epoch that has ended."""
         figures = [f"cost {row.training_cost:.4g}"]
@@ -75,16 +123,7 @@ class Progress:
             figures.append(f"{'validation' if row.validation_accuracy is not None else 'training'} {accuracy:.2%}")
         self.tell(figures)
 
-    def note(self, text: str) -> None:
-        """Show a text until the first epoch has ended."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=not self._bar.delay)
-
     def tell(self, figures: Sequence[str]) -> None:
         """Show these figures of the epoch that has ended."""
-        if self._bar is None:
-            return
         self._epoch += 1
-        self._bar.set_description_str(f"epoch {min(self._epoch, self._epochs)}/{self._epochs}", refresh=False)
-        # with a delay, the next `advance` shows them: a bar that is shown from here would not be cleared at the end
-        self._bar.set_postfix_str(", ".join(figures), refresh=not self._bar.delay)
+        self.show(f"epoch {min(self._epoch, self._epochs)}/{self._epochs}", figures)

@@ -248,6 +248,20 @@ class Structure(Fixed):
         found, self._unfinished = self._unfinished, None
         return found
 
+    def _become(self, trained: Self) -> None:
+        """Take over everything that a training of a copy has changed."""
+        self._engine.theta[...] = trained._engine.theta
+        if not self._engine.scaling_is_learnt:
+            self._engine.set_scaling(trained.scaling)
+        for row in trained.history[len(self.history) :]:
+            self.history.append(row)
+        self.history.was_interrupted, self.history.has_ended = (
+            trained.history.was_interrupted,
+            trained.history.has_ended,
+        )
+        self._rng.bit_generator.state = trained._rng.bit_generator.state
+        self._optimizer_state, self._unfinished = trained._optimizer_state, trained._unfinished
+
     def _write(self, path: Path, best: Best | None) -> None:
         """Write a checkpoint while a training runs."""
         fileformat.write(path, self._contents(best=best))

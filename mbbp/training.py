@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 from mbbp.engine import Engine
 from mbbp.history import Epoch, History
-from mbbp.interrupts import Interrupts
+from mbbp.interrupts import Interruptions
 from mbbp.methods import method
 from mbbp.methods.lbfgs import MinimizeLBFGS
 from mbbp.methods.levenberg_marquardt import LeastSquares
 from mbbp.methods.mini_batches import MiniBatches
 from mbbp.methods.private import PrivateDescent
 from mbbp.planning import Plan
-from mbbp.progress import Progress
+from mbbp.progress import TrainingBar
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.stopping import Best
 
@@ -39,8 +39,10 @@ class Trained(method.Trained, Protocol):
         """Write a checkpoint."""
 
 
-def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -> History:
+def train(engine: Engine, trained: Trained, plan: Plan, bar: TrainingBar, interrupts: Interruptions) -> History:
     """Train the engine's parameters as planned, and return the history of `trained`.
+
+    The progress bar is moved, and what `interrupts` says is done.
 
     Raises
     ------
@@ -48,12 +50,10 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
         If the cost or a parameter becomes NaN or inf.
     """
     chosen = METHODS.get(type(plan.optimizer), MiniBatches)(engine, trained, plan)
-    interrupts = Interrupts()
-    run = _Run(trained, plan, interrupts, _best(trained, plan))
+    run = _Run(trained, plan, bar, interrupts, _best(trained, plan))
     trained.history.has_ended = False
     try:
-        with interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
-            run.bar = bar
+        with interrupts, bar:
             chosen.begin(bar, interrupts)
             chosen.run(lambda row: run.end_epoch(row, engine))
             if chosen.is_over:
@@ -73,10 +73,10 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
 class _Run:
     """What is decided after every epoch."""
 
-    bar: Progress
-
-    def __init__(self, trained: Trained, plan: Plan, interrupts: Interrupts, best: Best | None) -> None:
-        self.trained, self.plan, self.interrupts, self.best = trained, plan, interrupts, best
+    def __init__(
+        self, trained: Trained, plan: Plan, bar: TrainingBar, interrupts: Interruptions, best: Best | None
+    ) -> None:
+        self.trained, self.plan, self.bar, self.interrupts, self.best = trained, plan, bar, interrupts, best
         self.left = plan.epochs
 
     def end_epoch(self, row: Epoch, engine: Engine) -> bool:

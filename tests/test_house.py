@@ -13,12 +13,12 @@ FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
     0: "reference reference_arguments parameters files npz fixed extras tables version kernels",
     1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers solvers"
-    " optimizer_state schedules schema initializers summary pictures figure",
-    2: "prepared engine loop layers differentiation residuals",
+    " optimizer_state schedules schema initializers summary pictures figure subsets",
+    2: "prepared preparing engine loop layers differentiation residuals",
     3: "history stopping fileformat interrupts progress planning methods training trainer",
     4: "structure passes derivatives network",
     5: "__init__ presets check predictions saving exchange chapter2 nielsen datasets bench help_formatter building"
-    " sklearn check_derivatives bayesian",
+    " sklearn check_derivatives bayesian many",
     6: "cli __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.planning import _split
+from mbbp.subsets import split
 from tests.problems import N, continuous, labelled, network
 
 
@@ -12,7 +12,7 @@ from tests.problems import N, continuous, labelled, network
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_it_trains_on_the_rest_and_scores_the_part(problem, shuffle):
     X, Y = problem()
-    chosen, held_out = _split(N, 0.3)
+    chosen, held_out = split(N, None, 0.3)
     net, by_hand = network(), network()
     weights = np.linspace(1, 2, N)
     net.fit(X, Y, epochs=3, batch_size=4, l2=0.1, shuffle=shuffle, validation_split=0.3, example_weights=weights)
@@ -46,14 +46,14 @@ def test_a_further_call_holds_the_same_examples_out():
 
 @pytest.mark.parametrize(("n", "fraction", "size"), [(10, 0.2, 2), (10, 0.01, 1), (2, 0.99, 1), (7, 0.99, 6)])
 def test_both_parts_have_examples_and_every_example_has_a_part(n, fraction, size):
-    chosen, held_out = _split(n, fraction)
+    chosen, held_out = split(n, None, fraction)
     assert held_out.size == size
     assert sorted([*chosen, *held_out]) == list(range(n))
 
 
 def test_balanced_weights_count_the_training_part():
     X, y = labelled()
-    chosen, _held_out = _split(N, 0.3)
+    chosen, _held_out = split(N, None, 0.3)
     net, by_hand = network(), network()
     net.fit(X, y, epochs=1, validation_split=0.3, class_weights="balanced")
     by_hand.fit(X[:, chosen], y[chosen], epochs=1, class_weights="balanced")
@@ -66,7 +66,7 @@ def test_early_stopping_watches_it():
     net.fit(X, y, epochs=500, learning_rate=5.0, validation_split=0.3, early_stopping=2)
     assert len(net.history) < 500
     costs = net.history["validation_cost"]
-    _, held_out = _split(N, 0.3)
+    _, held_out = split(N, None, 0.3)
     assert net.cost(X[:, held_out], y[held_out]) == pytest.approx(min(costs), rel=1e-12)
 
 

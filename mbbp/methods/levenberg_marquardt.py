@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.engine import Engine
-from mbbp.interrupts import Interrupts
+from mbbp.interrupts import Interruptions
 from mbbp.methods.method import Figures, Method, Trained
 from mbbp.methods.systems import SYSTEMS, choose_system
 from mbbp.parameters import Array, parameter_views
 from mbbp.planning import Plan
-from mbbp.progress import Progress
+from mbbp.progress import TrainingBar
 from mbbp.residuals import Residuals
 from mbbp.solvers import LevenbergMarquardt
 
@@ -77,7 +77,7 @@ class LeastSquares(Method):
         if self.spec.bayesian and all(one is not None and math.isfinite(one) for one in found):
             self.evidence = Evidence(*found)
 
-    def begin(self, bar: Progress, interrupts: Interrupts) -> None:
+    def begin(self, bar: TrainingBar, interrupts: Interruptions) -> None:
         """Say how much memory the matrices need."""
         super().begin(bar, interrupts)
         bar.note(self.describe())

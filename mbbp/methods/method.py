@@ -12,10 +12,10 @@ import numpy as np
 
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
-from mbbp.interrupts import Interrupts
+from mbbp.interrupts import Interruptions
 from mbbp.optimizer_state import OptimizerState
 from mbbp.planning import Plan
-from mbbp.progress import Progress
+from mbbp.progress import TrainingBar
 from mbbp.scaling import STANDARDIZE
 
 
@@ -84,16 +84,16 @@ class Method(ABC):
 
     Attributes
     ----------
-    bar : Progress
+    bar : TrainingBar
         The progress bar.
-    interrupts : Interrupts
+    interrupts : Interruptions
         Says when Ctrl-C may end an epoch.
     is_over : bool
         Whether nothing is left to gain, so that the training ends before its last epoch.
     """
 
-    bar: Progress
-    interrupts: Interrupts
+    bar: TrainingBar
+    interrupts: Interruptions
 
     def __init__(self, engine: Engine, trained: Trained, plan: Plan) -> None:
         self.engine, self.trained, self.plan = engine, trained, plan
@@ -110,7 +110,7 @@ class Method(ABC):
     def advance(self, number: int) -> Figures:
         """Train for the epoch of this number."""
 
-    def begin(self, bar: Progress, interrupts: Interrupts) -> None:
+    def begin(self, bar: TrainingBar, interrupts: Interruptions) -> None:
         """Take the progress bar, and what says when Ctrl-C may end an epoch."""
         self.bar, self.interrupts = bar, interrupts
 

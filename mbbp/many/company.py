@@ -1,0 +1,122 @@
+"""What trainings that run at the same time share: a progress bar, Ctrl-C, and the end after an error."""
+
+from __future__ import annotations
+
+from threading import Lock
+from types import TracebackType
+
+from mbbp.history import Epoch
+from mbbp.interrupts import Interrupts
+from mbbp.progress import Bar
+
+
+class Company:
+    """Several trainings in several threads.
+
+    Parameters
+    ----------
+    shown : bool or None
+        Whether to show the progress bar; see `Bar`.
+    n_networks : int
+        How many networks are trained.
+    total : int
+        How many examples that makes, in all epochs of all networks.
+
+    Attributes
+    ----------
+    interrupts : Interrupts
+        Ctrl-C, as the main thread gets it.
+    failure : BaseException or None
+        The first error that ends all trainings.
+    """
+
+    def __init__(self, shown: bool | None, n_networks: int, total: int) -> None:
+        self.interrupts = Interrupts()
+        self.failure: BaseException | None = None
+        self._n, self._ended, self._diverged = n_networks, 0, 0
+        self._lock = Lock()  # a bar must not be written by two threads
+        self._bar = Bar(shown, total, self._description)
+
+    @property
+    def _description(self) -> str:
+        return f"{self._ended} of {self._n} networks"
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether all trainings are to end after their running epoch."""
+        return self.interrupts.asked or self.interrupts.asked_twice or self.failure is not None
+
+    def __enter__(self) -> Company:
+        self.interrupts.__enter__()
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, error, trace)
+        self.interrupts.__exit__(kind, error, trace)
+
+    def advance(self, examples: int) -> None:
+        """Add examples to those that are done."""
+        with self._lock:
+            self._bar.advance(examples)
+
+    def fail(self, error: BaseException) -> None:
+        """End all trainings after their running epoch, because of an error."""
+        with self._lock:
+            self.failure = self.failure or error
+
+    def end_network(self, *, diverged: bool, examples_left: int = 0) -> None:
+        """Count a network whose training has ended, and the examples that it does not need."""
+        with self._lock:
+            self._ended += 1
+            self._diverged += diverged
+            self._bar.show(self._description, [f"{self._diverged} diverged"] if self._diverged else [])
+            self._bar.advance(examples_left)
+
+
+class Member:
+    """One of the trainings: its progress bar, and what it is told of Ctrl-C.
+
+    Attributes
+    ----------
+    may_raise : bool
+        Whether KeyboardInterrupt may be raised now.
+    done : int
+        How many examples it was trained on, counted in each epoch.
+    """
+
+    def __init__(self, company: Company) -> None:
+        self._company, self.may_raise, self.done = company, False, 0
+
+    def __enter__(self) -> Member:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.may_raise = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the training is to end after the running epoch."""
+        return self._company.is_ending
+
+    @property
+    def asked_twice(self) -> bool:
+        """Whether it is to end at once, with KeyboardInterrupt."""
+        return self._company.interrupts.asked_twice
+
+    def advance(self, examples: int) -> None:
+        """Add examples to those that are done; end at once if that was asked for."""
+        self.done += examples
+        self._company.advance(examples)
+        if self.asked_twice and self.may_raise:
+            raise KeyboardInterrupt
+
+    def note(self, text: str) -> None:
+        """Show nothing: there is one bar for all."""
+
+    def end_epoch(self, row: Epoch) -> None:
+        """Show nothing: there is one bar for all."""
