@@ -32,12 +32,13 @@ from mbbp.exchange.safetensors import from_safetensors, to_safetensors
 from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
-from mbbp.methods.method import DivergedError
+from mbbp.methods.method import DivergedError, StopTraining
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import DirectionalDerivatives, Gradient
 from mbbp.predictions import Predictions, predict
 from mbbp.presets import classifier, regressor
+from mbbp.ranks import RankError
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
 from mbbp.schema import Column, Schema
@@ -45,7 +46,6 @@ from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
-from mbbp.training import StopTraining
 from mbbp.version import VERSION
 
 __version__ = VERSION
@@ -76,6 +76,7 @@ __all__ = [
     "Predictions",
     "PredictiveDistribution",
     "RMSprop",
+    "RankError",
     "Scaling",
     "Schema",
     "StopTraining",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from mbbp.costs import Cost
 from mbbp.derivatives import Derivatives
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
+from mbbp.methods import data_parallel
+from mbbp.methods.method import DivergedError
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
 from mbbp.planning import ClassWeights
+from mbbp.ranks import RankError, as_ranks
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
@@ -150,6 +154,8 @@ class Network(Derivatives):
         every: int = 1,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
+        comm: Any = None,
+        average_every: int | None = None,
     ) -> History:
         """Train the network by mini-batch gradient descent.
 
@@ -220,6 +226,21 @@ class Network(Derivatives):
             raising `StopTraining`.
         progress : bool, optional
             Whether to show a progress bar; by default only on a terminal and in a notebook.
+        comm : mpi4py.MPI.Intracomm, optional
+            The processes (ranks) that train the network together, such as `mpi4py.MPI.COMM_WORLD`. All of them call
+            `fit` with networks of the same structure and with equal settings; X, y, example weights and validation data
+            are the part of each rank. `batch_size` is that of the mini-batch of all ranks, and `l2` and balanced class
+            weights count all examples. At the start each network takes over the parameters, the history, the generator
+            and the state of the optimizer of rank 0. After each epoch all networks are equal, to the bit, and so are
+            the rows of the history. Each rank shuffles its own examples. Callbacks are called on every rank, and what
+            one raises on any rank ends the training on all. Ctrl-C on any rank ends it on all after the epoch. Only
+            rank 0 shows a progress bar and writes checkpoints. An error that is found before the training is raised on
+            all ranks; an unexpected one later is printed and ends all processes. Needs mpi4py.
+        average_every : int, optional
+            With `comm`: each rank takes so many steps by itself, with the mean gradient of its part of each mini-batch;
+            then the parameters and the state of the optimizer are averaged, weighted by the examples of the ranks, and
+            also at the end of each epoch. `History` then has the root of the mean square of the ranks' gradient norms.
+            By default the gradients of all ranks are summed in every step, which gives the steps of one process.
 
         Returns
         -------
@@ -239,38 +260,49 @@ class Network(Derivatives):
         DivergedError
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.
+        RankError
+            With `comm`: if another rank failed. It is a RuntimeError.
         """
-        called = planning.as_callbacks(callbacks)
-        shown = None if progress is None else as_flag("progress", progress)
+        ranks = as_ranks(comm, average_every)
+        guard = contextlib.nullcontext() if ranks is None else ranks.guard(DivergedError, RankError)
+        with self._engine.writer.fitting(), guard:
+            called = planning.as_callbacks(callbacks)
+            shown = None if progress is None else as_flag("progress", progress)
 
-        def notify(row: Epoch) -> None:
-            for callback in called:
-                callback(self, row)
+            def notify(row: Epoch) -> None:
+                for callback in called:
+                    callback(self, row)
 
-        with self._engine.writer.fitting():
-            plan = planning.make_plan(
-                self._engine,
-                X,
-                y,
-                epochs=epochs,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                optimizer=optimizer,
-                l2=l2,
-                weight_decay=weight_decay,
-                clip_norm=clip_norm,
-                shuffle=shuffle,
-                example_weights=example_weights,
-                class_weights=class_weights,
-                validation_data=validation_data,
-                validation_split=validation_split,
-                early_stopping=early_stopping,
-                checkpoint=checkpoint,
-                every=every,
-                notify=notify,
-            )
-            if plan.checkpoint is not None:
-                fileformat.check(self._contents())
+            arguments: dict[str, Any] = {
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "optimizer": optimizer,
+                "l2": l2,
+                "weight_decay": weight_decay,
+                "clip_norm": clip_norm,
+                "shuffle": shuffle,
+                "example_weights": example_weights,
+                "class_weights": class_weights,
+                "validation_data": validation_data,
+                "validation_split": validation_split,
+                "early_stopping": early_stopping,
+                "checkpoint": checkpoint,
+                "every": every,
+                "notify": notify,
+            }
+            scaling = self.scaling
+            try:
+                if ranks is not None:
+                    arguments = data_parallel.agree(ranks, self._engine, arguments)
+                    shown = shown if ranks.rank == 0 else False
+                plan = planning.make_plan(self._engine, X, y, **arguments)
+                if plan.checkpoint is not None:
+                    fileformat.check(self._contents())
+            except BaseException:
+                if ranks is not None:
+                    self._engine.set_scaling(scaling)
+                raise
             return training.train(self._engine, self, plan, shown)
 
     def trainer(

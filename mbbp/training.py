@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,8 +10,10 @@ from mbbp.engine import Engine
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interrupts
 from mbbp.methods import method
+from mbbp.methods.data_parallel import DataParallel
 from mbbp.methods.lbfgs import MinimizeLBFGS
 from mbbp.methods.levenberg_marquardt import LeastSquares
+from mbbp.methods.method import StopTraining
 from mbbp.methods.mini_batches import MiniBatches
 from mbbp.methods.private import PrivateDescent
 from mbbp.planning import Plan
@@ -23,10 +26,6 @@ METHODS: dict[type[Any], type[method.Method]] = {
     LBFGS: MinimizeLBFGS,
     DPSGD: PrivateDescent,
 }
-
-
-class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, not an error
-    """Raise this in a callback to end the training after the current epoch."""
 
 
 class Trained(method.Trained, Protocol):
@@ -47,12 +46,13 @@ def train(engine: Engine, trained: Trained, plan: Plan, progress: bool | None) -
     DivergedError
         If the cost or a parameter becomes NaN or inf.
     """
-    chosen = METHODS.get(type(plan.optimizer), MiniBatches)(engine, trained, plan)
-    interrupts = Interrupts()
-    run = _Run(trained, plan, interrupts, _best(trained, plan))
+    usual = MiniBatches if plan.ranks is None else DataParallel
+    chosen = METHODS.get(type(plan.optimizer), usual)(engine, trained, plan)
+    interrupts = chosen.new_interrupts()
+    run = _Run(trained, plan, interrupts, _best(trained, plan), chosen.notify)
     trained.history.has_ended = False
     try:
-        with interrupts, Progress(progress, plan.epochs, plan.chosen.size) as bar:
+        with interrupts, Progress(progress, plan.epochs, plan.n) as bar:
             run.bar = bar
             chosen.begin(bar, interrupts)
             chosen.run(lambda row: run.end_epoch(row, engine))
@@ -75,8 +75,15 @@ class _Run:
 
     bar: Progress
 
-    def __init__(self, trained: Trained, plan: Plan, interrupts: Interrupts, best: Best | None) -> None:
-        self.trained, self.plan, self.interrupts, self.best = trained, plan, interrupts, best
+    def __init__(
+        self,
+        trained: Trained,
+        plan: Plan,
+        interrupts: Interrupts,
+        best: Best | None,
+        notify: Callable[[Epoch], None],
+    ) -> None:
+        self.trained, self.plan, self.interrupts, self.best, self.notify = trained, plan, interrupts, best, notify
         self.left = plan.epochs
 
     def end_epoch(self, row: Epoch, engine: Engine) -> bool:
@@ -86,7 +93,7 @@ class _Run:
         stopped = self.best is not None and self.best.is_over(history, engine.theta)
         self.left = 0 if stopped else self.left - 1
         interrupts.may_raise = True  # a callback may take long
-        self.plan.notify(row)
+        self.notify(row)
         interrupts.may_raise = False
         if interrupts.asked_twice:
             raise KeyboardInterrupt
@@ -100,6 +107,8 @@ class _Run:
 def _best(trained: Trained, plan: Plan) -> Best | None:
     """Return how far early stopping is: at its beginning, or where the loaded checkpoint was written."""
     unfinished = trained._take_unfinished()
+    if plan.ranks is not None:
+        unfinished = plan.ranks.first(unfinished)
     if plan.early_stopping is None:
         return None
     goes_on = unfinished is not None and unfinished.spec == plan.early_stopping
