@@ -124,8 +124,8 @@ def all_cases(folder):
     results["sizes"] = failure(mbbp.Network([4, 5 + RANK, 3], rng=0), given()[1])
     results["solver"] = failure(*given(optimizer="lbfgs"))
     results["callback"] = failure(*given(callbacks=on(1, fail)))
-    results["diverged"] = failure(*given(learning_rate=1e300))
-    results["diverged average"] = failure(*given(learning_rate=1e300, average_every=4))
+    results["diverged"] = failure(*given(learning_rate=1e300, l2=1.0))
+    results["diverged average"] = failure(*given(learning_rate=1e300, l2=1.0, average_every=4))
     results["bad rate"] = failure(*given(learning_rate=lambda epoch: -1.0 if RANK == 1 else 0.1))
     results["afterwards"] = run(*given("sgd"))  # after all these errors
 
