@@ -121,22 +121,25 @@ class Ranks:
         self._is_told = True
 
     @contextlib.contextmanager
-    def guard(self, *alike: type[BaseException]) -> Iterator[None]:
+    def guard(self, *alike: type[BaseException], ends_all: bool = True) -> Iterator[None]:
         """Tell the other ranks of an error in what follows; once they have begun, end all processes.
 
         Parameters
         ----------
         *alike : type
             Errors that all ranks raise together.
+        ends_all : bool
+            Whether an error after they have begun ends all processes; if not, it is only raised.
         """
         try:
             with at_most(self._cores_for_each()):
                 yield
         except BaseException as error:
             if not self._is_told and not isinstance(error, alike):
-                if self._has_begun:
+                if not self._has_begun:
+                    self._tell(error)
+                elif ends_all:
                     self.abort()
-                self._tell(error)
             self._comm.Free()
             raise
         self._comm.Free()

@@ -24,7 +24,7 @@ if not MPIEXEC.exists():
     pytest.skip("mpiexec is missing", allow_module_level=True)
 
 STEPS = math.ceil(N / BATCH_SIZE)
-RANKS = (2, 4)
+RANKS = (2, pytest.param(4, marks=pytest.mark.slow))  # four ranks share two cores, and wait for each other
 
 
 def launch(ranks, module, *words, **options):
