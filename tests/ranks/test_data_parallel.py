@@ -207,6 +207,12 @@ def test_what_is_decided_after_an_epoch_is_the_same_on_all_ranks(results):
     assert split["rows"][-1].validation_cost is not None
 
 
+def test_a_communicator_of_one_process_is_ordinary_training(results):
+    for one in results:
+        assert np.array_equal(one["self"]["theta"], one["no comm"]["theta"])
+        assert np.array_equal(one["self"]["moments"], one["no comm"]["moments"])
+
+
 def test_all_ranks_raise_before_anything_has_changed(results):
     n = len(results)
     name, message, unchanged = results[0]["setting"]
@@ -220,6 +226,9 @@ def test_all_ranks_raise_before_anything_has_changed(results):
         own = "X: expected finite numbers, got nan"
         assert message.startswith(own if rank == n - 1 else f"rank {n - 1}: {own}")
         assert name == ("ValueError" if rank == n - 1 else "RankError")
+        own = "average_every: expected 1 or more, got 0"
+        assert one["bad average"][1] == (own if rank == 1 else f"rank 1: {own}")
+        assert one["other average"][1].startswith("average_every: expected the same on all ranks, got 2 on rank 0")
         assert one["bad count"] == ("ValueError", "batch_size: expected 1 or more, got 0", True)
         assert one["solver"] == (
             "ValueError",

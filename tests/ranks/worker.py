@@ -116,6 +116,14 @@ def all_cases(folder):
     results["stuck"] = run(*given(epochs=12, learning_rate=stuck))
     results["split"] = run(*given(validated=False, validation_split=0.3))
 
+    net, arguments = given("adam weighted")
+    results["self"] = run(net, arguments | {"comm": MPI.COMM_SELF, "average_every": 3})
+    net, arguments = given("adam weighted")
+    del arguments["comm"]
+    results["no comm"] = run(net, arguments)
+    results["bad average"] = failure(*given(average_every=0 if RANK == 1 else 2))
+    results["other average"] = failure(*given(average_every=2 + RANK))
+
     results["setting"] = failure(*given(learning_rate=0.1 + 0.1 * RANK))
     net, arguments = given(scaling="standardize")
     arguments["X"] = arguments["X"] * (np.nan if RANK == SIZE - 1 else 1.0)
