@@ -183,6 +183,11 @@ def test_dropout_is_reproducible_and_each_rank_has_masks_of_its_own(results):
     assert np.array_equal(found["theta"], every(results, "dropout again")["theta"])
     assert not np.array_equal(found["theta"], every(results, "equal sgd")["theta"])
     every(results, "average dropout")
+    # with the same rows and the same masks on all ranks, the mean gradient would be that of one rank
+    together, alone = results[0]["same rows 0.0"]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
+    together, alone = results[0]["same rows 0.5"]
+    assert np.abs(together - alone).max() > 1e-3
 
 
 def test_one_rank_ends_the_training_of_all(results):

@@ -99,6 +99,17 @@ def sums():
     return found
 
 
+def same_rows(rate):
+    """Train on ranks that all have the same rows, and alone on these; return both results."""
+    X, y, _, _ = data()
+    found = []
+    for more in ({"batch_size": 8 * SIZE, "comm": COMM}, {"batch_size": 8}):
+        net = network(dropout=rate)
+        net.fit(X[:, :16], y[:16], epochs=2, shuffle=False, progress=False, **more)
+        found.append(net.theta.copy())
+    return found
+
+
 def all_cases(folder):
     """Return what each test looks at, by name."""
     results = {f"equal {name}": run(*given(name)) for name in CASES}
@@ -108,6 +119,8 @@ def all_cases(folder):
     results["average dropout"] = run(*given("sgd", average_every=2, dropout=0.5))
     results["dropout"] = run(*given("sgd", dropout=0.5))
     results["dropout again"] = run(*given("sgd", dropout=0.5))
+    for rate in (0.0, 0.5):
+        results[f"same rows {rate}"] = same_rows(rate)
     results["stop"] = run(*given(epochs=9, callbacks=on(SIZE - 1, stop_after_two)))
     results["interrupt"] = run(*given(epochs=9, callbacks=on(SIZE - 1, interrupt)))
     early = mbbp.EarlyStopping("validation_cost", patience=2)
