@@ -147,7 +147,9 @@ def _run(options: argparse.Namespace, together: Together | None) -> int:
         if left <= 0 and options.checkpoint != options.resume and is_writer:
             mbbp.save(net, options.checkpoint)
     began = len(net.history) if net.history.has_ended and left > 0 else 0  # early stopping begins afresh
-    shared = arguments_of_fit(together, data, tested, options.average_every)
+    # a training of several processes may go on in one
+    every = options.average_every if together is not None or resumed is None else None
+    shared = arguments_of_fit(together, data, tested, every)
     if left > 0:
         print(f"\n{table.heading}", flush=True)
         _fit(options, net, shared, left, learning_rate, fraction, patience, table)

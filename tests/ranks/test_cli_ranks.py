@@ -33,6 +33,12 @@ def test_a_training_in_two_processes_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     first = mbbp.load(kept)
     assert len(first.history) == 2
+    others = [tmp_path / f"{n}.mbbp" for n in (1, 3)]  # also on other numbers of ranks
+    for n, path in zip((1, 3), others, strict=True):
+        path.write_bytes(kept.read_bytes())
+        done = train(*[["--resume", path, "--epochs", "3"]] * n)
+        assert done.returncode == 0, done.stderr
+        assert mbbp.load(path).history[-1].training_accuracy > 0.5
     done = train(*[["--resume", kept, "--epochs", "3"]] * 2)
     assert done.returncode == 0, done.stderr
     resumed, expected = mbbp.load(kept), mbbp.load(whole)
