@@ -33,12 +33,13 @@ from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
 from mbbp.many.fits import ManyFits, fit_many
-from mbbp.methods.method import DivergedError
+from mbbp.methods.method import DivergedError, StopTraining
 from mbbp.network import Network
 from mbbp.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from mbbp.parameters import DirectionalDerivatives, Gradient
 from mbbp.predictions import Predictions, predict
 from mbbp.presets import classifier, regressor
+from mbbp.ranks import RankError
 from mbbp.saving import load, save
 from mbbp.scaling import Scaling
 from mbbp.schema import Column, Schema
@@ -46,7 +47,6 @@ from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt
 from mbbp.stopping import EarlyStopping
 from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
-from mbbp.training import StopTraining
 from mbbp.version import VERSION
 
 __version__ = VERSION
@@ -78,6 +78,7 @@ __all__ = [
     "Predictions",
     "PredictiveDistribution",
     "RMSprop",
+    "RankError",
     "Scaling",
     "Schema",
     "StopTraining",

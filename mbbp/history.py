@@ -118,6 +118,10 @@ class History(Sequence[Epoch]):
         """Add the row of the next epoch."""
         self._rows.append(row)
 
+    def _replace(self, rows: Sequence[Epoch]) -> None:
+        """Set the rows to others."""
+        self._rows[:] = rows
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -2,7 +2,7 @@
 
 import ctypes
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +101,11 @@ class Loop(Fixed):
         return self._totals[0]
 
     @property
+    def model(self) -> Any:
+        """The network, with the workspace of this loop."""
+        return self._fixed["model"]
+
+    @property
     def last_cost(self) -> ctypes.c_double:
         """The sum of the costs in the last mini-batch. Its `value` changes with every step."""
         return ctypes.c_double.from_buffer(self._totals, self._totals.dtype.fields["last_cost"][1])
@@ -128,6 +133,18 @@ class Loop(Fixed):
         self._calls = [  # the records of the threads differ only in the place in the team
             epoch.train.bind(epoch.Training(team=place, **fixed), self.theta.dtype) for place in self._team
         ]
+
+    def setter(self, path: str) -> Callable[[Any], None]:
+        """Return what sets a field of the work of `run_again`, such as "step.alpha". It keeps no array alive."""
+        setters = [call.setter(path) for call in self._calls]
+        if len(setters) == 1:
+            return setters[0]
+
+        def set_all(value: Any) -> None:
+            for one in setters:
+                one(value)
+
+        return set_all
 
     def run(self, order: Array, step: updates.Step) -> bool:
         """Take a step for every mini-batch of the examples in `order`.

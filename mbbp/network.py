@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from mbbp.derivatives import Derivatives
 from mbbp.history import Epoch, History
 from mbbp.initializers import Initializer
 from mbbp.interrupts import Interrupts
+from mbbp.methods import data_parallel
+from mbbp.methods.method import DivergedError
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
 from mbbp.planning import ClassWeights
 from mbbp.progress import Progress
+from mbbp.ranks import RankError, Ranks, as_ranks
 from mbbp.scaling import AnyScaling, Scaling
 from mbbp.schedules import Schedule
 from mbbp.stopping import EarlyStopping
@@ -153,6 +157,8 @@ class Network(Derivatives):
         every: int = 1,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
+        comm: Any = None,
+        average_every: int | None = None,
     ) -> History:
         """Train the network by mini-batch gradient descent.
 
@@ -226,6 +232,21 @@ class Network(Derivatives):
             raising `StopTraining`.
         progress : bool, optional
             Whether to show a progress bar; by default only on a terminal and in a notebook.
+        comm : mpi4py.MPI.Intracomm, optional
+            The processes (ranks) that train the network together, such as `mpi4py.MPI.COMM_WORLD`. All of them call
+            `fit` with networks of the same structure and with equal settings; X, y, example weights and validation data
+            are the part of each rank. `batch_size` is that of the mini-batch of all ranks, and `l2` and balanced class
+            weights count all examples. At the start each network takes over the parameters, the history, the generator
+            and the state of the optimizer of rank 0. After each epoch all networks are equal, to the bit, and so are
+            the rows of the history. Each rank shuffles its own examples. Callbacks are called on every rank, and what
+            one raises on any rank ends the training on all. Ctrl-C on any rank ends it on all after the epoch. Only
+            rank 0 shows a progress bar and writes checkpoints. An error that is found before the training is raised on
+            all ranks; an unexpected one later is printed and ends all processes. Needs mpi4py.
+        average_every : int, optional
+            With `comm`: each rank takes so many steps by itself, with the mean gradient of its part of each mini-batch;
+            then the parameters and the state of the optimizer are averaged, weighted by the examples of the ranks, and
+            also at the end of each epoch. `History` then has the root of the mean square of the ranks' gradient norms.
+            By default the gradients of all ranks are summed in every step, which gives the steps of one process.
 
         Returns
         -------
@@ -245,13 +266,18 @@ class Network(Derivatives):
         DivergedError
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.
+        RankError
+            With `comm`: if another rank failed. It is a RuntimeError.
         """
-        shown = None if progress is None else as_flag("progress", progress)
-        with self._engine.writer.fitting():
+        ranks = as_ranks(comm, average_every)
+        guard = contextlib.nullcontext() if ranks is None else ranks.guard(DivergedError, RankError)
+        with self._engine.writer.fitting(), guard:
+            shown = None if progress is None else as_flag("progress", progress)
             plan = self._plan(
                 X,
                 y,
                 callbacks,
+                ranks,
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rate=learning_rate,
@@ -269,11 +295,17 @@ class Network(Derivatives):
                 checkpoint=checkpoint,
                 every=every,
             )
-            bar = Progress(shown, plan.epochs, plan.chosen.size)
-            return training.train(self._engine, self, plan, bar, Interrupts())
+            bar = Progress(shown if ranks is None or ranks.rank == 0 else False, plan.epochs, plan.n)
+            interrupts = Interrupts() if ranks is None else data_parallel.SharedInterrupts()
+            return training.train(self._engine, self, plan, bar, interrupts)
 
     def _plan(
-        self, X: ArrayLike, y: ArrayLike, callbacks: Callback | Iterable[Callback], **settings: Any
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        callbacks: Callback | Iterable[Callback],
+        ranks: Ranks | None = None,
+        **settings: Any,
     ) -> planning.Plan:
         """Return the checked arguments of a training; `settings` are those of `planning.make_plan`."""
         called = planning.as_callbacks(callbacks)
@@ -282,9 +314,17 @@ class Network(Derivatives):
             for callback in called:
                 callback(self, row)
 
-        plan = planning.make_plan(self._engine, X, y, notify=notify, **settings)
-        if plan.checkpoint is not None:
-            fileformat.check(self._contents())
+        settings["notify"], scaling = notify, self.scaling
+        try:
+            if ranks is not None:
+                settings = data_parallel.agree(ranks, self._engine, settings)
+            plan = planning.make_plan(self._engine, X, y, **settings)
+            if plan.checkpoint is not None:
+                fileformat.check(self._contents())
+        except BaseException:
+            if ranks is not None:
+                self._engine.set_scaling(scaling)
+            raise
         return plan
 
     def trainer(

@@ -23,6 +23,7 @@ from mbbp.kernels.examples import Examples
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
 from mbbp.preparing import Preparation
+from mbbp.ranks import Ranks
 from mbbp.scaling import Scaling, check_representable
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
@@ -80,6 +81,13 @@ class Plan:
     early_stopping: EarlyStopping | None
     checkpoint: Checkpoint | None
     notify: Callable[[Epoch], None]
+    ranks: Ranks | None = None  # the processes that train together
+    counts: tuple[int, ...] = ()  # of examples to train on, of each of them
+
+    @property
+    def n(self) -> int:
+        """The number of examples to train on, those of all ranks together."""
+        return sum(self.counts) or self.chosen.size
 
     @property
     def is_classification(self) -> bool:
@@ -110,6 +118,7 @@ def make_plan(
     notify: Callable[[Epoch], None],
     subset: ArrayLike | None = None,
     preparation: Preparation | None = None,
+    ranks: Ranks | None = None,
 ) -> Plan:
     """Return the arguments of `Network.fit`, checked. Networks with the same `preparation` share their examples.
 
@@ -117,6 +126,8 @@ def make_plan(
     when they are scaled (integers are, unless a factor makes them too large); whether labels are whole numbers in
     range, or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors;
     whether example weights are finite and not negative.
+
+    With `ranks`, X and y are the part of this rank. What depends on all examples is found together.
 
     Raises
     ------
@@ -129,19 +140,23 @@ def make_plan(
     prepared = Preparation() if preparation is None else preparation
     examples = prepared.examples(engine, X, y, example_weights=example_weights)
     chosen, held_out = split(examples.n, subset, validation_split)
+    counts = _counts(examples, chosen, ranks)
+    n = sum(counts)
     if engine.scaling_is_learnt:
         scaling = engine.scaling
     else:
-        scaling = _representable(prepared.learn(examples.inputs, chosen), engine.dtype)
+        scaling = _representable(prepared.learn(examples.inputs, chosen, ranks), engine.dtype)
     examples = examples._replace(scaling=scaling)
-    if examples.weights.size and not examples.weights[chosen].any():
+    if examples.weights.size and not _in_all(examples.weights[chosen].any(), ranks):
         raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
     is_classification = examples.labels.size > 0
     unweighted = examples
     if class_weights is not None:
         if not is_classification:
             raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
-        weights = _weigh_classes(class_weights, examples, chosen, max(engine.sizes[-1], 2), engine.dtype)
+        balanced = isinstance(class_weights, str) and class_weights == "balanced"
+        weighing = _balanced(examples, chosen, max(engine.sizes[-1], 2), ranks) if balanced else class_weights
+        weights = _weigh_classes(weighing, examples, max(engine.sizes[-1], 2), engine.dtype)
         examples = examples._replace(weights=weights)
     # held-out examples count as validation_data do: without the weights of their classes
     validation = None if held_out is None else unweighted
@@ -159,7 +174,9 @@ def make_plan(
     found.compile(engine.dtype)
     size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
     if isinstance(found, Solver):
-        check_solver(found, engine, learning_rate, clip_norm, decay, size, chosen.size)
+        if ranks is not None:
+            raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
+        check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
         if isinstance(found, DPSGD) and np.unique(chosen).size < chosen.size:
             raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
     has_rate = not isinstance(found, Solver) or found.has_learning_rate
@@ -179,16 +196,30 @@ def make_plan(
         chosen_for_validation=held_out,
         scaling=scaling,
         epochs=as_count("epochs", epochs),
-        batch_size=_size_of_batches(found, size, chosen.size),
+        batch_size=_size_of_batches(found, size, n),
         schedule=schedule if has_rate else None,
         optimizer=found,
-        l2=decay / chosen.size,
+        l2=decay / n,
         clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
         shuffle=as_flag("shuffle", shuffle),
         early_stopping=stopping,
         checkpoint=as_checkpoint(checkpoint, every),
         notify=notify,
+        ranks=ranks,
+        counts=counts,
     )
+
+
+def _counts(examples: Examples, chosen: Array, ranks: Ranks | None) -> tuple[int, ...]:
+    """Return how many examples each rank trains on."""
+    if ranks is None:
+        return (chosen.size,)
+    ranks.check_equal({"y": "labels or unit vectors" if examples.labels.size else "desired outputs"})
+    return tuple(ranks.exchange(chosen.size))
+
+
+def _in_all(value: Any, ranks: Ranks | None) -> Any:
+    return value if ranks is None else ranks.total(value)
 
 
 def _size_of_batches(optimizer: Optimizer, batch_size: int | None, n: int) -> int:
@@ -265,17 +296,19 @@ def _check_measured(argument: str, monitor: str, optimizer: Optimizer) -> None:
         raise ValueError(f"{argument}: expected a monitor that {optimizer.name} measures, got {monitor!r}")
 
 
-def _weigh_classes(
-    class_weights: ClassWeights, examples: Examples, chosen: Array, n_classes: int, dtype: np.dtype[Any]
-) -> Array:
+def _balanced(examples: Examples, chosen: Array, n_classes: int, ranks: Ranks | None) -> list[float]:
+    """Return the factors that give all classes the same total weight."""
+    counts = _in_all(np.bincount(examples.labels[chosen], minlength=n_classes), ranks)
+    factors: Array = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return factors.tolist()
+
+
+def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: int, dtype: np.dtype[Any]) -> Array:
     """Return the factor of each example: its weight times the weight of its class."""
     labels = examples.labels
     if isinstance(class_weights, str):
-        if class_weights != "balanced":
-            raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
-        counts = np.bincount(labels[chosen], minlength=n_classes)
-        factors = chosen.size / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    elif isinstance(class_weights, Mapping):
+        raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
+    if isinstance(class_weights, Mapping):
         factors = np.ones(n_classes)
         for label, factor in class_weights.items():
             if label not in range(n_classes):

@@ -12,6 +12,7 @@ from mbbp.engine import Engine
 from mbbp.inputs import narrowed
 from mbbp.kernels.examples import Examples, Scale
 from mbbp.parameters import Array
+from mbbp.ranks import Ranks
 from mbbp.scaling import Scaling, learn
 
 
@@ -51,8 +52,10 @@ class Preparation:
         weights = as_example_weights("example_weights", example_weights, found.n, engine.dtype)
         return found._replace(weights=weights, scaling=scaling)
 
-    def learn(self, inputs: Any, chosen: Array) -> Scaling | None:
-        """Return the scaling that gives each feature of the chosen examples the mean 0 and the variance 1."""
+    def learn(self, inputs: Any, chosen: Array, ranks: Ranks | None = None) -> Scaling | None:
+        """Return the scaling that gives each feature of the chosen examples of all ranks mean 0 and variance 1."""
+        if ranks is not None:
+            return learn(inputs, chosen, ranks)
         return self._once("scaling", (inputs,), (chosen.tobytes(),), lambda: learn(inputs, chosen))
 
     def narrowed(self, examples: Examples, dtype: np.dtype[Any]) -> Examples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -164,11 +164,25 @@ def _text(vector: Array) -> str:
     return shown[0] if vector.size == 1 else f"[{', '.join(shown)}]"
 
 
-def learn(inputs: Array, chosen: Array) -> Scaling | None:
-    """Return the scaling to mean 0 and variance 1 over the chosen rows of inputs (n, n_in), or None if it overflows."""
+class Shared(Protocol):
+    """The processes that have the rows of one set of inputs together."""
+
+    def total(self, values: Any) -> Any:
+        """Return the sum of an array over all processes."""
+
+    def first(self, value: Any) -> Any:
+        """Return the value that the first process has."""
+
+
+def learn(inputs: Array, chosen: Array, shared: Shared | None = None) -> Scaling | None:
+    """Return the scaling to mean 0 and variance 1 over the chosen rows of inputs (n, n_in), or None if it overflows.
+
+    With `shared`, the rows are those of all processes together.
+    """
     n, n_in = chosen.size, inputs.shape[1]
+    n_in_all = n if shared is None else int(shared.total(n))
     step = max(1, NUMBERS_AT_ONCE // n_in)
-    takes_all = n == len(inputs)  # no two of the chosen rows are the same
+    takes_all = n == len(inputs) and np.array_equal(chosen, np.arange(n))
     starts = range(0, n, step)
     buffer = np.empty((min(step, n), n_in))
 
@@ -178,6 +192,8 @@ def learn(inputs: Array, chosen: Array) -> Scaling | None:
         return rows
 
     first = inputs[chosen[0]].astype(np.float64)
+    if shared is not None:
+        first = shared.first(first)
     maybe_constant, total, squares = np.arange(n_in), np.zeros(n_in), np.zeros(n_in)
     with np.errstate(over="ignore", invalid="ignore"):
         for start in starts:
@@ -187,14 +203,18 @@ def learn(inputs: Array, chosen: Array) -> Scaling | None:
             total += rows.sum(axis=0)
         is_constant = np.zeros(n_in, bool)
         is_constant[maybe_constant] = True
+        if shared is not None:
+            is_constant, total = shared.total(~is_constant) == 0, shared.total(total)
         # The mean of a constant feature is set to that constant. Else a rounding error would be left, and the division
         # by the standard deviation would make it as large as a real feature.
-        mean = np.where(is_constant, first, total / n)
+        mean = np.where(is_constant, first, total / n_in_all)
         for start in starts:
             rows = rows_from(start)
             rows -= mean
             squares += np.square(rows, out=rows).sum(axis=0)
-        variance = squares / n
+        if shared is not None:
+            squares = shared.total(squares)
+        variance = squares / n_in_all
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         return None
     deviation = np.sqrt(variance)

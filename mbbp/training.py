@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,8 +10,10 @@ from mbbp.engine import Engine
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interruptions
 from mbbp.methods import method
+from mbbp.methods.data_parallel import DataParallel
 from mbbp.methods.lbfgs import MinimizeLBFGS
 from mbbp.methods.levenberg_marquardt import LeastSquares
+from mbbp.methods.method import StopTraining
 from mbbp.methods.mini_batches import MiniBatches
 from mbbp.methods.private import PrivateDescent
 from mbbp.planning import Plan
@@ -23,10 +26,6 @@ METHODS: dict[type[Any], type[method.Method]] = {
     LBFGS: MinimizeLBFGS,
     DPSGD: PrivateDescent,
 }
-
-
-class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, not an error
-    """Raise this in a callback to end the training after the current epoch."""
 
 
 class Trained(method.Trained, Protocol):
@@ -49,8 +48,9 @@ def train(engine: Engine, trained: Trained, plan: Plan, bar: TrainingBar, interr
     DivergedError
         If the cost or a parameter becomes NaN or inf.
     """
-    chosen = METHODS.get(type(plan.optimizer), MiniBatches)(engine, trained, plan)
-    run = _Run(trained, plan, bar, interrupts, _best(trained, plan))
+    usual = MiniBatches if plan.ranks is None else DataParallel
+    chosen = METHODS.get(type(plan.optimizer), usual)(engine, trained, plan)
+    run = _Run(trained, plan, bar, interrupts, _best(trained, plan), chosen.notify)
     trained.history.has_ended = False
     try:
         with interrupts, bar:
@@ -74,9 +74,16 @@ class _Run:
     """What is decided after every epoch."""
 
     def __init__(
-        self, trained: Trained, plan: Plan, bar: TrainingBar, interrupts: Interruptions, best: Best | None
+        self,
+        trained: Trained,
+        plan: Plan,
+        bar: TrainingBar,
+        interrupts: Interruptions,
+        best: Best | None,
+        notify: Callable[[Epoch], None],
     ) -> None:
         self.trained, self.plan, self.bar, self.interrupts, self.best = trained, plan, bar, interrupts, best
+        self.notify = notify
         self.left = plan.epochs
 
     def end_epoch(self, row: Epoch, engine: Engine) -> bool:
@@ -86,7 +93,7 @@ class _Run:
         stopped = self.best is not None and self.best.is_over(history, engine.theta)
         self.left = 0 if stopped else self.left - 1
         interrupts.may_raise = True  # a callback may take long
-        self.plan.notify(row)
+        self.notify(row)
         interrupts.may_raise = False
         if interrupts.asked_twice:
             raise KeyboardInterrupt
@@ -100,6 +107,8 @@ class _Run:
 def _best(trained: Trained, plan: Plan) -> Best | None:
     """Return how far early stopping is: at its beginning, or where the loaded checkpoint was written."""
     unfinished = trained._take_unfinished()
+    if plan.ranks is not None:
+        unfinished = plan.ranks.first(unfinished)
     if plan.early_stopping is None:
         return None
     goes_on = unfinished is not None and unfinished.spec == plan.early_stopping

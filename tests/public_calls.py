@@ -157,6 +157,8 @@ CALLS = {
             "every": 1,
             "callbacks": (),
             "progress": False,
+            "comm": None,
+            "average_every": None,
         },
     ),
     "mbbp.Network.trainer": lambda g: (

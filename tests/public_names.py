@@ -41,6 +41,7 @@ MADE_HERE = {  # what the package makes and a caller only reads; and errors and 
     "mbbp.StopTraining",
     "mbbp.History.plot",
     "mbbp.Predictions",
+    "mbbp.RankError",
     "mbbp.PredictiveDistribution",
     "mbbp.Trainer",
     "mbbp.chapter2.AssumptionCheck",

@@ -21,6 +21,7 @@ SETTINGS = (
     *("data", "target", "drop", "categorical", "missing", "regression", "test_fraction", "delimiter", "header"),
     *("scaling", "sizes", "activation", "cost", "initializer", "dtype", "batch_size", "seed", "dropout"),
     *("epochs", "learning_rate", "optimizer", "l2", "clip_norm", "validation", "early_stopping", "every"),
+    "average_every",
 )
 """The options that a checkpoint keeps. Those that name files to write are not among them: they are given again."""
 
@@ -28,7 +29,7 @@ SETTINGS = (
 NAMES, FLAGS = ("target", "drop", "categorical"), ("regression", "header")
 NUMBERS = (
     *("test_fraction", "batch_size", "seed", "dropout", "epochs", "learning_rate", "l2", "clip_norm"),
-    *("validation", "early_stopping", "every"),
+    *("validation", "early_stopping", "every", "average_every"),
 )
 """The settings that are no texts; `sizes` are numbers, and `scaling` is either."""
 
@@ -73,7 +74,8 @@ def take_up(options: argparse.Namespace) -> Resumed:
     net = mbbp.load(path)
     try:
         kept = json.loads(net.metadata[ENTRY])
-        settings = {name: _checked(name, kept["settings"][name]) for name in SETTINGS}
+        stored = {"average_every": None} | kept["settings"]  # older checkpoints have none
+        settings = {name: _checked(name, stored[name]) for name in SETTINGS}
         examples = str(kept["examples"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(

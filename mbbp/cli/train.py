@@ -22,6 +22,7 @@ from mbbp.cli.options import (
     scaling_of,
     with_scaled_targets,
 )
+from mbbp.cli.ranks import ArgumentsOfFit, Together, arguments_of_fit, run_on_ranks
 from mbbp.cli.resume import WITH_RESUME, drop_settings, keep_settings, take_up
 from mbbp.cli.text import columns, described, seconds_in_all
 from mbbp.datasets import Dataset
@@ -77,6 +78,13 @@ def add_train(commands: Any) -> None:
         f"{VALIDATION:g})",
     )
     how.add_argument("--threads", type=int, help="number of threads to use (one for each core)")
+    how.add_argument(
+        "--average-every",
+        type=int,
+        metavar="STEPS",
+        help="in several processes (mpiexec -n 4 mbbp train): average the parameters after so many steps, instead of "
+        "adding the gradients in each one",
+    )
     results = train.add_argument_group("results")
     results.add_argument("--plot", type=Path, metavar="FILE", help="draw the learning curve (.png, .svg, .pdf)")
     results.add_argument("--json", type=Path, metavar="FILE", help="write the history")
@@ -100,8 +108,13 @@ def add_train(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    return run_on_ranks(_run, options)
+
+
+def _run(options: argparse.Namespace, together: Together | None) -> int:
     resumed = None if options.resume is None else take_up(options)
-    _check_results_can_be_written(options)
+    if together is None or together.is_first:
+        _check_results_can_be_written(options)
     fraction = _validation_fraction(options)
     patience = None if options.early_stopping is None else as_count("--early-stopping", options.early_stopping)
     mbbp.set_threads(None if options.threads is None else as_count("--threads", options.threads))
@@ -130,12 +143,18 @@ def run(options: argparse.Namespace) -> int:
     if resumed is not None:
         print(f"{options.resume}: {len(net.history)} epochs are done")
         left = 0 if resumed.has_ended else left
-        if left <= 0 and options.checkpoint != options.resume:
+        is_writer = together is None or together.is_first
+        if left <= 0 and options.checkpoint != options.resume and is_writer:
             mbbp.save(net, options.checkpoint)
     began = len(net.history) if net.history.has_ended and left > 0 else 0  # early stopping begins afresh
+    # a training of several processes may go on in one
+    every = options.average_every if together is not None or resumed is None else None
+    shared = arguments_of_fit(together, data, tested, every)
     if left > 0:
         print(f"\n{table.heading}", flush=True)
-        _fit(options, net, data, left, learning_rate, fraction, tested, patience, table)
+        _fit(options, net, shared, left, learning_rate, fraction, patience, table)
+    if together is not None and not together.is_first:
+        return 0
     history = net.history
     if options.checkpoint is not None and not history.has_ended:
         print(f"\ninterrupted; mbbp train --resume {options.checkpoint} goes on")
@@ -170,17 +189,15 @@ def _new_network(options: argparse.Namespace, data: Dataset) -> mbbp.Network:
 def _fit(
     options: argparse.Namespace,
     net: mbbp.Network,
-    data: Dataset,
+    shared: ArgumentsOfFit,
     epochs: int,
     learning_rate: float | None,
     fraction: float | None,
-    tested: tuple[Array, Array] | None,
     patience: int | None,
     table: _Table,
 ) -> None:
     net.fit(
-        data.x_train,
-        data.y_train,
+        *shared.examples,
         epochs=epochs,
         batch_size=options.batch_size,
         learning_rate=learning_rate,
@@ -188,11 +205,12 @@ def _fit(
         l2=options.l2,
         clip_norm=options.clip_norm,
         early_stopping=patience,
-        validation_data=tested if fraction is None else None,
+        validation_data=shared.tested if fraction is None else None,
         validation_split=fraction,
         checkpoint=options.checkpoint,
         every=options.every,
         callbacks=lambda _, row: _print_above_bar(table.line(row)),
+        **shared.more,
     )
 
 

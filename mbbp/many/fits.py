@@ -23,7 +23,8 @@ from mbbp.preparing import Preparation
 from mbbp.threads import at_most, get_threads, run_together
 from mbbp.validation import as_flag, refuse_unknown, shown
 
-NOT_OF_ONE = ("self", "X", "y", "progress")  # arguments of `fit` that are the same for all networks
+# arguments of `fit` that are the same for all networks, or that share one network out
+NOT_OF_ONE = ("self", "X", "y", "progress", "comm", "average_every")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ import numpy as np
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interruptions
+from mbbp.kernels.examples import Examples
 from mbbp.optimizer_state import OptimizerState
+from mbbp.parameters import Array
 from mbbp.planning import Plan
 from mbbp.progress import TrainingBar
 from mbbp.scaling import STANDARDIZE
@@ -38,6 +40,10 @@ class Trained(Protocol):
 
     def _keep_state(self, state: OptimizerState | None) -> None:
         """Set the state, without a copy."""
+
+
+class StopTraining(Exception):  # noqa: N818 -- a signal from a callback, not an error
+    """Raise this in a callback to end the training after the current epoch."""
 
 
 class Figures(NamedTuple):
@@ -171,7 +177,7 @@ class Method(ABC):
         is_finite = figures.is_finite and all(bool(np.isfinite(array).all()) for array in numbers)
         validation = None
         if is_finite and plan.validation is not None:
-            validation = engine.score(plan.validation, plan.chosen_for_validation)
+            validation = self.score(plan.validation, plan.chosen_for_validation)
             is_finite = math.isfinite(validation.cost)
         if not is_finite:
             best = plan.early_stopping is not None and plan.early_stopping.restore_best
@@ -185,6 +191,14 @@ class Method(ABC):
             )
         return validation
 
+    def score(self, examples: Examples, chosen: Array | None) -> Score:
+        """Return the mean cost and the accuracy of validation data, of all or of the chosen ones."""
+        return self.engine.score(examples, chosen)
+
+    def notify(self, row: Epoch) -> None:
+        """Call the callbacks with the row of an epoch."""
+        self.plan.notify(row)
+
     def append(self, number: int, figures: Figures, validation: Score | None) -> Epoch:
         """Append the row of an epoch to the history, and return it."""
         row = Epoch(
@@ -196,7 +210,7 @@ class Method(ABC):
             learning_rate=figures.learning_rate,
             gradient_norm=figures.gradient_norm,
             seconds=figures.seconds,
-            examples_per_second=self.plan.chosen.size / figures.seconds,
+            examples_per_second=self.plan.n / figures.seconds,
             **figures.more,
         )
         self.trained.history.append(row)

@@ -22,14 +22,24 @@ class MiniBatches(Method):
 
     def __init__(self, engine: Engine, trained: Trained, plan: Plan) -> None:
         super().__init__(engine, trained, plan)
-        self.loop = Loop(self.engine, self.plan.examples, self.plan.batch_size)
+        self.loop = Loop(self.engine, self.plan.examples, self.most_at_once)
         self.steps_at_once, self.warned = 16, False
+
+    @property
+    def most_at_once(self) -> int:
+        """How many examples a mini-batch has at most."""
+        return self.plan.batch_size
+
+    def learning_rate(self, number: int) -> float:
+        """Return the learning rate of the epoch of this number."""
+        assert self.plan.schedule is not None
+        found = self.plan.schedule(number, self.trained.history)
+        return as_number(f"learning_rate of epoch {number}", found)
 
     def advance(self, number: int) -> Figures:
         """Go through all mini-batches."""
         plan, loop = self.plan, self.loop
-        assert plan.schedule is not None
-        learning_rate = as_number(f"learning_rate of epoch {number}", plan.schedule(number, self.trained.history))
+        learning_rate = self.learning_rate(number)
         if learning_rate == 0:
             self._warn_of_no_rate(number)
         order = self.trained.rng.permutation(plan.chosen) if plan.shuffle else plan.chosen
