@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mbbp.extras import load_extra
 from mbbp.many.company import Company
-from mbbp.many.fits import longest_first, make_plans, train_all
+from mbbp.many.trainings import longest_first, make_plans, train_all
 from mbbp.methods.method import DivergedError
 from mbbp.network import Network
 from mbbp.planning import Plan

@@ -37,7 +37,7 @@ from mbbp.ranks import RankError, Ranks
 from mbbp.scaling import STANDARDIZE
 
 LOCAL = ("checkpoint", "subset", "example_weights", "validation_data", "notify")
-"""The arguments of `Network.fit` that differ from rank to rank. Of weights and validation data all have one, or none."""
+"""The arguments of `Network.fit` that differ from rank to rank. All have weights and validation data, or none."""
 
 
 def agree(ranks: Ranks, engine: Engine, arguments: Mapping[str, Any]) -> dict[str, Any]:
