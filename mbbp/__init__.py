@@ -32,6 +32,7 @@ from mbbp.exchange.safetensors import from_safetensors, to_safetensors
 from mbbp.exchange.sklearn import from_sklearn
 from mbbp.exchange.torch import from_torch, to_torch
 from mbbp.history import Epoch, History
+from mbbp.many.ensemble import Ensemble, EnsembleOutputs
 from mbbp.many.fits import ManyFits, fit_many
 from mbbp.methods.method import DivergedError, StopTraining
 from mbbp.network import Network
@@ -64,6 +65,8 @@ __all__ = [
     "DirectionalDerivatives",
     "DivergedError",
     "EarlyStopping",
+    "Ensemble",
+    "EnsembleOutputs",
     "Epoch",
     "Gradient",
     "GradientCheck",

@@ -5,6 +5,7 @@ which names the file.
 """
 
 import contextlib
+import copy
 import io
 import math
 import os
@@ -52,8 +53,18 @@ class Npz:
     def __init__(self, path: Path, archive: zipfile.ZipFile, length: int, compressed: bool) -> None:
         self._path, self._archive, self._compressed = path, archive, compressed
         self.length = length
-        self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        self.names = tuple(self._members)
+        self._set_members({info.filename.removesuffix(".npy"): info for info in archive.infolist()})
+
+    def _set_members(self, members: dict[str, zipfile.ZipInfo]) -> None:
+        self._members, self.names = members, tuple(members)
+
+    def part(self, prefix: str) -> "Npz":
+        """Return the arrays whose names begin with a prefix, without it."""
+        found = copy.copy(self)
+        found._set_members(
+            {name.removeprefix(prefix): info for name, info in self._members.items() if name.startswith(prefix)}
+        )
+        return found
 
     def header(self, name: str) -> Header:
         """Return the dtype and the shape of an array, without reading its numbers.

@@ -86,7 +86,9 @@ class Passes(Structure):
         """
         self._engine.writer.check_readable("classify")
         self._check_classes("classify")
-        outputs = self.feedforward(X)
+        return self._labels(self.feedforward(X))
+
+    def _labels(self, outputs: Array) -> Array:
         labels = outputs[0] > self.cost_function.threshold if self.sizes[-1] == 1 else outputs.argmax(axis=0)
         return labels.astype(np.int64)
 

@@ -4,7 +4,7 @@
 `archive` writes and reads the file itself.
 """
 
-from mbbp.fileformat.archive import check, check_ending, read, write
+from mbbp.fileformat.archive import check, check_ending, read, read_many, write, write_many
 from mbbp.fileformat.contents import Contents, Progress, Structure
 
-__all__ = ["Contents", "Progress", "Structure", "check", "check_ending", "read", "write"]
+__all__ = ["Contents", "Progress", "Structure", "check", "check_ending", "read", "read_many", "write", "write_many"]

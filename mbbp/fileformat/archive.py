@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mbbp.npz import Npz, open_npz
 from mbbp.parameters import Array
 
 FORMAT = 3
+FORMAT_OF_MANY = 4  # of a file that holds several networks
 READABLE = (1, 2, 3)  # 1 has no scaling; 1 and 2 have a description as text, and neither training nor checksum
 ENDINGS = (".npz", ".mbbp")
 MOST_BYTES = 1 << 20
@@ -28,6 +29,9 @@ ARRAYS = (
     *("theta", "scaling_mean", "scaling_factor", "target_scaling_mean", "target_scaling_factor"),
     *("history", "moments", "steps", "best_theta"),
 )
+
+
+Read = TypeVar("Read")
 
 
 def check_ending(argument: str, path: str | Path) -> Path:
@@ -54,10 +58,34 @@ def write(path: Path, contents: Contents) -> None:
     OSError
         If it cannot be written.
     """
-    text, arrays = _parts(contents)
-    members = {DESCRIPTION: np.frombuffer(text, np.uint8), **arrays}
-    members[CHECKSUM] = np.frombuffer(_digest(members), np.uint8)
+    _write_members(path, _members(contents))
 
+
+def write_many(path: Path, networks: Sequence[Contents]) -> None:
+    """Write several networks to one file: those of each have its number before their names.
+
+    Raises
+    ------
+    ValueError
+        If a file cannot hold the contents.
+    OSError
+        If it cannot be written.
+    """
+    text = json.dumps({"format": FORMAT_OF_MANY, "networks": len(networks)}).encode()
+    members = {DESCRIPTION: np.frombuffer(text, np.uint8)}
+    for number, contents in enumerate(networks):
+        members |= {f"{number}/{name}": array for name, array in _members(contents).items()}
+    _write_members(path, members)
+
+
+def _members(contents: Contents) -> dict[str, Array]:
+    text, arrays = _parts(contents)
+    members: dict[str, Array] = {DESCRIPTION: np.frombuffer(text, np.uint8), **arrays}
+    members[CHECKSUM] = np.frombuffer(_digest(members), np.uint8)
+    return members
+
+
+def _write_members(path: Path, members: dict[str, Array]) -> None:
     def write_to(aside: Path) -> None:
         with aside.open("wb") as file:  # given a name, NumPy would change its ending
             np.savez(file, **members)  # type: ignore[arg-type]
@@ -110,25 +138,59 @@ def read(path: str | Path, custom: Iterable[Any] = ()) -> Contents:
     TypeError
         If `custom` holds something else.
     """
+    return _read("a network that mbbp.save wrote", path, READABLE, custom, _contents)
+
+
+def read_many(path: str | Path, custom: Iterable[Any] = ()) -> list[Contents]:
+    """Read a file of several networks. The parameters and the errors are those of `read`."""
+    return _read("an ensemble that mbbp.Ensemble.save wrote", path, (FORMAT_OF_MANY,), custom, _all_contents)
+
+
+def _read(
+    expected: str,
+    path: str | Path,
+    formats: tuple[int, ...],
+    custom: Iterable[Any],
+    contents_of: Callable[[dict[str, Any], Array, Npz, Custom], Read],
+) -> Read:
     own = Custom(custom)
     try:
         with open_npz(path, compressed=False) as file:  # so that no array is larger than the file
             facts, text = _description(file)
-            is_known = facts.get("format") in READABLE
-            contents = _contents(facts, text, file, own) if is_known else None
+            is_known = facts.get("format") in formats
+            contents = contents_of(facts, text, file, own) if is_known else None
     except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"path: expected a network that mbbp.save wrote, got {str(path)!r}, which is another or damaged file "
-            f"({reason:.500})"
+            f"path: expected {expected}, got {str(path)!r}, which is another or damaged file ({reason:.500})"
         ) from error
     if contents is None:
-        known, found = " or ".join(map(str, READABLE)), f"{facts.get('format')!r:.100}"
-        raise ValueError(
-            f"path: expected a file of format {known}, got format {found} in {str(path)!r}; "
-            "this version of mbbp cannot read it"
-        )
+        raise ValueError(_other_format(facts.get("format"), formats, path))
     return contents
+
+
+def _other_format(found: Any, formats: tuple[int, ...], path: str | Path) -> str:
+    if found == FORMAT_OF_MANY:
+        return f"path: expected the file of a network, got that of an ensemble in {str(path)!r}; use mbbp.Ensemble.load"
+    if FORMAT_OF_MANY in formats and found in READABLE:
+        return f"path: expected the file of an ensemble, got that of a network in {str(path)!r}; use mbbp.load"
+    known = " or ".join(map(str, formats))
+    return (
+        f"path: expected a file of format {known}, got format {found!r:.100} in {str(path)!r}; "
+        "this version of mbbp cannot read it"
+    )
+
+
+def _all_contents(facts: dict[str, Any], text: Array, file: Npz, custom: Custom) -> list[Contents]:
+    n = facts.get("networks")
+    if type(n) is not int or not 0 < n <= len(file.names):
+        raise ValueError(f"networks: expected how many networks the file holds, got {n!r:.100}")
+    parts = [file.part(f"{number}/") for number in range(n)]
+    if sum(len(part.names) for part in parts) + 1 != len(file.names):
+        raise ValueError(f"networks: expected the arrays of {n} networks, got others")
+    if sum(file.header(name).nbytes for name in file.names) > file.length:  # several that lie upon each other
+        raise ValueError("arrays: expected less than the file holds, got more")
+    return [_contents(*_description(part), part, custom) for part in parts]
 
 
 def _contents(facts: dict[str, Any], text: Array, file: Npz, custom: Custom) -> Contents:

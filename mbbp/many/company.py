@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from collections.abc import Callable
+from threading import Event, Lock
 from types import TracebackType
 
 from mbbp.history import Epoch
 from mbbp.interrupts import Interrupts
 from mbbp.progress import Bar
+from mbbp.threads import run_together
+
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class Company:
@@ -56,6 +60,27 @@ class Company:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
         self.interrupts.__exit__(kind, error, trace)
+
+    def run(self, work: Callable[[], None], n_threads: int) -> None:
+        """Run a function in so many threads, while this thread waits for Ctrl-C."""
+        left, all_ended = n_threads, Event()
+
+        def work_and_count() -> None:
+            nonlocal left
+            try:
+                work()
+            finally:
+                with self._lock:
+                    left -= 1
+                    if left == 0:
+                        all_ended.set()
+
+        def wait() -> None:
+            # a thread that waits without a limit may not hear the signal, if the system gives it to another thread
+            while not all_ended.wait(SECONDS_BETWEEN_LOOKS):
+                pass
+
+        run_together([wait, *[work_and_count] * n_threads])
 
     def advance(self, examples: int) -> None:
         """Add examples to those that are done."""

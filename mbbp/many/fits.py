@@ -118,8 +118,8 @@ def fit_many(
     >>> min(net.accuracy(data.x_test, data.y_test) for net in nets) > 0.8
     True
     """
-    nets = _checked_networks(networks)
-    settings = _settings_of_each(len(nets), each, common)
+    nets = check_networks(networks)
+    settings = settings_of_each(len(nets), each, common)
     shown_bar = None if progress is None else as_flag("progress", progress)
     plans = make_plans(nets, X, y, settings)
     company = Company(shown_bar, len(nets), sum(plan.epochs * plan.chosen.size for plan in plans))
@@ -134,7 +134,16 @@ def fit_many(
     return fits
 
 
-def _checked_networks(networks: Any) -> list[Network]:
+def check_networks(networks: Any) -> list[Network]:
+    """Return different networks, each with a generator of its own, as a list.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or two are the same or share a generator.
+    TypeError
+        If one is no network.
+    """
     if isinstance(networks, Network) or not isinstance(networks, Sequence):
         raise TypeError(f"networks: expected a sequence of networks, got {shown(networks)}")
     if not networks:
@@ -154,7 +163,7 @@ def _checked_networks(networks: Any) -> list[Network]:
     return list(networks)
 
 
-def _settings_of_each(n: int, each: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+def settings_of_each(n: int, each: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the arguments of `fit` for each network, all names checked."""
     _check_names("fit_many", common)
     if each is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mbbp.extras import load_extra
-from mbbp.many.company import Company
+from mbbp.many.company import SECONDS_BETWEEN_LOOKS, Company
 from mbbp.many.trainings import longest_first, make_plans, train_all
 from mbbp.methods.method import DivergedError
 from mbbp.network import Network
@@ -15,7 +15,6 @@ from mbbp.threads import at_most
 from mbbp.validation import shown
 
 GROUPS_FOR_EACH_THREAD = 4  # so that no worker waits long for the others at the end
-SECONDS_BETWEEN_LOOKS = 0.2  # how long Ctrl-C waits
 
 
 class Trained(NamedTuple):
