@@ -26,6 +26,7 @@ from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
 from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
 from mbbp.sklearn.checks import check_new_parameters, hidden_sizes
+from mbbp.sklearn.members import fit_members, mean_of_outputs
 from mbbp.sklearn.methods import NAMES, Prepared, fit_method, prepare_method, solver_of
 from mbbp.sklearn.models import (
     HIDDEN,
@@ -81,6 +82,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "callbacks": [callable, list, tuple, None],
         "progress_bar": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
     }
     _costs: dict[str, str | Cost]  # the engine's cost for each loss
 
@@ -144,6 +146,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     # ------------------------------------------------------------------------------------------------------- training
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, eval_set: Any = None, incremental: bool = False) -> BaseMLP:
+        fit_members(self, X, y, sample_weight, eval_set, incremental)
+        return self
+
+    def _fit_one(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool) -> None:
         # `setdefault` is one step: of several threads that fit, one is first
         writer = self.__dict__.setdefault("_writer", OneWriter())
         with writer.fitting(), at_most(self.n_threads):
@@ -163,7 +169,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                     "be preprocessed."
                 )
             task.end()
-        return self
 
     def _train(self, work: Work, task: FitTask, prepared: Prepared | None) -> None:
         if prepared is not None:
@@ -316,7 +321,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     # ---------------------------------------------------------------------------------------------------- predictions
 
     def _outputs(self, X: Any) -> Array:
-        """Return the outputs (n, n_outputs) for samples as a user gives them."""
+        """Return the mean of the outputs (n, n_outputs) of all members, for samples as a user gives them."""
+        return mean_of_outputs(self, self._own_outputs(X), X)
+
+    def _own_outputs(self, X: Any) -> Array:
         engine = self._linked().engine
         # a check of scikit-learn's takes ten times as long as a row's way through a network
         if (
@@ -425,7 +433,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Return an `mbbp.Network` with the same parameters.
 
         Its examples are columns: ``mlp.to_network().feedforward(X.T)``. It can be saved, checked, and trained further.
-        Its labels are the places of the classes in `classes_`.
+        Its labels are the places of the classes in `classes_`. With several members, it is the first one's.
         """
         engine = self._linked().engine
         rates = None if engine.dropout is None else engine.dropout.rates

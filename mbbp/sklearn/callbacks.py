@@ -45,7 +45,7 @@ class FitTask:
     @property
     def watches(self) -> bool:
         """Whether any callback is to be called."""
-        return self._has_callbacks or bool(_plain_callbacks(self._mlp))
+        return self._has_callbacks or bool(_plain_callbacks(self._mlp)) or hasattr(self._mlp, "_stops")
 
     def begin_epoch(self) -> None:
         """Tell the callbacks that an epoch begins."""
@@ -64,7 +64,8 @@ class FitTask:
             )
         for callback in _plain_callbacks(self._mlp):
             stops = bool(callback(self._mlp)) or stops
-        return stops
+        stops_all = getattr(self._mlp, "_stops", None)  # where several members are trained at the same time
+        return stops or (stops_all is not None and stops_all())
 
     def end(self) -> None:
         """Tell the callbacks that the training has ended."""

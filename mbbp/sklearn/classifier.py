@@ -118,9 +118,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether to show a progress bar.
     n_threads : int, optional
         The most threads of a training or a prediction. The results do not depend on their number.
+    n_members : int
+        The number of networks. With more than one, each is trained with a seed of its own, as many at the same time as
+        there are cores, and predictions use the mean of their outputs. All attributes but `members_` are those of the
+        first network, which is the same as without the others; callbacks see it alone.
 
     Attributes
     ----------
+    members_ : list of estimators
+        The further networks, with more than one.
     classes_ : ndarray of shape (n_classes,)
         The classes.
     coefs_, intercepts_ : list of ndarray
@@ -189,6 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         callbacks=None,
         progress_bar=False,
         n_threads=None,
+        n_members=1,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -223,6 +230,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.callbacks = callbacks
         self.progress_bar = progress_bar
         self.n_threads = n_threads
+        self.n_members = n_members
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

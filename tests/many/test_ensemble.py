@@ -42,9 +42,9 @@ def test_bootstrap_trains_each_network_on_its_own_sample():
     one = ensemble()
     one.fit(X, Y, epochs=2, bootstrap=True, rng=5, each=[{"l2": 0.1}, {}, {}])
     rng = np.random.default_rng(5)
-    for number, settings in enumerate([{"l2": 0.1}, {}, {}]):
+    for number, own in enumerate([{"l2": 0.1}, {}, {}]):
         alone = network(rng=number)
-        alone.fit(X, Y, epochs=2, subset=rng.integers(23, size=23), **settings)
+        alone.fit(X, Y, epochs=2, subset=rng.integers(23, size=23), **own)
         assert alone.theta.tobytes() == one.networks[number].theta.tobytes()
 
 

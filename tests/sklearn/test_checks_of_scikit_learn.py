@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 OTHERS = [  # what is new goes through the same checks, but for dropout: without a sample the others' places change
     MLPClassifier(loss="squared_hinge", solver="adamw"),
     MLPClassifier(class_weight="balanced", label_smoothing=0.1, activation=["gelu"], solver="rmsprop"),
-    MLPRegressor(loss="huber", clip_norm=1.0, activation="silu"),
+    MLPRegressor(loss="huber", clip_norm=1.0, activation="silu", n_members=2),
     MLPRegressor(loss="quantile", quantile=0.7, solver="lbfgs"),
 ]
 
