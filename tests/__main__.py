@@ -122,7 +122,15 @@ OF_THE_TESTS = ("tests", "benchmarks", "notebooks", "README.md", "pyproject.toml
 
 OF_THE_SOURCE = (
     *("bench", "chapter2", "datasets", "exchange", "fileformat", "kernels/gemm", "kernels/lowlevel/test_scalars.py"),
-    *("many", "methods", "nielsen", "sklearn", "test_check.py", "test_derivatives_refused.py", "test_higher_reference.py"),
+    *(
+        "many",
+        "methods",
+        "nielsen",
+        "sklearn",
+        "test_check.py",
+        "test_derivatives_refused.py",
+        "test_higher_reference.py",
+    ),
     *("test_laplace.py", "test_laplace_refused.py", "test_second_derivatives.py", "test_attributes.py"),
     *("test_bad_inputs.py", "test_callbacks.py", "test_cli.py", "test_cli_tables.py", "test_fit_arguments.py"),
     *("test_history.py", "test_presets.py", "test_progress.py", "test_schedules.py", "test_schema.py"),
