@@ -182,7 +182,7 @@ def test_the_files_of_these_tests_are_sound_but_for_their_one_fault(header, path
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ({"header": HEADER | {"format": 4}}, "expected a file of format 1 or 2 or 3, got format 4"),
+        ({"header": HEADER | {"format": 5}}, "expected a file of format 1 or 2 or 3, got format 5"),
         ({"header": {}}, "expected a file of format 1 or 2 or 3, got format None"),
         ({"header": "[1, 2]"}, "damaged"),
         ({"header": '"text"'}, "damaged"),

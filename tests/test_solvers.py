@@ -209,7 +209,7 @@ def test_held_out_examples_and_class_weights(solver):
     row = net.fit(
         X, y, epochs=2, optimizer=solver, validation_split=0.25, class_weights={0: 2.0}, batch_size=45,
     )[-1]  # fmt: skip
-    held_out = mbbp.planning._split(60, 0.25)[1]
+    held_out = mbbp.subsets.split(60, None, 0.25)[1]
     assert row.validation_cost == pytest.approx(net.cost(X[:, held_out], y[held_out]))
     assert row.validation_accuracy == pytest.approx(net.accuracy(X[:, held_out], y[held_out]))
     if solver != "dp_sgd":  # after the step

@@ -97,8 +97,8 @@ class Company:
         with self._lock:
             self._ended += 1
             self._diverged += diverged
-            self._bar.show(self._description, [f"{self._diverged} diverged"] if self._diverged else [])
             self._bar.advance(examples_left)
+            self._bar.show(self._description, [f"{self._diverged} diverged"] if self._diverged else [])
 
 
 class Member:

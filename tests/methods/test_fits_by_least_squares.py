@@ -336,7 +336,7 @@ def test_mini_batches_that_cannot_be_improved_do_not_end_the_learning():
     x, weights = np.linspace(-4, 4, 400)[None], np.ones(400)
     weights[200:] = 0
     net = mbbp.Network([1, 8, 1], ["tanh", "identity"], dtype="float64", rng=1)
-    how = {"batch_size": 5, "shuffle": False, "example_weights": weights, "optimizer": "levenberg_marquardt"}
+    how = {"batch_size": 20, "shuffle": False, "example_weights": weights, "optimizer": "levenberg_marquardt"}
     history = net.fit(x, np.sin(x), epochs=15, **how)
     costs = history["training_cost"]
     assert costs[-1] < 0.1 * costs[0]

@@ -136,7 +136,7 @@ def test_examples_that_are_held_out_are_never_drawn(same_stream):
     net, plain = network(), network()
     history = net.fit(X, y, epochs=2, optimizer=spec(), batch_size=10, validation_split=0.3)
     kept = np.isfinite(X[0])
-    chosen = mbbp.planning._split(60, 0.3)[0]
+    chosen = mbbp.subsets.split(60, None, 0.3)[0]
     kept[np.setdiff1d(np.arange(60), chosen)] = False
     plain.fit(X[:, kept], y[kept], epochs=2, optimizer=spec(), batch_size=10)
     np.testing.assert_allclose(net.theta, plain.theta, rtol=0, atol=1e-13)
