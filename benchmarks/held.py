@@ -1,4 +1,4 @@
-"""Runs a benchmark as one process with one thread, pinned to one core."""
+"""Runs a benchmark as one process with one thread, or with several, pinned to as many cores."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from mbbp.bench import machine
 ROOT = Path(__file__).parent.parent
 
 
-def hold(module: str) -> dict[str, Any]:
-    """Return what describes this process, once it runs one thread on one core.
+def hold(module: str, threads: int = 1) -> dict[str, Any]:
+    """Return what describes this process, once it runs so many threads on as many cores.
 
     BLAS, OpenMP, torch, XLA and Numba read their numbers of threads when they are loaded. So a process that was started
     without them runs the module again in a new process, and ends with its exit code.
@@ -21,27 +21,30 @@ def hold(module: str) -> dict[str, Any]:
     ----------
     module : str
         The name of the benchmark's module, such as ``"benchmarks.jacobians"``.
+    threads : int
+        The number of threads.
     """
-    if not machine.is_held(1):
-        environment = machine.held_environment(1)
+    if not machine.is_held(threads):
+        environment = machine.held_environment(threads)
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         raise SystemExit(subprocess.run([sys.executable, "-m", module, *sys.argv[1:]], env=environment).returncode)
-    cores = machine.pin(1)
+    cores = machine.pin(threads)
     import mbbp
 
-    mbbp.set_threads(1)
-    return machine.describe(1, cores, seed=0)
+    mbbp.set_threads(threads)
+    return machine.describe(threads, cores, seed=0)
 
 
 def describe(about: dict[str, Any], *packages: str) -> str:
     """Return the line above the tables: the processor, the core and the versions."""
     import importlib.metadata
 
-    where = f"pinned to core {about['pinned_to'][0]}" if about["pinned_to"] else "not pinned"
+    cores, threads = about["pinned_to"], about["threads"]
+    where = f"pinned to core{'s' * (threads > 1)} {', '.join(map(str, cores))}" if cores else "not pinned"
     versions = [f"Python {about['python']}"]
     for package in ("numpy", "numba", *packages):
         try:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"no {package}")
-    return f"{about['processor']}, one process, one thread, {where}; {', '.join(versions)}"
+    return f"{about['processor']}, one process, {threads} thread{'s' * (threads > 1)}, {where}; {', '.join(versions)}"
