@@ -24,6 +24,7 @@ SLOW = {
     "test_a_reader_that_goes_away_is_no_error",
     "test_a_second_signal_ends_it_at_once",
     "test_a_signal_from_outside_ends_a_long_training",
+    "test_a_search_of_200_candidates_that_is_killed_ends_with_the_same_table",
     "test_a_rank_that_fails_ends_the_job_and_leaves_the_checkpoint",
     "test_a_training_in_two_processes_goes_on",
     "test_an_error_on_one_rank_is_told_in_one_line",
