@@ -137,15 +137,17 @@ LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
-        raise AttributeError(f"module 'mbbp' has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # so that a checker of types refuses names that do not exist
 
-    module = importlib.import_module(LATER[name])
-    found = module if LATER[name] == f"mbbp.{name}" else getattr(module, name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> Any:
+        if name not in LATER:
+            raise AttributeError(f"module 'mbbp' has no attribute {name!r}")
+        import importlib
+
+        module = importlib.import_module(LATER[name])
+        found = module if LATER[name] == f"mbbp.{name}" else getattr(module, name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

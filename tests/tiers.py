@@ -38,6 +38,7 @@ SLOW = {
     "test_machines_with_different_processors_share_a_folder",
     "test_several_processes_fill_a_folder_at_once",
     "test_importing_imports_no_compiler",
+    "test_importing_mbbp_imports_no_search",
     "test_switching_the_jit_off_later_is_an_error",
     "test_with_the_jit_disabled_it_says_so",
     "test_a_notebook_with_widgets_shows_one_bar_and_it_does_not_turn_red",

@@ -3,7 +3,7 @@
 `mbbp.search` trains the candidates. `OptunaPruning` is for those who search with Optuna.
 """
 
-from mbbp.tuning.distributions import Distribution, choice, integers, layers, log_integers, log_uniform, uniform
+from mbbp.tuning.distributions import Distribution, built, choice, integers, layers, log_integers, log_uniform, uniform
 from mbbp.tuning.pruning import OptunaPruning
 from mbbp.tuning.results import CandidateResult, SearchResult
 
@@ -12,6 +12,7 @@ __all__ = [
     "Distribution",
     "OptunaPruning",
     "SearchResult",
+    "built",
     "choice",
     "integers",
     "layers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,27 @@ class _Layers(Distribution):
     def sample(self, rng: np.random.Generator) -> list[int]:
         """Return the sizes of from `fewest` to `most` layers."""
         return [self.size.sample(rng) for _ in range(int(rng.integers(self.fewest, self.most, endpoint=True)))]
+
+
+@dataclass(frozen=True)
+class _Built(Distribution):
+    kind: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+
+    def __repr__(self) -> str:
+        name = f"{self.kind.__module__}.{getattr(self.kind, '__qualname__', type(self.kind).__qualname__)}"
+        given = [*map(repr, self.arguments), *(f"{key}={value!r}" for key, value in self.named.items())]
+        return f"built({', '.join([name, *given])})"
+
+    def sample(self, rng: np.random.Generator) -> Any:
+        """Return what is made of drawn arguments."""
+
+        def drawn(value: Any) -> Any:
+            return value.sample(rng) if isinstance(value, Distribution) else value
+
+        arguments = [drawn(value) for value in self.arguments]
+        return self.kind(*arguments, **{key: drawn(value) for key, value in self.named.items()})
 
 
 def uniform(low: float, high: float) -> Distribution:
@@ -288,6 +310,33 @@ def layers(fewest: int, most: int, size: Distribution | int) -> Distribution:
             raise TypeError(f"size: expected a distribution or a whole number, got {shown(size)}") from None
         return _Layers(least, greatest, _Choice((number,)))
     return _Layers(least, greatest, size)
+
+
+def built(kind: Callable[..., Any], *arguments: Any, **named: Any) -> Distribution:
+    """Return a distribution of objects that are made of drawn arguments: optimizers, schedules.
+
+    Parameters
+    ----------
+    kind : callable
+        A class or a function, which makes the object.
+    *arguments, **named
+        Its arguments: values, or distributions.
+
+    Raises
+    ------
+    TypeError
+        If `kind` cannot be called.
+
+    Examples
+    --------
+    >>> import numpy as np, mbbp
+    >>> optimizer = mbbp.tuning.built(mbbp.Momentum, momentum=mbbp.tuning.uniform(0.8, 0.99))
+    >>> 0.8 <= optimizer.sample(np.random.default_rng(0)).momentum <= 0.99
+    True
+    """
+    if not callable(kind):
+        raise TypeError(f"kind: expected a class or a function, got {shown(kind)}")
+    return _Built(kind, arguments, named)
 
 
 def _check_order(

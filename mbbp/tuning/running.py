@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp import fileformat
 from mbbp.history import History
 from mbbp.many.company import Company, OnEnd
 from mbbp.many.fits import check_networks
@@ -71,7 +73,7 @@ class Run:
         self._preparation, self._lock = Preparation(), Lock()
         self._networks: dict[tuple[int, int], Network] = {}  # as they are at the end of a rung; none is trained further
         self._are_sent = False
-        self._first: tuple[list[Network], list[Plan]] | None = None
+        self._first: tuple[list[Any], list[Any]] | None = None  # networks and plans of the first rung
 
     def prepare(self) -> None:
         """Check all arguments, before anything is trained or written.
@@ -85,6 +87,9 @@ class Run:
         if self.standings.rung == 0 and not self.standings.is_over:
             nets = [self._new(number) for number in numbers]
             check_networks(nets)
+            if self._folder is not None:
+                for net in nets:
+                    fileformat.check(net._contents())
             self._first = nets, self._plans(nets, numbers, self._rungs[0].epochs)
 
     def take(self, records: Sequence[Record]) -> None:
@@ -141,14 +146,17 @@ class Run:
 
     def _train_rung(self, rung: int, numbers: list[int], company: Company) -> None:
         epochs = self._epochs_of(rung)
+        nets: list[Any]
+        plans: list[Any]
         if rung == 0 and self._first is not None:
-            (nets, plans), self._first = self._first, None
+            nets, plans = self._first
+            self._first = None
         else:
             self._restore(numbers, rung - 1, company)
             if company.is_ending:
                 return
             nets = [self._new(i) if rung == 0 else copy.deepcopy(self._networks[i, rung - 1]) for i in numbers]
-            plans = self._plans(nets, numbers, epochs)
+            plans = [*self._plans(nets, numbers, epochs)]
         befores = [len(net.history) for net in nets]
 
         def on_end(place: int, error: DivergedError | None) -> None:
@@ -161,6 +169,7 @@ class Run:
             with self._lock:
                 self._networks[number, rung] = net
                 self._add(Record(number, rung, len(net.history), score, error is not None, values, self._texts[number]))
+            nets[place] = plans[place] = None  # so that a network that is not needed is freed; its plan refers to it
 
         title = f"rung {rung + 1} of {len(self._rungs)}: " if len(self._rungs) > 1 else ""
         self._train(nets, plans, numbers, epochs, company, title, on_end)

@@ -134,10 +134,12 @@ class Standings:
         self.needed.discard((number, rung - 1))
         if not record.diverged:
             most = self.rungs[rung].survivors + 1
-            bisect.insort(self._order, (self.loss(record), number))
-            self.needed.add((number, rung))
-            for _, other in self._order[most : most + 1]:
-                self.needed.discard((other, rung))
+            place = bisect.bisect(self._order, (self.loss(record), number))
+            self._order.insert(place, (self.loss(record), number))
+            if place < most:
+                self.needed.add((number, rung))
+                for _, other in self._order[most : most + 1]:
+                    self.needed.discard((other, rung))
         if len(self._records[rung]) == len(self.alive):
             self._end_rung()
 

@@ -38,6 +38,7 @@ CALLS = {
     "mbbp.tuning.log_uniform": lambda g: (tuning.log_uniform, {"low": 0.5, "high": 2.5}),
     "mbbp.tuning.integers": lambda g: (tuning.integers, {"low": 1, "high": 3}),
     "mbbp.tuning.log_integers": lambda g: (tuning.log_integers, {"low": 1, "high": 3}),
+    "mbbp.tuning.built": lambda g: (tuning.built, {"kind": dict}),
     "mbbp.tuning.layers": lambda g: (tuning.layers, {"fewest": 1, "most": 2, "size": tuning.integers(2, 3)}),
     "mbbp.tuning.OptunaPruning": lambda g: (tuning.OptunaPruning, {"trial": Trial(), "monitor": "training_cost"}),
     **{f"{module}.SearchResult.table": lambda g: (RESULT.table, {"most": 1}) for module in ("mbbp", "mbbp.tuning")},

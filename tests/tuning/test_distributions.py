@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mbbp
 from mbbp import tuning
 from mbbp.tuning import Distribution
 
@@ -84,6 +85,14 @@ def test_layers_have_sizes_of_their_own():
     assert drawn(tuning.layers(2, 2, 7), n=1) == [[7, 7]]
 
 
+def test_objects_are_built_of_drawn_arguments():
+    values = drawn(tuning.built(mbbp.schedules.Cosine, tuning.uniform(1, 2), epochs=tuning.integers(5, 6), final=0.5))
+    assert {type(one) for one in values} == {mbbp.schedules.Cosine}
+    assert {one.epochs for one in values} == {5, 6}
+    assert {one.final for one in values} == {0.5}
+    assert all(1 <= one.initial <= 2 for one in values)
+
+
 @pytest.mark.parametrize(
     ("distribution", "text"),
     [
@@ -92,6 +101,7 @@ def test_layers_have_sizes_of_their_own():
         (tuning.integers(-1, 3), "integers(-1, 3)"),
         (tuning.log_integers(1, 3), "log_integers(1, 3)"),
         (tuning.choice("a", None, 3), "choice('a', None, 3)"),
+        (tuning.built(mbbp.Adam, beta1=tuning.integers(0, 1)), "built(mbbp.optimizers.Adam, beta1=integers(0, 1))"),
         (tuning.layers(1, 2, 8), "layers(1, 2, choice(8))"),
     ],
 )
@@ -119,6 +129,7 @@ def test_its_text_tells_the_settings(distribution, text):
         ("log_integers", (0, 1), ValueError, "low: expected 1 or more, got 0"),
         ("log_integers", (1, 2**60), ValueError, "high: expected"),
         ("choice", (), ValueError, "options: expected at least one value, got none"),
+        ("built", (3,), TypeError, "kind: expected a class or a function, got 3"),
         ("layers", (2, 1, 3), ValueError, "fewest: expected at most most, which is 1, got 2"),
         ("layers", (-1, 1, 3), ValueError, "fewest: expected 0 or more"),
         ("layers", (1, 2, "3"), TypeError, "size: expected a distribution or a whole number, got '3'"),

@@ -1,13 +1,17 @@
 """Searches: the same every time, each candidate as if trained alone, and the right ones go on."""
 
+import gc
+import subprocess
+import sys
 import time
 import warnings
+import weakref
 
 import numpy as np
 import pytest
 
 import mbbp
-from mbbp.tuning import choice, integers, log_uniform, uniform
+from mbbp.tuning import built, choice, integers, log_uniform, uniform
 from tests.many.test_fit_many import no_press_before, press, state_of, threads_of_the_test  # noqa: F401
 from tests.problems import continuous, figures
 from tests.tuning.searches import COMMON, HALVING, SPACE, X, Y, all_of, by_hand, find
@@ -238,6 +242,42 @@ def test_data_are_checked_once(scaling, n, monkeypatch):
     monkeypatch.setattr(mbbp.preparing, "narrowed", lambda *given: seen.append(1) or narrowed(*given))
     find(**{**HALVING, "dtype": "float32", "scaling": scaling})
     assert len(seen) == n
+
+
+def test_importing_mbbp_imports_no_search():
+    program = "import sys, mbbp; n = {one for one in sys.modules if 'tuning' in one}; print(n, 'search' in dir(mbbp))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "set() True\n"
+    with pytest.raises(AttributeError, match="module 'mbbp' has no attribute 'sarch'"):
+        mbbp.sarch  # noqa: B018
+
+
+def test_optimizers_and_schedules_are_built():
+    space = {
+        "hidden": integers(2, 4),
+        "optimizer": built(mbbp.Momentum, momentum=uniform(0.5, 0.9)),
+        "learning_rate": built(mbbp.schedules.Cosine, log_uniform(0.1, 1), epochs=3),
+    }
+    result = find(space=space)
+    for one in result.candidates:
+        net = mbbp.Network([4, one.settings["hidden"], 3], rng=one.seed, dtype="float64")
+        given = {name: one.settings[name] for name in ("optimizer", "learning_rate")}
+        assert net.fit(X, Y, epochs=3, validation_split=0.3, **given)[-1].validation_cost == one.score
+    assert len({one.settings["optimizer"].momentum for one in result.candidates}) == 6
+
+
+def test_networks_that_are_not_needed_are_freed():
+    dead = []
+
+    def count(net, row):
+        weakref.finalize(net, dead.append, None)
+        seen.append(len(dead))
+        if len(seen) == 55:
+            gc.collect()
+
+    seen = []
+    find(n_candidates=60, epochs=1, callbacks=count)
+    assert seen[-1] > 40
 
 
 def test_nothing_is_said_without_a_reason():

@@ -26,6 +26,8 @@ def test_the_networks_that_are_needed_are_kept(data, n, epochs, eta):
         assert rung == 0 or (number, rung - 1) in there  # it can be trained further
         standings.add(record(number, rung, data.draw(scores)))
         there = (there | {(number, rung)}) & standings.needed
+        going_on = 0 if standings.is_over else len(standings.unfinished()) * (standings.rung > 0)
+        assert len(standings.needed) <= going_on + rungs[standings.rung].survivors + 2
         leader = standings.leader()
         assert leader is None or leader in there
         last = {i: standings.of_candidate(i)[-1] for i in standings.ranking()}
