@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mbbp.parameters import Array
-from mbbp.tuning.distributions import Distribution
 
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 BYTES_AT_ONCE = 1 << 24
@@ -54,7 +53,4 @@ def describe_data(value: Any) -> str:
 
 def describe_space(space: Mapping[str, Any]) -> dict[str, str]:
     """Return a text of each setting: of a distribution, or of a value."""
-    return {
-        name: ADDRESS.sub("", repr(value)) if isinstance(value, Distribution) else describe(value)
-        for name, value in sorted(space.items())
-    }
+    return {name: describe(value) for name, value in sorted(space.items())}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mbbp.tuning.describing import describe
 from mbbp.validation import LARGEST, as_count, as_number, shown
 
 MOST_LAYERS = 10_000  # as in a file of a network
@@ -96,7 +97,7 @@ class _Choice(Distribution):
     options: tuple[Any, ...]
 
     def __repr__(self) -> str:
-        return f"choice({', '.join(map(repr, self.options))})"
+        return f"choice({', '.join(map(describe, self.options))})"
 
     def sample(self, rng: np.random.Generator) -> Any:
         """Return one of the options; of an option that is a distribution, a value drawn from it."""
@@ -125,9 +126,8 @@ class _Built(Distribution):
     named: dict[str, Any]
 
     def __repr__(self) -> str:
-        name = f"{self.kind.__module__}.{getattr(self.kind, '__qualname__', type(self.kind).__qualname__)}"
-        given = [*map(repr, self.arguments), *(f"{key}={value!r}" for key, value in self.named.items())]
-        return f"built({', '.join([name, *given])})"
+        named = [f"{key}={describe(value)}" for key, value in self.named.items()]
+        return f"built({', '.join([describe(self.kind), *map(describe, self.arguments), *named])})"
 
     def sample(self, rng: np.random.Generator) -> Any:
         """Return what is made of drawn arguments."""

@@ -74,7 +74,8 @@ def search(
     epochs : int
         How many epochs a candidate is trained that nothing ends before.
     eta : int
-        Of "halving": how many candidates there are for each one that goes on, 2 or more.
+        Of "halving": how many candidates there are for each one that goes on, 2 or more. There are as many rungs as the
+        candidates and the epochs allow: with fewer than eta of one of them, a single one.
     monitor : str
         The column of the history that is the score. An accuracy and `examples_per_second` are better when they are
         larger, every other column when it is smaller. The costs of different cost functions cannot be compared: if

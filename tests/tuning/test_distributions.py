@@ -101,6 +101,7 @@ def test_objects_are_built_of_drawn_arguments():
         (tuning.integers(-1, 3), "integers(-1, 3)"),
         (tuning.log_integers(1, 3), "log_integers(1, 3)"),
         (tuning.choice("a", None, 3), "choice('a', None, 3)"),
+        (tuning.choice(math.log, tuning.integers(1, 2), [1.5]), "choice(math.log, integers(1, 2), [1.5])"),
         (tuning.built(mbbp.Adam, beta1=tuning.integers(0, 1)), "built(mbbp.optimizers.Adam, beta1=integers(0, 1))"),
         (tuning.layers(1, 2, 8), "layers(1, 2, choice(8))"),
     ],
