@@ -87,7 +87,8 @@ def search(
     file : path, optional
         A folder that keeps the search. If the process is killed at any moment, a call with the same arguments goes on,
         with the same result, to the bit. A random search may go on with more candidates. The folder holds one line for
-        each candidate in each rung, and those networks that are still needed; at the end the best one.
+        each candidate in each rung, and those networks that are still needed; at the end the best one. Other arguments
+        and other data are refused; of functions only the names are compared.
     rng : int or numpy.random.Generator, optional
         The seed of the search. A search that goes on without one takes that of its folder.
     progress : bool, optional

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import mbbp
 from mbbp.tuning import choice, folder, log_uniform
 from tests.many.test_fit_many import no_press_before, press  # noqa: F401
 from tests.tuning.searches import HALVING, SPACE, X, Y, all_of, find, long_search
+
+ROOT = Path(__file__).parents[2]
 
 
 class Killed(BaseException):
@@ -163,6 +166,33 @@ def test_one_that_diverged_and_one_that_stopped_are_not_trained_again(tmp_path):
         assert all_of(find(file=tmp_path / str(step), **more)) == all_of(expected)
 
 
+def make(settings):
+    return mbbp.Network([4, settings["n"], 3], dtype="float64", rng=settings["rng"])
+
+
+def test_networks_that_a_function_makes_are_made_again(tmp_path):
+    space = {"n": choice(3, 5, 7), "learning_rate": log_uniform(0.1, 1)}
+    more = {"make": make, "validation_split": 0.3, "rng": 0, **HALVING}
+    expected = mbbp.search(space, X, Y, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_before(patch, 20)
+        with pytest.raises(Killed):
+            mbbp.search(space, X, Y, file=tmp_path / "s", **more)
+    assert all_of(mbbp.search(space, X, Y, file=tmp_path / "s", **more)) == all_of(expected)
+
+
+def test_a_network_that_a_file_cannot_hold_is_refused_before_the_training(tmp_path):
+    class Strange(np.random.PCG64):
+        pass
+
+    def strange(settings):
+        return mbbp.Network([4, 3], rng=np.random.Generator(Strange(settings["rng"])))
+
+    with pytest.raises(ValueError, match=r"generator"):
+        mbbp.search({"n": choice(3, 5)}, X, Y, make=strange, validation_split=0.3, file=tmp_path / "s")
+    assert names_in(tmp_path) == []
+
+
 def _swish(z):
     return z / (1.0 + np.exp(-z))
 
@@ -196,7 +226,7 @@ def n_lines(path):
 def test_a_search_of_200_candidates_that_is_killed_ends_with_the_same_table(tmp_path):
     path, records = tmp_path / "search", tmp_path / "search" / "records.txt"
     for least in (50, 230):  # in the first rung, and in the second one
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(path)], cwd=mbbp.__path__[0] + "/..")
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(path)], cwd=ROOT)
         while n_lines(records) < least:
             assert process.poll() is None
             time.sleep(0.002)

@@ -266,6 +266,14 @@ def test_optimizers_and_schedules_are_built():
     assert len({one.settings["optimizer"].momentum for one in result.candidates}) == 6
 
 
+def test_data_frames_and_lists_are_taken():
+    pandas = pytest.importorskip("pandas")
+    expected = find()
+    for inputs, targets in ((pandas.DataFrame(X.T).T, pandas.Series(Y)), (X.tolist(), Y.tolist())):
+        result = mbbp.search(SPACE, inputs, targets, n_candidates=6, epochs=3, **COMMON)
+        assert all_of(result) == all_of(expected)
+
+
 def test_networks_that_are_not_needed_are_freed():
     dead = []
 
