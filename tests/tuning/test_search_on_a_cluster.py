@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.many.clusters import small_cluster
 from tests.tuning.searches import HALVING, all_of, find
 from tests.tuning.test_search import diverging
 
@@ -11,10 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of Dask
 
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    )
-    with cluster, distributed.Client(cluster) as client:
+    with small_cluster(distributed) as client:
         yield client
 
 
