@@ -75,7 +75,7 @@ def test_it_goes_on_after_an_end_at_any_step(more, tmp_path):
         assert names_in(path) == ["networks", network, "records.txt", "search.json"]
         assert mbbp.load(path / network).theta.tobytes() == expected.best_network.theta.tobytes()
         step += 1
-    assert step > 10
+    assert step >= 7  # five records at least, what was asked, and a network
 
 
 def test_it_goes_on_from_any_part_of_the_records(tmp_path):
