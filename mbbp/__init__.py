@@ -12,6 +12,7 @@ True
 """
 
 import time
+from typing import TYPE_CHECKING, Any
 
 BEGAN = time.perf_counter()  # so that a program can say how long it took with its imports
 
@@ -50,6 +51,11 @@ from mbbp.threads import get_threads, set_threads
 from mbbp.trainer import Trainer
 from mbbp.version import VERSION
 
+if TYPE_CHECKING:
+    from mbbp import tuning
+    from mbbp.tuning.results import CandidateResult, SearchResult
+    from mbbp.tuning.searches import search
+
 __version__ = VERSION
 
 __all__ = [
@@ -60,6 +66,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "CandidateResult",
     "Column",
     "Cost",
     "DirectionalDerivatives",
@@ -84,6 +91,7 @@ __all__ = [
     "RankError",
     "Scaling",
     "Schema",
+    "SearchResult",
     "StopTraining",
     "Trainer",
     "chapter2",
@@ -109,6 +117,7 @@ __all__ = [
     "regressor",
     "save",
     "schedules",
+    "search",
     "set_threads",
     "to_c",
     "to_jax",
@@ -116,4 +125,30 @@ __all__ = [
     "to_onnx",
     "to_safetensors",
     "to_torch",
+    "tuning",
 ]
+
+# what few programs use is imported when it is used first
+LATER = {
+    "CandidateResult": "mbbp.tuning.results",
+    "SearchResult": "mbbp.tuning.results",
+    "search": "mbbp.tuning.searches",
+    "tuning": "mbbp.tuning",
+}
+
+
+if not TYPE_CHECKING:  # so that a checker of types refuses names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name not in LATER:
+            raise AttributeError(f"module 'mbbp' has no attribute {name!r}")
+        import importlib
+
+        module = importlib.import_module(LATER[name])
+        found = module if LATER[name] == f"mbbp.{name}" else getattr(module, name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})

@@ -186,7 +186,7 @@ class History(Sequence[Epoch]):
             If there is no such column.
         """
         self.check_column("monitor", monitor)
-        sign = 1.0 if monitor.endswith(("accuracy", "examples_per_second")) else -1.0
+        sign = sign_of_gain(monitor)
         return [-math.inf if value is None else sign * value for value in self[monitor]]
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -260,6 +260,11 @@ class History(Sequence[Epoch]):
         if target is not None:
             save_figure(figure, target)
         return figure
+
+
+def sign_of_gain(monitor: str) -> float:
+    """Return 1 for a column whose largest value is the best, -1 for one whose smallest value is."""
+    return 1.0 if monitor.endswith(("accuracy", "examples_per_second")) else -1.0
 
 
 def _words(name: str) -> str:

@@ -184,8 +184,8 @@ def make_plan(
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
-            _check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-            _check_measured(argument, watcher.monitor, found)
+            check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+            check_measured(argument, watcher.monitor, found)
     examples = prepared.narrowed(examples, engine.dtype)
     if validation is not None:
         validation = prepared.narrowed(validation, engine.dtype)
@@ -276,7 +276,14 @@ def as_callbacks(callbacks: Callable[..., Any] | Iterable[Callable[..., Any]]) -
     return called
 
 
-def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
+def check_recorded(argument: str, monitor: str, has_validation: bool, is_classification: bool) -> None:
+    """Check that a column of the history exists and will hold numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is for validation data, or for classes, and there are none.
+    """
     History.check_column(argument, monitor)
     if monitor.startswith("validation") and not has_validation:
         raise ValueError(
@@ -288,7 +295,14 @@ def _check_recorded(argument: str, monitor: str, has_validation: bool, is_classi
         )
 
 
-def _check_measured(argument: str, monitor: str, optimizer: Optimizer) -> None:
+def check_measured(argument: str, monitor: str, optimizer: Optimizer) -> None:
+    """Check that an optimizer measures a column of the history.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
     measured = {"learning_rate"}
     if isinstance(optimizer, Solver):
         measured = {*optimizer.columns, *(measured if optimizer.has_learning_rate else ())}

@@ -127,6 +127,7 @@ OF_THE_SOURCE = (
         "methods",
         "nielsen",
         "sklearn",
+        "tuning",
         "test_check.py",
         "test_derivatives_refused.py",
         "test_higher_reference.py",

@@ -13,6 +13,7 @@ import mbbp
 from mbbp import chapter2, costs, datasets, kernels, reference, schedules
 from mbbp.nielsen import mnist_loader, network, network2
 from tests.derivatives import METHODS, keywords
+from tests.tuning.calls import CALLS as OF_SEARCHES
 
 N_IN, N_OUT, M = 4, 3, 6
 
@@ -473,7 +474,7 @@ CALLS = {
         {"mini_batch": g.pairs, "eta": 0.1, "lmbda": 0.1, "n": M},
     ),
 }
-CALLS |= {
+CALLS |= OF_SEARCHES | {
     f"mbbp.chapter2.bp{number}": CALLS[f"mbbp.chapter2.{name}"]
     for number, name in enumerate(("output_error", "backpropagated_error", "bias_gradient", "weight_gradient"), 1)
 }

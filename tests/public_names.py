@@ -3,11 +3,11 @@
 import inspect
 
 import mbbp
-from mbbp import chapter2, costs, datasets, kernels, reference, schedules
+from mbbp import chapter2, costs, datasets, kernels, reference, schedules, tuning
 from mbbp.nielsen import mnist_loader, network, network2
 from mbbp.solvers import OPTIMIZERS, SOLVERS
 
-MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist_loader, network, network2)
+MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, tuning, reference, mnist_loader, network, network2)
 
 # What is left out, and why.
 READS_FILES = {  # the tests of each reader damage its files
@@ -32,6 +32,11 @@ READS_FILES = {  # the tests of each reader damage its files
 # they need packages that may be missing; tests/exchange gives them other objects and damaged files
 OTHERS = ("jax", "keras", "onnx", "safetensors", "sklearn", "torch")
 OF_OTHER_PROGRAMS = {f"mbbp.{way}_{other}" for other in OTHERS for way in ("from", "to")}
+RESULTS_OF_SEARCHES = {
+    f"{module}.{name}"
+    for module in ("mbbp", "mbbp.tuning")
+    for name in ("CandidateResult", "SearchResult", "SearchResult.plot")
+}
 MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
     "mbbp.DirectionalDerivatives",
     "mbbp.DivergedError",
@@ -65,6 +70,10 @@ MADE_HERE = {  # what the package makes and a caller only reads; and errors and 
     "mbbp.reference.NetworkLike",
     "mbbp.schedules.Gains",
     "mbbp.schedules.Gains.gains",
+    "mbbp.tuning.Distribution",
+    "mbbp.tuning.choice",  # takes any values
+    "mbbp.tuning.Distribution.sample",
+    *RESULTS_OF_SEARCHES,
 }
 # classes that a user subclasses or makes: `fit` calls their methods, with what it has made
 OWN = (mbbp.Activation, mbbp.Cost, *map(type, (OPTIMIZERS | SOLVERS).values()))

@@ -24,7 +24,7 @@ from tests.public_names import public_names
 
 SECONDS = 20
 # What a user's function raises comes out as it is.
-FUNCTIONS = {"callbacks", "cost", "derivative", "initializer", "learning_rate"}
+FUNCTIONS = {"callbacks", "cost", "derivative", "initializer", "learning_rate", "make"}
 CALLABLE = {"class", "function", "lambda"}
 SHARE = 8  # of the values for each argument, one in so many is tried in a normal run
 

@@ -18,7 +18,7 @@ FLOORS = {
     3: "history stopping fileformat interrupts progress planning methods training trainer",
     4: "structure passes derivatives network",
     5: "__init__ presets check predictions saving exchange chapter2 nielsen datasets bench help_formatter building"
-    " sklearn check_derivatives bayesian many",
+    " sklearn check_derivatives bayesian many tuning",
     6: "cli __main__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Lock
 from types import TracebackType
 
 from mbbp.history import Epoch
 from mbbp.interrupts import Interrupts
+from mbbp.methods.method import DivergedError
 from mbbp.progress import Bar
 from mbbp.threads import run_together
 
 SECONDS_BETWEEN_LOOKS = 0.1
+OnEnd = Callable[[int, DivergedError | None], None]
 
 
 class Company:
@@ -37,13 +39,35 @@ class Company:
     def __init__(self, shown: bool | None, n_networks: int, total: int) -> None:
         self.interrupts = Interrupts()
         self.failure: BaseException | None = None
-        self._n, self._ended, self._diverged = n_networks, 0, 0
+        self._n, self._ended, self._diverged, self._title = n_networks, 0, 0, ""
+        self._names: Sequence[str] | None = None
+        self._on_end: OnEnd | None = None
         self._lock = Lock()  # a bar must not be written by two threads
         self._bar = Bar(shown, total, self._description)
 
     @property
     def _description(self) -> str:
-        return f"{self._ended} of {self._n} networks"
+        return f"{self._title}{self._ended} of {self._n} networks"
+
+    def begin(self, names: Sequence[str], title: str, on_end: OnEnd | None = None) -> None:
+        """Begin a round of trainings: count the networks afresh.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What an error calls each network.
+        title : str
+            What the progress bar shows before the numbers.
+        on_end : function (number, error), optional
+            Called when the training of a network has ended, in the thread that has trained it, with the number of the
+            network and the error if it has diverged. What it raises ends all trainings.
+        """
+        with self._lock:
+            self._n, self._ended, self._title, self._names, self._on_end = len(names), 0, title, names, on_end
+
+    def name_of(self, number: int) -> str:
+        """Return what an error calls a network."""
+        return f"networks[{number}]" if self._names is None else self._names[number]
 
     @property
     def is_ending(self) -> bool:
@@ -82,6 +106,13 @@ class Company:
 
         run_together([wait, *[work_and_count] * n_threads])
 
+    def raise_failure(self) -> None:
+        """Raise the error that has ended all trainings, or KeyboardInterrupt after a second Ctrl-C."""
+        if self.failure is not None:
+            raise self.failure
+        if self.interrupts.asked_twice:
+            raise KeyboardInterrupt
+
     def advance(self, examples: int) -> None:
         """Add examples to those that are done."""
         with self._lock:
@@ -92,12 +123,17 @@ class Company:
         with self._lock:
             self.failure = self.failure or error
 
-    def end_network(self, *, diverged: bool, examples_left: int = 0) -> None:
-        """Count a network whose training has ended, and the examples that it does not need."""
+    def end_network(self, number: int, error: DivergedError | None, examples_left: int = 0) -> None:
+        """Tell that the training of a network has ended; count it, and the examples that it does not need."""
+        if self._on_end is not None:
+            try:
+                self._on_end(number, error)
+            except BaseException as failure:
+                self.fail(failure)
         with self._lock:
             self._ended += 1
-            self._diverged += diverged
-            self._bar.advance(examples_left)
+            self._diverged += error is not None
+            self._bar.advance(examples_left)  # first, since `show` always redraws the bar
             self._bar.show(self._description, [f"{self._diverged} diverged"] if self._diverged else [])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from mbbp.history import History
 from mbbp.many.company import Company
 from mbbp.many.trainings import defaults, make_plans, train_all
-from mbbp.many.workers import train_on_workers
+from mbbp.many.workers import Workers, parted
 from mbbp.methods.method import DivergedError
 from mbbp.network import Network
 from mbbp.validation import as_flag, refuse_unknown, shown
@@ -124,9 +124,14 @@ def fit_many(
     plans = make_plans(nets, X, y, settings)
     company = Company(shown_bar, len(nets), sum(plan.epochs * plan.chosen.size for plan in plans))
     if client is None:
-        errors = train_all(nets, plans, company)
+        with company:
+            errors = train_all(nets, plans, company)
     else:
-        errors = train_on_workers(client, nets, plans, (X, y), settings, company)
+        shared, own = parted(settings)
+        workers = Workers(client)
+        workers.send(X, y, shared)
+        with company:
+            errors = workers.train_all(nets, plans, own, company)
     fits = ManyFits(tuple(net.history for net in nets), tuple(errors), company.interrupts.asked)
     if fits.diverged:
         which = ", ".join(map(str, fits.diverged[:10])) + (", ..." if len(fits.diverged) > 10 else "")

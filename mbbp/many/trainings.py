@@ -28,16 +28,27 @@ def defaults() -> dict[str, Any]:
     return {name: one.default for name, one in parameters.items() if name not in NOT_OF_ONE}
 
 
-def make_plans(nets: Sequence[Network], X: Any, y: Any, settings: Sequence[Mapping[str, Any]]) -> list[Plan]:
-    """Check the arguments of all trainings, before any network is changed."""
-    preparation = Preparation()
+def make_plans(
+    nets: Sequence[Network],
+    X: Any,
+    y: Any,
+    settings: Sequence[Mapping[str, Any]],
+    preparation: Preparation | None = None,
+    names: Sequence[str] | None = None,
+) -> list[Plan]:
+    """Check the arguments of all trainings, before any network is changed.
+
+    With the `preparation` of an earlier call, the same data are not looked at again. An error calls the networks by
+    their `names`.
+    """
+    preparation = preparation or Preparation()
     plans = []
     for number, (net, given) in enumerate(zip(nets, settings, strict=True)):
         try:
             with net.engine.writer.fitting():
                 plans.append(net._plan(X, y, preparation=preparation, **{**defaults(), **given}))
         except (TypeError, ValueError, RuntimeError) as error:
-            error.add_note(f"This is an error of networks[{number}].")
+            error.add_note(f"This is an error of {f'networks[{number}]' if names is None else names[number]}.")
             raise
     paths = [plan.checkpoint.path.resolve() for plan in plans if plan.checkpoint is not None]
     if len(set(paths)) < len(paths):
@@ -47,7 +58,10 @@ def make_plans(nets: Sequence[Network], X: Any, y: Any, settings: Sequence[Mappi
 
 
 def train_all(nets: Sequence[Network], plans: Sequence[Plan], company: Company) -> list[DivergedError | None]:
-    """Train the networks as planned in as many threads as there are, and return the errors of those that diverge."""
+    """Train the networks as planned in as many threads as there are, and return the errors of those that diverge.
+
+    The company has begun: this is called in its ``with`` block, once or for several rounds.
+    """
     errors: list[DivergedError | None] = [None] * len(nets)
     queue: SimpleQueue[int] = SimpleQueue()
     for number in longest_first(nets, plans):
@@ -64,12 +78,8 @@ def train_all(nets: Sequence[Network], plans: Sequence[Plan], company: Company) 
                     return
                 errors[number] = _train_one(number, nets[number], plans[number], company)
 
-    with company:
-        company.run(work, n_threads)
-    if company.failure is not None:
-        raise company.failure
-    if company.interrupts.asked_twice:
-        raise KeyboardInterrupt
+    company.run(work, n_threads)
+    company.raise_failure()
     return errors
 
 
@@ -89,8 +99,8 @@ def _train_one(number: int, net: Network, plan: Plan, company: Company) -> Diver
     except KeyboardInterrupt:
         return None  # `train_all` raises it when all have ended
     except BaseException as error:
-        error.add_note(f"This is an error of networks[{number}].")
+        error.add_note(f"This is an error of {company.name_of(number)}.")
         company.fail(error)
         return None
-    company.end_network(diverged=diverged is not None, examples_left=plan.epochs * plan.chosen.size - member.done)
+    company.end_network(number, diverged, plan.epochs * plan.chosen.size - member.done)
     return diverged

@@ -24,17 +24,15 @@ class Trained(NamedTuple):
     errors: list[DivergedError | None]
 
 
-def train_on_workers(
-    client: Any,
-    nets: Sequence[Network],
-    plans: Sequence[Plan],
-    data: tuple[Any, Any],
-    settings: Sequence[Mapping[str, Any]],
-    company: Company,
-) -> list[DivergedError | None]:
-    """Train the networks in the workers of a cluster, and return the errors of those that diverge.
+class Workers:
+    """The workers of a cluster, which have the data.
 
-    The data, and the arguments that several networks share, are sent to each worker once.
+    The data, and the arguments that all networks share, are sent to each worker once.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client of the cluster.
 
     Raises
     ------
@@ -45,42 +43,62 @@ def train_on_workers(
     ConnectionError
         If the cluster has no worker.
     """
-    distributed = load_extra("client", "distributed")
-    if not isinstance(client, distributed.Client):
-        raise TypeError(f"client: expected a distributed.Client, got {shown(client)}")
-    n_threads = sum(client.nthreads().values())
-    if n_threads == 0:
-        raise ConnectionError("client: expected a cluster with workers, got one with none")
-    order, n_groups = longest_first(nets, plans), min(len(nets), GROUPS_FOR_EACH_THREAD * n_threads)
-    common, own = _parted(settings)
-    errors: list[DivergedError | None] = [None] * len(nets)
-    (sent,) = client.scatter([(*data, common)], broadcast=True, hash=False)
-    groups = {}
-    for first in range(n_groups):
-        group = order[first::n_groups]
-        future = client.submit(
-            _train_group, sent, [nets[number] for number in group], [own[number] for number in group], pure=False
-        )
-        groups[future] = group
-    try:
-        with company:
+
+    def __init__(self, client: Any) -> None:
+        self._distributed = load_extra("client", "distributed")
+        if not isinstance(client, self._distributed.Client):
+            raise TypeError(f"client: expected a distributed.Client, got {shown(client)}")
+        self._client, self._sent = client, None
+        self._n_threads()
+
+    def _n_threads(self) -> int:
+        n: int = sum(self._client.nthreads().values())
+        if n == 0:
+            raise ConnectionError("client: expected a cluster with workers, got one with none")
+        return n
+
+    def send(self, X: Any, y: Any, common: Mapping[str, Any]) -> None:
+        """Send the data and the arguments of `Network.fit` that all networks share to each worker."""
+        (self._sent,) = self._client.scatter([(X, y, common)], broadcast=True, hash=False)
+
+    def train_all(
+        self, nets: Sequence[Network], plans: Sequence[Plan], own: Sequence[Mapping[str, Any]], company: Company
+    ) -> list[DivergedError | None]:
+        """Train networks as planned, and return the errors of those that diverge.
+
+        The company has begun: this is called in its ``with`` block, once or for several rounds. `own` are those
+        arguments of each network that `send` has not sent.
+        """
+        order, n_groups = longest_first(nets, plans), min(len(nets), GROUPS_FOR_EACH_THREAD * self._n_threads())
+        errors: list[DivergedError | None] = [None] * len(nets)
+        groups = {}
+        for first in range(n_groups):
+            group = order[first::n_groups]
+            future = self._client.submit(
+                _train_group,
+                self._sent,
+                [nets[number] for number in group],
+                [own[number] for number in group],
+                pure=False,
+            )
+            groups[future] = group
+        try:
             left = set(groups)
             while left and not company.is_ending:
                 try:
-                    done = distributed.wait(left, SECONDS_BETWEEN_LOOKS, return_when="FIRST_COMPLETED").done
+                    done = self._distributed.wait(left, SECONDS_BETWEEN_LOOKS, return_when="FIRST_COMPLETED").done
                 except TimeoutError:
                     continue
                 for future in done:
                     _take(future.result(), groups[future], nets, plans, errors, company)
                 left -= done
-    finally:
-        client.cancel(list(groups))
-    if company.interrupts.asked_twice:
-        raise KeyboardInterrupt
-    return errors
+        finally:
+            self._client.cancel(list(groups))
+        company.raise_failure()
+        return errors
 
 
-def _parted(settings: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def parted(settings: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the arguments that are the same object for all networks, and the other ones of each."""
     first = settings[0]
     common = {
@@ -94,7 +112,8 @@ def _train_group(sent: tuple[Any, Any, Mapping[str, Any]], nets: list[Network], 
     X, y, common = sent
     with at_most(1):  # the other cores are for the other threads of the worker
         plans = make_plans(nets, X, y, [{**common, **one} for one in own])
-        return Trained(nets, train_all(nets, plans, Company(False, len(nets), 0)))
+        with Company(False, len(nets), 0) as company:
+            return Trained(nets, train_all(nets, plans, company))
 
 
 def _take(
@@ -109,4 +128,4 @@ def _take(
         with nets[number].engine.writer.fitting():
             nets[number]._become(net)
         errors[number] = error
-        company.end_network(diverged=error is not None, examples_left=plans[number].epochs * plans[number].chosen.size)
+        company.end_network(number, error, plans[number].epochs * plans[number].chosen.size)

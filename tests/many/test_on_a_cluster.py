@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mbbp
+from tests.many.clusters import small_cluster
 from tests.many.test_fit_many import DIFFERENT, different_networks, state_of
 from tests.problems import continuous, labelled, network
 
@@ -18,10 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of Dask
 
 @pytest.fixture(scope="module")
 def client():
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    )
-    with cluster, distributed.Client(cluster) as client:
+    with small_cluster(distributed) as client:
         yield client
 
 
