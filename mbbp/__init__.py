@@ -21,6 +21,7 @@ from mbbp.activations import Activation
 from mbbp.bayesian.approximation import Laplace, PredictiveDistribution, laplace
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
+from mbbp.chunking.chunks import Chunks, chunks
 from mbbp.costs import Cost
 from mbbp.exchange.book import from_json, to_json
 from mbbp.exchange.c.header import to_c
@@ -60,6 +61,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Chunks",
     "Column",
     "Cost",
     "DirectionalDerivatives",
@@ -88,6 +90,7 @@ __all__ = [
     "Trainer",
     "chapter2",
     "check_gradients",
+    "chunks",
     "classifier",
     "costs",
     "datasets",

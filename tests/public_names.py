@@ -33,6 +33,7 @@ READS_FILES = {  # the tests of each reader damage its files
 OTHERS = ("jax", "keras", "onnx", "safetensors", "sklearn", "torch")
 OF_OTHER_PROGRAMS = {f"mbbp.{way}_{other}" for other in OTHERS for way in ("from", "to")}
 MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
+    "mbbp.Chunks",
     "mbbp.DirectionalDerivatives",
     "mbbp.DivergedError",
     "mbbp.Epoch",
