@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mbbp.arrays import as_numeric_array
-from mbbp.chunking.parts import Block, Part
+from mbbp.chunking.parts import Block, Part, Room
 from mbbp.engine import Engine
 from mbbp.inputs import as_inputs, check_scaled, scaled
 from mbbp.kernels.examples import Examples
@@ -32,7 +32,7 @@ class Checker:
     def __init__(self, engine: Engine, scaling: Scaling | None, *, finite: bool = True) -> None:
         self._engine, self._scaling, self._finite = engine, scaling, finite
 
-    def examples(self, part: Part) -> Iterator[Examples]:
+    def examples(self, part: Part, room: Room | None = None) -> Iterator[Examples]:
         """Yield the checked examples of a part, block by block; their inputs have no scaling.
 
         Raises
@@ -43,7 +43,7 @@ class Checker:
             If something does not hold real numbers.
         """
         first = part.first
-        for block in part.blocks():
+        for block in part.blocks(room):
             if len(block.X.shape) == 0 or len(block.X):
                 examples = self._check(part, first, block)
                 first += examples.n

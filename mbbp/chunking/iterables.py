@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mbbp.arrays import as_numeric_array
-from mbbp.chunking.parts import ArrayRows, Block, Names, Part, Rows, RowsPart, parts_of_rows
+from mbbp.chunking.parts import ArrayRows, Block, Names, Part, Room, Rows, RowsPart, parts_of_rows
 from mbbp.targets import TEXT_HINT
 from mbbp.validation import shown
 
@@ -19,7 +19,7 @@ class _Stream(Part):
         self._begin = begin
         self.names = Names("X (source)", "y (source)", "weights (source)")
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         pairs = self._begin()
         if not isinstance(pairs, Iterable):
@@ -35,7 +35,7 @@ class _Item(Part):
         self._source, self._number = source, number
         self.names = Names(*(f"{name} (source[{number}])" for name in ("X", "y", "weights")))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         yield _as_block(self._source[self._number], self.names)
 
@@ -106,7 +106,7 @@ def dask_array_parts(X: Any, y: Any, weights: Any, chunk_bytes: int) -> list[Par
 class _DaskRows(ArrayRows):
     """The rows of a Dask array."""
 
-    def read(self, start: int, stop: int) -> Any:
+    def read(self, start: int, stop: int, out: Any = None) -> Any:
         """Return the rows from `start` to before `stop`."""
         return as_numeric_array(self.name, self._array[start:stop].compute())
 

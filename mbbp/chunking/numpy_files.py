@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mbbp.arrays import NUMERIC_KINDS
-from mbbp.chunking.parts import BLOCK_BYTES, ArrayRows, Block, Names, Part, Rows, parts_of_rows
+from mbbp.chunking.parts import BLOCK_BYTES, ArrayRows, Block, Names, Part, Room, Rows, parts_of_rows
 from mbbp.npz import Header, Npz, listed, open_npz
 from mbbp.parameters import Array
 
@@ -31,9 +31,14 @@ class FileRows(NamedTuple):
         """The bytes of a row."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
-    def read(self, start: int, stop: int) -> Array:
-        """Return the rows from `start` to before `stop`."""
-        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+    @property
+    def straight_dtype(self) -> np.dtype[Any]:
+        """The dtype of the file."""
+        return self.dtype
+
+    def read(self, start: int, stop: int, out: Array | None = None) -> Array:
+        """Return the rows from `start` to before `stop`; in `out`, if it is given."""
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype) if out is None else out
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.start + start * self.row_bytes)
             _read_all(self.name, file, rows)
@@ -151,7 +156,7 @@ class _CompressedPart(Part):
         width = arrays[0].header.nbytes // max(1, self.n)
         self._step = max(1, BLOCK_BYTES // max(1, width))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         assert self.n is not None
         with contextlib.ExitStack() as stack:

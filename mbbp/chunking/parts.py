@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from mbbp.arrays import as_numeric_array
 from mbbp.parameters import Array
 
 BLOCK_BYTES = 1 << 20  # about how much is read at once: it is still in a cache when it is copied into a pool
+STRAIGHT_BYTES = 1 << 22  # about how much is read straight into a pool
+
+# Given a number of rows, it returns the free rows of a pool (k, n_in), as many or fewer, where the next ones belong.
+Room = Callable[[int], Array]
 
 
 class Block(NamedTuple):
@@ -46,8 +52,11 @@ class Part(ABC):
     n: int | None = None
 
     @abstractmethod
-    def blocks(self) -> Iterator[Block]:
-        """Yield the examples. Nobody changes the arrays later."""
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
+        """Yield the examples. Nobody changes the arrays later.
+
+        A part that can read inputs straight into other memory may take `room` for each block, and yield that as X.
+        """
 
 
 class Rows(Protocol):
@@ -62,8 +71,12 @@ class Rows(Protocol):
     @property
     def row_bytes(self) -> int: ...  # noqa: D102
 
-    def read(self, start: int, stop: int) -> Array:
-        """Return the rows from `start` to before `stop`."""
+    @property
+    def straight_dtype(self) -> np.dtype[Any] | None:
+        """The dtype of rows that can be read straight into other memory; None if they cannot."""
+
+    def read(self, start: int, stop: int, out: Array | None = None) -> Array:
+        """Return the rows from `start` to before `stop`; in `out`, if it is given, and of `straight_dtype`."""
 
 
 class ArrayRows:
@@ -75,7 +88,11 @@ class ArrayRows:
         self.name, self.shape, self._array = argument, tuple(array.shape), array
         self.row_bytes = array.dtype.itemsize * (self.shape[1] if len(self.shape) > 1 else 1)
 
-    def read(self, start: int, stop: int) -> Array:
+    @property
+    def straight_dtype(self) -> None:
+        """None: to slice may mean to compute."""
+
+    def read(self, start: int, stop: int, out: Array | None = None) -> Array:
         """Return the rows from `start` to before `stop`."""
         return as_numeric_array(self.name, self._array[start:stop])
 
@@ -88,16 +105,24 @@ class RowsPart(Part):
         self.names = Names(X.name, y.name, "" if weights is None else weights.name)
         self._step = max(1, BLOCK_BYTES // max(1, X.row_bytes))
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         X, y, weights = self._rows
         assert self.n is not None
-        end = self.first + self.n
-        for start in range(self.first, end, self._step):
-            stop = min(start + self._step, end)
+        start, end = self.first, self.first + self.n
+        goes_straight = room is not None and X.straight_dtype is not None
+        step = max(1, STRAIGHT_BYTES // max(1, X.row_bytes)) if goes_straight else self._step
+        while start < end:
+            n, out = min(step, end - start), None
+            if goes_straight:
+                assert room is not None
+                out = room(n)
+                out, n = (out, len(out)) if out.dtype == X.straight_dtype else (None, n)
+            stop = start + n
             yield Block(
-                X.read(start, stop), y.read(start, stop), None if weights is None else weights.read(start, stop)
+                X.read(start, stop, out), y.read(start, stop), None if weights is None else weights.read(start, stop)
             )
+            start = stop
 
 
 def parts_of_rows(X: Rows, y: Rows, weights: Rows | None, chunk_bytes: int) -> list[Part]:

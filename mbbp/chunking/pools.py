@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mbbp.chunking.checks import Checker
+from mbbp.chunking.parts import Room
 from mbbp.chunking.survey import BYTES_OF_ORDER, Survey
 from mbbp.engine import Engine, Score
 from mbbp.kernels.examples import Examples
@@ -95,6 +96,10 @@ class Streamed:
         return Score(cost / n, round(correct) / n if has_classes else None)
 
 
+class _StoppedError(Exception):
+    """Nobody waits for what is read."""
+
+
 class _Job:
     """The reading of one epoch."""
 
@@ -172,26 +177,35 @@ class Pools:
     def _read(self, job: _Job, free: Semaphore, half: int) -> None:
         try:
             first, filled, size = half * self._size, 0, self._size
+            is_mine = False  # whether the pool that is filled is free
+
+            def room(n: int) -> Array:
+                nonlocal is_mine
+                if not is_mine:
+                    free.acquire()
+                    is_mine = True
+                if job.is_stopped.is_set():
+                    raise _StoppedError
+                return self._examples.inputs[first + filled : first + min(filled + n, size)]
+
             for number in job.order:
-                for examples in self._examples_of(int(number)):
+                for examples in self._examples_of(int(number), room):
                     taken = 0
                     while taken < examples.n:
-                        if not filled:
-                            free.acquire()
-                        if job.is_stopped.is_set():
-                            return
-                        k = min(examples.n - taken, size - filled)
+                        k = len(room(examples.n - taken))
                         self._copy(examples, taken, first + filled, k)
                         taken, filled = taken + k, filled + k
                         if filled == size:
                             job.ready.put(Pool(first, filled))
-                            first, filled = size - first, 0
+                            first, filled, is_mine = size - first, 0, False
             if filled:
                 job.ready.put(Pool(first, filled))
+        except _StoppedError:
+            return
         except BaseException as error:
             job.ready.put(error)
 
-    def _examples_of(self, number: int) -> Iterator[Examples]:
+    def _examples_of(self, number: int, room: Room) -> Iterator[Examples]:
         """Yield the examples of a part, if it is what it was in the first pass.
 
         Raises
@@ -201,7 +215,7 @@ class Pools:
         """
         survey = self._streamed.survey
         part, expected, n = survey.data.parts[number], survey.counts[number], 0
-        for examples in self._checker.examples(part):
+        for examples in self._checker.examples(part, room):
             n += examples.n
             if n > expected:
                 break
@@ -222,7 +236,9 @@ class Pools:
         """Copy k examples from `start` on into the pools, where `first` is the place of the first one."""
         pools, factors = self._examples, self._streamed.factors
         chosen, place = slice(start, start + k), slice(first, first + k)
-        pools.inputs[place] = examples.inputs[chosen]
+        inputs = pools.inputs[place]
+        if inputs.ctypes.data != examples.inputs[chosen].ctypes.data:  # else they were read straight to their place
+            inputs[...] = examples.inputs[chosen]
         if len(pools.labels):
             pools.labels[place] = examples.labels[chosen]
         else:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbbp.arrays import as_numeric_array
-from mbbp.chunking.parts import BLOCK_BYTES, Block, Names, Part
+from mbbp.chunking.parts import BLOCK_BYTES, Block, Names, Part, Room
 from mbbp.extras import load_extra
 from mbbp.npz import listed
 from mbbp.parameters import Array
@@ -84,7 +84,7 @@ def parquet_parts(path: Path, target: Target | None, weights: str | None) -> lis
         pass
     try:
         with parquet.ParquetFile(path) as file:
-            schema, metadata = file.schema_arrow, file.metadata
+            schema, metadata = file.schema_arrow, file.metadata  # kept: reading it takes long with many columns
             sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     except arrow.ArrowException as error:
         raise ValueError(f"source: expected a Parquet file, got {str(path)!r}; {error}"[:400]) from None
@@ -103,7 +103,7 @@ def parquet_parts(path: Path, target: Target | None, weights: str | None) -> lis
     parts: list[Part] = []
     for number, n in enumerate(sizes):
         if n:
-            parts.append(_RowGroup(path, columns, number, first, n, max(1, BLOCK_BYTES // (4 * widths))))
+            parts.append(_RowGroup((path, metadata), columns, number, first, n, max(1, BLOCK_BYTES // (4 * widths))))
         first += n
     return parts
 
@@ -111,16 +111,17 @@ def parquet_parts(path: Path, target: Target | None, weights: str | None) -> lis
 class _RowGroup(Part):
     """A row group of a Parquet file."""
 
-    def __init__(self, path: Path, columns: Columns, number: int, first: int, n: int, step: int) -> None:
-        self._path, self._columns, self._number, self._step = path, columns, number, step
-        self.first, self.n, self.names = first, n, columns.names(path.name)
+    def __init__(self, file: tuple[Path, Any], columns: Columns, number: int, first: int, n: int, step: int) -> None:
+        self._file, self._columns, self._number, self._step = file, columns, number, step
+        self.first, self.n, self.names = first, n, columns.names(file[0].name)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         parquet, arrow = load_extra("source", "pyarrow.parquet"), load_extra("source", "pyarrow")
         columns, X_name = self._columns, self.names.X
         try:
-            with parquet.ParquetFile(self._path) as file:
+            path, metadata = self._file
+            with parquet.ParquetFile(path, metadata=metadata) as file:
                 batches = file.iter_batches(
                     self._step, row_groups=[self._number], columns=columns.all, use_threads=False
                 )
@@ -179,7 +180,7 @@ class _Partition(Part):
         self._frame, self._columns, self._number = frame, columns, number
         self.names = columns.names(f"partition {number}")
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, room: Room | None = None) -> Iterator[Block]:
         """Yield the examples."""
         columns, names = self._columns, self.names
         table = self._frame.partitions[self._number].compute()
