@@ -303,7 +303,7 @@ def check_alone(X: Chunks, y: Any, optimizer: Any, *, is_one: bool, **others: An
     """
     if not is_one:
         raise TypeError("X: expected arrays to train several networks, got mbbp.Chunks")
-    hints = {"y": "which have their targets", "example_weights": "pass weights to mbbp.chunks"}
+    hints = {"y": "they have their targets", "example_weights": "pass weights to mbbp.chunks"}
     for argument, value in {"y": y, **others}.items():
         if value is not None:
             hint = f"; {hints[argument]}" if argument in hints else ""

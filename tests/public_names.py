@@ -13,6 +13,7 @@ MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, reference, mnist
 READS_FILES = {  # the tests of each reader damage its files
     "mbbp.Ensemble.load",
     "mbbp.Ensemble.save",
+    "mbbp.chunks",
     "mbbp.datasets.load",
     "mbbp.datasets.load_csv",
     "mbbp.datasets.load_mnist",

@@ -161,11 +161,11 @@ def chunks(
     if library in ("dask", "dask_expr") and hasattr(source, "npartitions") and hasattr(source, "columns"):
         from mbbp.chunking.tables import frame_parts
 
-        _refuse("y", y, "a frame; name its column with target")
+        _refuse("y", y, "a frame as the source; name its column with target")
         if weights is not None and not isinstance(weights, str):
             raise TypeError(f"weights: expected the name of a column, got {shown(weights)}")
         return Chunks(frame_parts(source, target, weights), memory)
-    _refuse("target", target, "this source, which has no columns")
+    _refuse("target", target, "a source that has no columns")
     if library == "dask" or (hasattr(source, "shape") and hasattr(source, "dtype")):
         X, targets, factors = (
             one if argument == "source" or one is None else _array_of(argument, one)
@@ -177,12 +177,16 @@ def chunks(
             from mbbp.chunking.iterables import dask_array_parts
 
             return Chunks(dask_array_parts(X, targets, factors, size), memory)
-        rows = ArrayRows("source", X), _as_rows("y", targets), None if factors is None else _as_rows("weights", factors)
+        rows = (
+            ArrayRows("X (source)", X),
+            _as_rows("y", targets),
+            None if factors is None else _as_rows("weights", factors),
+        )
         return Chunks(parts_of_rows(*rows, size), memory)
     from mbbp.chunking.iterables import parts_of_pairs
 
     for argument, given in (("y", y), ("weights", weights)):
-        _refuse(argument, given, "pairs, which have them")
+        _refuse(argument, given, "a source of pairs, which have them")
     return Chunks(parts_of_pairs(source), memory)
 
 
@@ -226,12 +230,12 @@ def _parts_of_files(files: list[Path], y: Any, target: Any, weights: Any, chunk_
         raise ValueError(f"source: expected files of one kind, of {', '.join(KINDS)}, got {got}")
     (kind,) = kinds
     if kind == ".npy":
-        _refuse("target", target, ".npy files, which have no names; pass y")
+        _refuse("target", target, "a source of .npy files, which have no names; pass y")
         X = _npy("source", "X", files)
         targets = _beside("y", y, len(files))
         factors: list[Any] = [None] * len(files) if weights is None else _beside("weights", weights, len(files))
         return [part for trio in zip(X, targets, factors, strict=True) for part in parts_of_rows(*trio, chunk_bytes)]
-    _refuse("y", y, f"{kind} files; name what holds them with target")
+    _refuse("y", y, f"a source of {kind} files; name what holds it with target")
     if weights is not None and not isinstance(weights, str):
         raise TypeError(f"weights: expected a name, got {shown(weights)}")
     if kind == ".npz":

@@ -86,7 +86,7 @@ def parquet_parts(path: Path, target: Target | None, weights: str | None) -> lis
         with parquet.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata  # kept: reading it takes long with many columns
             sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-    except arrow.ArrowException as error:
+    except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"source: expected a Parquet file, got {str(path)!r}; {error}"[:400]) from None
     columns = Columns.of(path.name, schema.names, target, weights)
     widths = 0
