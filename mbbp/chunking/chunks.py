@@ -35,10 +35,18 @@ class Chunks(Fixed):
         The number of chunks whose order a training shuffles.
     memory : int
         How many bytes of examples a training holds at the same time.
+    chunk_bytes : int
+        The bytes of a chunk, where they can be chosen.
+    cache : Path or None
+        The folder for decoded examples.
     """
 
-    def __init__(self, parts: Sequence[Part], memory: int) -> None:
+    def __init__(
+        self, parts: Sequence[Part], memory: int, chunk_bytes: int | None = None, cache: Path | None = None
+    ) -> None:
         self._parts, self.memory = tuple(parts), memory
+        self.chunk_bytes = max(1, memory // CHUNKS_IN_MEMORY) if chunk_bytes is None else chunk_bytes
+        self.cache = cache
         self._counted: list[int] = []
 
     @property
@@ -84,6 +92,7 @@ def chunks(
     weights: Any = None,
     memory: int = MEMORY,
     chunk_bytes: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Chunks:
     """Return training data that need not fit into memory, for `Network.fit`.
 
@@ -121,7 +130,12 @@ def chunks(
         How many bytes of examples are held at the same time, apart from one or two chunks or parts of them that are
         being read.
     chunk_bytes : int, optional
-        The bytes of a chunk of .npy, uncompressed .npz and arrays. By default a 64th of `memory`.
+        The bytes of a chunk of .npy, uncompressed .npz, arrays and a cache. By default a 64th of `memory`.
+    cache : path, optional
+        A folder in which a training keeps the examples as the first pass has decoded them, until it ends: as many bytes
+        as they would have in memory. This makes up for slow decoding, as of Parquet with many columns, of compressed
+        files, and of a function that computes. All chunks are then those of the cache, so the two levels of the shuffle
+        are there for each source.
 
     Returns
     -------
@@ -155,8 +169,15 @@ def chunks(
     """
     memory = as_count("memory", memory)
     size = max(1, memory // CHUNKS_IN_MEMORY) if chunk_bytes is None else as_count("chunk_bytes", chunk_bytes)
+    folder = None if cache is None else as_path("cache", cache)
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ValueError(f"cache: expected a folder that can be written to, got {str(folder)!r}")
+    return Chunks(_parts(source, y, target, weights, size), memory, size, folder)
+
+
+def _parts(source: Any, y: Any, target: Any, weights: Any, size: int) -> list[Part]:
     if isinstance(source, str | os.PathLike) or _are_paths(source):
-        return Chunks(_parts_of_files(_files("source", source), y, target, weights, size), memory)
+        return _parts_of_files(_files("source", source), y, target, weights, size)
     library = type(source).__module__.partition(".")[0]
     if library in ("dask", "dask_expr") and hasattr(source, "npartitions") and hasattr(source, "columns"):
         from mbbp.chunking.tables import frame_parts
@@ -164,7 +185,7 @@ def chunks(
         _refuse("y", y, "a frame as the source; name its column with target")
         if weights is not None and not isinstance(weights, str):
             raise TypeError(f"weights: expected the name of a column, got {shown(weights)}")
-        return Chunks(frame_parts(source, target, weights), memory)
+        return frame_parts(source, target, weights)
     _refuse("target", target, "a source that has no columns")
     if library == "dask" or (hasattr(source, "shape") and hasattr(source, "dtype")):
         X, targets, factors = (
@@ -176,18 +197,18 @@ def chunks(
         if library == "dask":
             from mbbp.chunking.iterables import dask_array_parts
 
-            return Chunks(dask_array_parts(X, targets, factors, size), memory)
+            return dask_array_parts(X, targets, factors, size)
         rows = (
             ArrayRows("X (source)", X),
             _as_rows("y", targets),
             None if factors is None else _as_rows("weights", factors),
         )
-        return Chunks(parts_of_rows(*rows, size), memory)
+        return parts_of_rows(*rows, size)
     from mbbp.chunking.iterables import parts_of_pairs
 
     for argument, given in (("y", y), ("weights", weights)):
         _refuse(argument, given, "a source of pairs, which have them")
-    return Chunks(parts_of_pairs(source), memory)
+    return parts_of_pairs(source)
 
 
 def _are_paths(source: Any) -> bool:

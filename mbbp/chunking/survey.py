@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mbbp.chunking.cache import Cache
 from mbbp.chunking.checks import Checker
 from mbbp.chunking.chunks import Chunks
 from mbbp.engine import Engine
@@ -70,6 +71,8 @@ class Survey:
         What was learnt, if it was to be.
     loaded : Examples or None
         All examples, if they fit into half the memory.
+    cache : Cache or None
+        What holds the data, if they are cached.
     """
 
     data: Chunks
@@ -80,6 +83,7 @@ class Survey:
     is_weighted: bool
     scaling: Scaling | None
     loaded: Examples | None
+    cache: Cache | None = None
 
     @property
     def n(self) -> int:
@@ -118,6 +122,7 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
     checker, n_out = Checker(engine, scaling), engine.sizes[-1]
     moments = Moments(engine.sizes[0]) if learns else None
     kept: list[Examples] | None = []
+    cache: Cache | None = None
     found: list[int] = []
     dtype, size, any_weight = None, 0, False
     first: Examples | None = None
@@ -141,12 +146,21 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
             if kept is not None:
                 kept.append(examples)
                 if size > data.memory // 2:
+                    if data.cache is not None:
+                        cache = Cache(data.cache)
+                        for one in kept:
+                            cache.add(one)
                     kept = None
+            elif cache is not None:
+                cache.add(examples)
         found.append(n)
     if first is None or dtype is None:
         raise ValueError("source: expected at least one example, got none")
     if first.weights.size and not any_weight:
         raise ValueError("weights: expected numbers above 0, got zeros alone")
+    if cache is not None:
+        data = cache.chunks(data.memory, data.chunk_bytes)
+        found = [part.n for part in data.parts if part.n is not None]
     return Survey(
         data=data,
         engine=engine,
@@ -156,6 +170,7 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
         is_weighted=first.weights.size > 0,
         scaling=None if moments is None or kept is not None else moments.scaling(),
         loaded=None if kept is None else _joined(kept),
+        cache=cache,
     )
 
 

@@ -32,7 +32,10 @@ class ChunkedMiniBatches(MiniBatches):
 
     def close(self) -> None:
         """End the reading."""
+        assert self.plan.streamed is not None
         self.pools.close()
+        if self.plan.streamed.survey.cache is not None:
+            self.plan.streamed.survey.cache.close()
 
     def go_through(self, number: int, ordinary: Step, measured: Step) -> tuple[float, bool]:
         """Take a step for each mini-batch; return the seconds, and whether the cost stayed finite."""
@@ -43,8 +46,8 @@ class ChunkedMiniBatches(MiniBatches):
         began = time.perf_counter()
         for pool in self.pools.of(self._order_of_chunks(self.trained.rng)):
             left -= pool.n
-            numbers = np.arange(pool.first, pool.first + pool.n)
-            order = self.trained.rng.permutation(numbers) if plan.shuffle else numbers
+            order = self.trained.rng.permutation(pool.n) if plan.shuffle else np.arange(pool.n)
+            order += pool.first
             if left:
                 is_finite = self.run_all(order, ordinary)
             else:

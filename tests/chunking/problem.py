@@ -40,7 +40,7 @@ def pools_of(net, n, size, counts, epochs, batch_size):
     for _ in range(epochs):
         chunks = rng.permutation(len(counts))
         stream = np.concatenate([np.arange(starts[c], starts[c + 1]) for c in chunks])
-        pools = [rng.permutation(stream[first : first + size]) for first in range(0, n, size)]
+        pools = [stream[first + rng.permutation(min(size, n - first))] for first in range(0, n, size)]
         order = np.concatenate(pools)
         found.append([order[first : first + batch_size] for first in range(0, n, batch_size)])
     return found

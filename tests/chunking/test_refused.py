@@ -186,7 +186,7 @@ def test_nothing(tmp_path):
     for source, message in (
         ([], "source: expected at least one pair"),
         (tmp_path, "source: expected files that end in .npy"),
-        (np.zeros((0, 4)), "source: expected at least one row, got none"),
+        (np.zeros((0, 4)), r"X \(source\): expected at least one row, got none"),
     ):
         with pytest.raises(ValueError, match=message):
             mbbp.chunks(source, np.zeros(0) if isinstance(source, np.ndarray) else None)
@@ -238,7 +238,15 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
         mbbp.chunks(tmp_path / "t.parquet", target="y")
 
 
-GOOD = {"source": rows(6)[0], "y": rows(6)[1], "target": None, "weights": np.ones(6), "memory": 300, "chunk_bytes": 50}
+GOOD = {
+    "source": rows(6)[0],
+    "y": rows(6)[1],
+    "target": None,
+    "weights": np.ones(6),
+    "memory": 300,
+    "chunk_bytes": 50,
+    "cache": None,
+}
 
 
 @pytest.mark.parametrize("argument", GOOD)
