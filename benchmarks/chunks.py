@@ -85,7 +85,7 @@ def rates(sizes: list[int], m: int, n: int, memory: int, group: int, turns: int,
             given = data()
             net = mbbp.Network(sizes, activation, rng=0)
             began = time.perf_counter()
-            history = net.fit(*given, epochs=3, batch_size=m, learning_rate=0.01, progress=False)
+            history = net.fit(*given, epochs=5, batch_size=m, learning_rate=0.01, progress=False)
             seconds = time.perf_counter() - began
             if turn:
                 found[name] += history["examples_per_second"]

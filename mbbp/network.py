@@ -266,6 +266,8 @@ class Network(Derivatives):
             If an argument is of the wrong type. The network is unchanged then.
         RuntimeError
             If a `fit` of this network is running, in another thread or because a callback calls `fit`.
+        OSError
+            If a file of Chunks cannot be read. The network keeps the epochs before.
         DivergedError
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.

@@ -142,10 +142,16 @@ def make_plan(
     TypeError
         If an argument is of the wrong type.
     """
+    # first what is checked in no time: to look through the data may take long
+    epochs, found = as_count("epochs", epochs), get_optimizer(optimizer, weight_decay, solvers=True)
+    size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
+    longest = math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True)
+    shuffle, where = as_flag("shuffle", shuffle), as_checkpoint(checkpoint, every)
+    schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     prepared = Preparation() if preparation is None else preparation
     alone = {"subset": subset, "validation_split": validation_split, "comm": ranks}
     if isinstance(X, Chunks):
-        check_alone(X, y, optimizer, is_one=preparation is None, example_weights=example_weights, **alone)
+        check_alone(y, found, is_one=preparation is None, example_weights=example_weights, **alone)
         learns = not engine.scaling_is_learnt
         survey = look_through(engine, X, None if learns else engine.scaling, learns=learns)
         if survey.loaded is None:
@@ -168,17 +174,14 @@ def make_plan(
         if held_out is not None:
             raise ValueError("validation_split: expected None with validation_data, got both")
         validation = _validation(engine, prepared, validation_data, scaling)
-    found = get_optimizer(optimizer, weight_decay, solvers=True)
-    found.compile(engine.dtype)
-    size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
     if isinstance(found, Solver):
         if ranks is not None:
             raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
         check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
         if isinstance(found, DPSGD) and np.unique(given.chosen).size < n:
             raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
+    found.compile(engine.dtype)
     has_rate = not isinstance(found, Solver) or found.has_learning_rate
-    schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
     for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
         if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
@@ -197,15 +200,15 @@ def make_plan(
         validation=validation,
         chosen_for_validation=held_out,
         scaling=scaling,
-        epochs=as_count("epochs", epochs),
+        epochs=epochs,
         batch_size=batch_size,
         schedule=schedule if has_rate else None,
         optimizer=found,
         l2=decay / n,
-        clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
-        shuffle=as_flag("shuffle", shuffle),
+        clip_norm=longest,
+        shuffle=shuffle,
         early_stopping=stopping,
-        checkpoint=as_checkpoint(checkpoint, every),
+        checkpoint=where,
         notify=notify,
         ranks=ranks,
         counts=given.counts,
@@ -291,7 +294,7 @@ def _validation(engine: Engine, prepared: Preparation, data: Any, scaling: Scali
     return validation
 
 
-def check_alone(X: Chunks, y: Any, optimizer: Any, *, is_one: bool, **others: Any) -> None:
+def check_alone(y: Any, optimizer: Optimizer, *, is_one: bool, **others: Any) -> None:
     """Check that what is given with chunks can be used with them.
 
     Raises
@@ -308,9 +311,8 @@ def check_alone(X: Chunks, y: Any, optimizer: Any, *, is_one: bool, **others: An
         if value is not None:
             hint = f"; {hints[argument]}" if argument in hints else ""
             raise ValueError(f"{argument}: expected None with mbbp.Chunks{hint}, got {shown(value)}")
-    found = get_optimizer(optimizer, None, solvers=True)
-    if isinstance(found, Solver):
-        raise ValueError(f"optimizer: expected one that takes mini-batches with mbbp.Chunks, got {found.name}")
+    if isinstance(optimizer, Solver):
+        raise ValueError(f"optimizer: expected one that takes mini-batches with mbbp.Chunks, got {optimizer.name}")
 
 
 def _counts(examples: Examples, chosen: Array, ranks: Ranks | None) -> tuple[int, ...]:

@@ -270,7 +270,7 @@ def _parts_of_files(files: list[Path], y: Any, target: Any, weights: Any, chunk_
         raise TypeError(f"target: expected the names of columns, got {shown(target)}")
     from mbbp.chunking.tables import parquet_parts
 
-    found = [part for path in files for part in parquet_parts(path, target, weights)]
+    found = [part for path in files for part in parquet_parts(path, target, weights, chunk_bytes)]
     if not found:
         raise ValueError("source: expected at least one row, got none")
     return found

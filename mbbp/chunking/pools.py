@@ -72,7 +72,7 @@ class Streamed:
         is_classification = survey.counts_of_classes is not None
         labels = np.zeros(n if is_classification else 0, np.uint8 if n_out <= 256 else np.int64)
         return Examples(
-            inputs=np.zeros((n, survey.engine.sizes[0]), survey.dtype),
+            inputs=np.empty((n, survey.engine.sizes[0]), survey.dtype),
             targets=np.zeros((0 if is_classification else n, n_out), dtype),
             labels=labels,
             weights=np.zeros(n if self.is_weighted else 0, dtype),

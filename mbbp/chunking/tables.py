@@ -16,6 +16,7 @@ from mbbp.parameters import Array
 from mbbp.targets import TEXT_HINT
 from mbbp.validation import shown
 
+MOST_BYTES = 1 << 23  # of a block: each costs some microseconds for every column, so many columns want large blocks
 Target = str | Sequence[str]
 
 
@@ -65,7 +66,7 @@ class Columns(NamedTuple):
         return Names(f"X ({where})", f"y ({where}, {', '.join(self.y[:3])})", f"weights ({where})")
 
 
-def parquet_parts(path: Path, target: Target | None, weights: str | None) -> list[Part]:
+def parquet_parts(path: Path, target: Target | None, weights: str | None, chunk_bytes: int) -> list[Part]:
     """Return a part for each row group of a Parquet file.
 
     Raises
@@ -99,11 +100,12 @@ def parquet_parts(path: Path, target: Target | None, weights: str | None) -> lis
             hint = TEXT_HINT if name in columns.y else ""
             raise TypeError(f"source ({path.name}): expected columns of numbers, got {name!r} of {kind}{hint}")
         widths += kind.list_size if is_list else 1
+    step = max(1, min(MOST_BYTES, max(BLOCK_BYTES, 4 * chunk_bytes)) // (4 * widths))
     first = 0
     parts: list[Part] = []
     for number, n in enumerate(sizes):
         if n:
-            parts.append(_RowGroup((path, metadata), columns, number, first, n, max(1, BLOCK_BYTES // (4 * widths))))
+            parts.append(_RowGroup((path, metadata), columns, number, first, n, step))
         first += n
     return parts
 
@@ -121,7 +123,7 @@ class _RowGroup(Part):
         columns, X_name = self._columns, self.names.X
         try:
             path, metadata = self._file
-            with parquet.ParquetFile(path, metadata=metadata) as file:
+            with parquet.ParquetFile(path, metadata=metadata, pre_buffer=False) as file:
                 batches = file.iter_batches(
                     self._step, row_groups=[self._number], columns=columns.all, use_threads=False
                 )

@@ -157,7 +157,7 @@ def test_several_networks_and_several_processes_need_arrays():
     with pytest.raises(TypeError, match=r"X: expected arrays to train several networks, got mbbp.Chunks"):
         mbbp.Ensemble([network()]).fit(data, None)
     with pytest.raises(ValueError, match=r"comm: expected None with mbbp.Chunks, got"):
-        check_alone(data, None, "sgd", is_one=True, comm=Ranks)
+        check_alone(None, mbbp.SGD(), is_one=True, comm=Ranks)
 
 
 def test_arrays_need_targets():
