@@ -22,6 +22,7 @@ from mbbp.activations import Activation
 from mbbp.bayesian.approximation import Laplace, PredictiveDistribution, laplace
 from mbbp.chapter2 import diagnose
 from mbbp.check import GradientCheck, check_gradients
+from mbbp.chunking.chunks import Chunks, chunks
 from mbbp.costs import Cost
 from mbbp.exchange.book import from_json, to_json
 from mbbp.exchange.c.header import to_c
@@ -67,6 +68,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "CandidateResult",
+    "Chunks",
     "Column",
     "Cost",
     "DirectionalDerivatives",
@@ -96,6 +98,7 @@ __all__ = [
     "Trainer",
     "chapter2",
     "check_gradients",
+    "chunks",
     "classifier",
     "costs",
     "datasets",

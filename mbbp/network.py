@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from mbbp import fileformat, planning, training
 from mbbp.activations import Activation
+from mbbp.chunking.chunks import Chunks
+from mbbp.class_weights import ClassWeights
 from mbbp.costs import Cost
 from mbbp.derivatives import Derivatives
 from mbbp.history import Epoch, History
@@ -20,7 +22,6 @@ from mbbp.methods import data_parallel
 from mbbp.methods.method import DivergedError
 from mbbp.optimizer_state import OptimizerState
 from mbbp.optimizers import Optimizer
-from mbbp.planning import ClassWeights
 from mbbp.progress import Progress
 from mbbp.ranks import RankError, Ranks, as_ranks
 from mbbp.scaling import AnyScaling, Scaling
@@ -136,8 +137,8 @@ class Network(Derivatives):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Chunks,
+        y: ArrayLike | None = None,
         *,
         epochs: int = 30,
         batch_size: int | None = None,
@@ -150,7 +151,7 @@ class Network(Derivatives):
         subset: ArrayLike | None = None,
         example_weights: ArrayLike | None = None,
         class_weights: ClassWeights = None,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[ArrayLike, ArrayLike] | Chunks | None = None,
         validation_split: float | ArrayLike | None = None,
         early_stopping: EarlyStopping | int | None = None,
         checkpoint: str | Path | None = None,
@@ -171,10 +172,12 @@ class Network(Derivatives):
 
         Parameters
         ----------
-        X : array_like of shape (n_in, n)
-            Training inputs, one example per column.
+        X : array_like of shape (n_in, n), or Chunks
+            Training inputs, one example per column. Or training data with their targets that need not fit into memory,
+            from `mbbp.chunks`; subset, example_weights, validation_split, comm, levenberg_marquardt, lbfgs and dp_sgd
+            are not for these.
         y : array_like of shape (n,) or (n_L, n)
-            Labels, or desired outputs.
+            Labels, or desired outputs. Not with Chunks.
         epochs : int
             The number of passes through the training set.
         batch_size : int, optional
@@ -207,7 +210,7 @@ class Network(Derivatives):
             A factor for each class, which multiplies the example weights: a sequence with one factor for each class, or
             a mapping from labels to factors, where a missing label has the factor 1. "balanced" gives all classes the
             same total weight.
-        validation_data : pair (X, y), optional
+        validation_data : pair (X, y) or Chunks, optional
             Examples that are scored after every epoch.
         validation_split : float or array_like of int, optional
             The fraction of the examples, above 0 and below 1, that is held out of the training and scored after every
@@ -263,6 +266,8 @@ class Network(Derivatives):
             If an argument is of the wrong type. The network is unchanged then.
         RuntimeError
             If a `fit` of this network is running, in another thread or because a callback calls `fit`.
+        OSError
+            If a file of Chunks cannot be read. The network keeps the epochs before.
         DivergedError
             If the cost or a parameter becomes NaN or inf. The network then has the parameters from before this epoch,
             or with early stopping those of the best epoch.
@@ -301,8 +306,8 @@ class Network(Derivatives):
 
     def _plan(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Chunks,
+        y: ArrayLike | None,
         callbacks: Callback | Iterable[Callback],
         ranks: Ranks | None = None,
         **settings: Any,

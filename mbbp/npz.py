@@ -9,11 +9,12 @@ import copy
 import io
 import math
 import os
+import struct
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 _MOST_HEADER = 1 << 16  # bytes of a .npy header; NumPy writes 118 for an array of numbers
 _MOST_TIMES = 1032  # deflate makes nothing smaller than by this factor
 _CHUNK = 1 << 20
+_LENGTHS_AT = 26  # bytes after the beginning of an entry of a zip archive
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # those that NumPy writes
 
 
@@ -118,6 +120,36 @@ class Npz:
                 if letters.max(initial=0) > sys.maxunicode:  # NumPy would make a string of it, and Python would fail
                     raise ValueError(f"{int(letters.max()):#x} is no letter")
             return content.view(header.dtype).reshape(header.shape, order="F" if header.is_fortran else "C")
+
+    def place(self, name: str) -> int | None:
+        """Return where in the file the numbers of an array begin; None if they are compressed.
+
+        Raises
+        ------
+        ValueError
+            If there is no such array, or it is damaged.
+        """
+        start, member, file = self.header(name).start, self._members[name], self._archive.fp
+        if member.compress_type != zipfile.ZIP_STORED or file is None:
+            return None
+        file.seek(member.header_offset + _LENGTHS_AT)
+        lengths = file.read(4)  # of the name and of the extra field, which come before the data
+        return member.header_offset + _LENGTHS_AT + 4 + sum(struct.unpack("<HH", lengths)) + start
+
+    @contextlib.contextmanager
+    def stream(self, name: str) -> Iterator[IO[bytes]]:
+        """Yield a stream of the numbers of an array.
+
+        Raises
+        ------
+        ValueError
+            If there is no such array, or it is damaged.
+        """
+        header = self.header(name)
+        where = f"{self._path}, {name!r}: expected an array that can be read"
+        with _one_error(where), self._archive.open(self._members[name]) as stream:
+            stream.read(header.start)
+            yield stream
 
     def _member(self, where: str, name: str) -> zipfile.ZipInfo:
         if name not in self._members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mbbp.arrays import as_example_weights
+from mbbp.chunking.chunks import Chunks
+from mbbp.chunking.pools import Streamed
+from mbbp.chunking.survey import Survey, look_through
+from mbbp.class_weights import ClassWeights, as_factors, balanced, is_balanced, weigh
 from mbbp.engine import Engine
 from mbbp.fileformat.archive import ENDINGS
 from mbbp.files import check_can_be_written
@@ -29,10 +32,9 @@ from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
 from mbbp.stopping import EarlyStopping, as_early_stopping
 from mbbp.subsets import split
-from mbbp.validation import as_count, as_flag, as_number
+from mbbp.validation import as_count, as_flag, as_number, shown
 
 BATCH_SIZE = 10  # by default, as in the book
-ClassWeights = Mapping[int, float] | Sequence[float] | str | None
 
 
 class Checkpoint(NamedTuple):
@@ -68,7 +70,7 @@ class Plan:
 
     examples: Examples
     chosen: Array  # the numbers of the examples to train on
-    validation: Examples | None
+    validation: Examples | Streamed | None
     chosen_for_validation: Array | None  # None for all of them
     scaling: Scaling | None
     epochs: int
@@ -83,6 +85,7 @@ class Plan:
     notify: Callable[[Epoch], None]
     ranks: Ranks | None = None  # the processes that train together
     counts: tuple[int, ...] = ()  # of examples to train on, of each of them
+    streamed: Streamed | None = None  # what the examples are read from; then `examples` are two pools of them
 
     @property
     def n(self) -> int:
@@ -97,8 +100,8 @@ class Plan:
 
 def make_plan(
     engine: Engine,
-    X: ArrayLike,
-    y: ArrayLike,
+    X: ArrayLike | Chunks,
+    y: ArrayLike | None,
     *,
     epochs: int,
     batch_size: int | None,
@@ -110,7 +113,7 @@ def make_plan(
     shuffle: bool,
     example_weights: ArrayLike | None,
     class_weights: ClassWeights,
-    validation_data: tuple[ArrayLike, ArrayLike] | None,
+    validation_data: tuple[ArrayLike, ArrayLike] | Chunks | None,
     validation_split: float | ArrayLike | None,
     early_stopping: EarlyStopping | int | None,
     checkpoint: str | Path | None,
@@ -127,6 +130,8 @@ def make_plan(
     range, or desired outputs finite, and for some costs from 0 to 1; whether all desired outputs are unit vectors;
     whether example weights are finite and not negative.
 
+    Chunks are read once for that. They become arrays if they fit into half of their memory.
+
     With `ranks`, X and y are the part of this rank. What depends on all examples is found together.
 
     Raises
@@ -137,11 +142,104 @@ def make_plan(
     TypeError
         If an argument is of the wrong type.
     """
+    # first what is checked in no time: to look through the data may take long
+    epochs, found = as_count("epochs", epochs), get_optimizer(optimizer, weight_decay, solvers=True)
+    size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
+    longest = math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True)
+    shuffle, where = as_flag("shuffle", shuffle), as_checkpoint(checkpoint, every)
+    schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
     prepared = Preparation() if preparation is None else preparation
-    examples = prepared.examples(engine, X, y, example_weights=example_weights)
-    chosen, held_out = split(examples.n, subset, validation_split)
+    alone = {"subset": subset, "validation_split": validation_split, "comm": ranks}
+    if isinstance(X, Chunks):
+        check_alone(y, found, is_one=preparation is None, example_weights=example_weights, **alone)
+        learns = not engine.scaling_is_learnt
+        survey = look_through(engine, X, None if learns else engine.scaling, learns=learns)
+        if survey.loaded is None:
+            given = _streamed(survey, class_weights)
+        else:
+            X, y, example_weights = survey.arrays()
+    if isinstance(validation_data, Chunks) and ranks is not None:
+        raise ValueError("validation_data: expected arrays with comm, got mbbp.Chunks")
+    if not isinstance(X, Chunks):
+        if y is None:
+            raise TypeError("y: expected labels or desired outputs, got None")
+        examples = prepared.examples(engine, X, y, example_weights=example_weights)
+        given = _in_memory(
+            engine, prepared, examples, split(examples.n, subset, validation_split), class_weights, ranks
+        )
+    n, scaling, is_classification = sum(given.counts), given.scaling, given.is_classification
+    held_out = given.chosen_for_validation
+    validation: Examples | Streamed | None = given.held_out
+    if validation_data is not None:
+        if held_out is not None:
+            raise ValueError("validation_split: expected None with validation_data, got both")
+        validation = _validation(engine, prepared, validation_data, scaling)
+    if isinstance(found, Solver):
+        if ranks is not None:
+            raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
+        check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
+        if isinstance(found, DPSGD) and np.unique(given.chosen).size < n:
+            raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
+    found.compile(engine.dtype)
+    has_rate = not isinstance(found, Solver) or found.has_learning_rate
+    stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
+    for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
+        if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
+            check_recorded(argument, watcher.monitor, validation is not None, is_classification)
+            check_measured(argument, watcher.monitor, found)
+    batch_size = _size_of_batches(found, size, n)
+    if given.streamed is not None:
+        examples = given.streamed.buffers(given.streamed.size(batch_size))
+    else:
+        examples = prepared.narrowed(given.examples, engine.dtype)
+    if isinstance(validation, Examples):
+        validation = prepared.narrowed(validation, engine.dtype)
+    return Plan(
+        examples=examples,
+        chosen=given.chosen,
+        validation=validation,
+        chosen_for_validation=held_out,
+        scaling=scaling,
+        epochs=epochs,
+        batch_size=batch_size,
+        schedule=schedule if has_rate else None,
+        optimizer=found,
+        l2=decay / n,
+        clip_norm=longest,
+        shuffle=shuffle,
+        early_stopping=stopping,
+        checkpoint=where,
+        notify=notify,
+        ranks=ranks,
+        counts=given.counts,
+        streamed=given.streamed,
+    )
+
+
+class _TrainingSet(NamedTuple):
+    """The examples to train on, and what follows from them."""
+
+    examples: Examples
+    chosen: Array
+    held_out: Examples | None  # where the examples for validation are among
+    chosen_for_validation: Array | None
+    counts: tuple[int, ...]
+    scaling: Scaling | None
+    is_classification: bool
+    streamed: Streamed | None = None
+
+
+def _in_memory(
+    engine: Engine,
+    prepared: Preparation,
+    examples: Examples,
+    parts: tuple[Array, Array | None],
+    class_weights: ClassWeights,
+    ranks: Ranks | None,
+) -> _TrainingSet:
+    """Return a training set of arrays; `parts` are the examples to train on, and those that are held out."""
+    chosen, held_out = parts
     counts = _counts(examples, chosen, ranks)
-    n = sum(counts)
     if engine.scaling_is_learnt:
         scaling = engine.scaling
     else:
@@ -149,65 +247,72 @@ def make_plan(
     examples = examples._replace(scaling=scaling)
     if examples.weights.size and not _in_all(examples.weights[chosen].any(), ranks):
         raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
-    is_classification = examples.labels.size > 0
-    unweighted = examples
+    labels, weighted, n_classes = examples.labels, examples, max(engine.sizes[-1], 2)
     if class_weights is not None:
-        if not is_classification:
-            raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
-        balanced = isinstance(class_weights, str) and class_weights == "balanced"
-        weighing = _balanced(examples, chosen, max(engine.sizes[-1], 2), ranks) if balanced else class_weights
-        weights = _weigh_classes(weighing, examples, max(engine.sizes[-1], 2), engine.dtype)
-        examples = examples._replace(weights=weights)
+        _check_classes(is_classification=labels.size > 0)
+        if is_balanced(class_weights):
+            class_weights = balanced(_in_all(np.bincount(labels[chosen], minlength=n_classes), ranks))
+        factors = as_factors(class_weights, n_classes)
+        weighted = examples._replace(weights=weigh(factors, labels, examples.weights, engine.dtype))
     # held-out examples count as validation_data do: without the weights of their classes
-    validation = None if held_out is None else unweighted
-    if validation_data is not None:
-        if held_out is not None:
-            raise ValueError("validation_split: expected None with validation_data, got both")
-        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-            raise TypeError(f"validation_data: expected a pair (X, y), got {type(validation_data).__name__}")
-        names = "validation_data[0]", "validation_data[1]"
-        validation = prepared.examples(engine, *validation_data, names)
-        validation = validation._replace(scaling=scaling)
-        if not engine.scaling_is_learnt:
-            check_scaled(names[0], validation.inputs, scaling, engine.dtype)
-    found = get_optimizer(optimizer, weight_decay, solvers=True)
-    found.compile(engine.dtype)
-    size, decay = None if batch_size is None else as_count("batch_size", batch_size), as_number("l2", l2)
-    if isinstance(found, Solver):
-        if ranks is not None:
-            raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
-        check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
-        if isinstance(found, DPSGD) and np.unique(chosen).size < chosen.size:
-            raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
-    has_rate = not isinstance(found, Solver) or found.has_learning_rate
-    schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
-    stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
-    for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
-        if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
-            check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-            check_measured(argument, watcher.monitor, found)
-    examples = prepared.narrowed(examples, engine.dtype)
-    if validation is not None:
-        validation = prepared.narrowed(validation, engine.dtype)
-    return Plan(
-        examples=examples,
-        chosen=chosen,
-        validation=validation,
-        chosen_for_validation=held_out,
-        scaling=scaling,
-        epochs=as_count("epochs", epochs),
-        batch_size=_size_of_batches(found, size, n),
-        schedule=schedule if has_rate else None,
-        optimizer=found,
-        l2=decay / n,
-        clip_norm=math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True),
-        shuffle=as_flag("shuffle", shuffle),
-        early_stopping=stopping,
-        checkpoint=as_checkpoint(checkpoint, every),
-        notify=notify,
-        ranks=ranks,
-        counts=counts,
+    return _TrainingSet(
+        weighted, chosen, None if held_out is None else examples, held_out, counts, scaling, labels.size > 0
     )
+
+
+def _streamed(survey: Survey, class_weights: ClassWeights) -> _TrainingSet:
+    """Return a training set that is read again in every epoch."""
+    engine, classes = survey.engine, survey.counts_of_classes
+    scaling = engine.scaling if engine.scaling_is_learnt else _representable(survey.scaling, engine.dtype)
+    factors = None
+    if class_weights is not None:
+        _check_classes(is_classification=classes is not None)
+        assert classes is not None
+        factors = as_factors(balanced(classes) if is_balanced(class_weights) else class_weights, classes.size)
+        weigh(factors, np.flatnonzero(classes), np.empty(0), engine.dtype)  # for its check
+    streamed = Streamed(survey, scaling, factors)
+    nobody = np.empty(0, np.int64)
+    return _TrainingSet(streamed.buffers(0), nobody, None, None, (survey.n,), scaling, classes is not None, streamed)
+
+
+def _check_classes(*, is_classification: bool) -> None:
+    if not is_classification:
+        raise ValueError("class_weights: expected labels or unit vectors as y, got other targets")
+
+
+def _validation(engine: Engine, prepared: Preparation, data: Any, scaling: Scaling | None) -> Examples | Streamed:
+    if isinstance(data, Chunks):
+        survey = look_through(engine, data, scaling, learns=False)
+        return Streamed(survey, scaling) if survey.loaded is None else survey.loaded._replace(scaling=scaling)
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"validation_data: expected a pair (X, y) or mbbp.Chunks, got {type(data).__name__}")
+    names = "validation_data[0]", "validation_data[1]"
+    X, y = data
+    validation = prepared.examples(engine, X, y, names)._replace(scaling=scaling)
+    if not engine.scaling_is_learnt:
+        check_scaled(names[0], validation.inputs, scaling, engine.dtype)
+    return validation
+
+
+def check_alone(y: Any, optimizer: Optimizer, *, is_one: bool, **others: Any) -> None:
+    """Check that what is given with chunks can be used with them.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    TypeError
+        If several networks are to be trained.
+    """
+    if not is_one:
+        raise TypeError("X: expected arrays to train several networks, got mbbp.Chunks")
+    hints = {"y": "they have their targets", "example_weights": "pass weights to mbbp.chunks"}
+    for argument, value in {"y": y, **others}.items():
+        if value is not None:
+            hint = f"; {hints[argument]}" if argument in hints else ""
+            raise ValueError(f"{argument}: expected None with mbbp.Chunks{hint}, got {shown(value)}")
+    if isinstance(optimizer, Solver):
+        raise ValueError(f"optimizer: expected one that takes mini-batches with mbbp.Chunks, got {optimizer.name}")
 
 
 def _counts(examples: Examples, chosen: Array, ranks: Ranks | None) -> tuple[int, ...]:
@@ -308,27 +413,3 @@ def check_measured(argument: str, monitor: str, optimizer: Optimizer) -> None:
         measured = {*optimizer.columns, *(measured if optimizer.has_learning_rate else ())}
     if monitor in {"learning_rate", *Epoch._field_defaults} - measured:
         raise ValueError(f"{argument}: expected a monitor that {optimizer.name} measures, got {monitor!r}")
-
-
-def _balanced(examples: Examples, chosen: Array, n_classes: int, ranks: Ranks | None) -> list[float]:
-    """Return the factors that give all classes the same total weight."""
-    counts = _in_all(np.bincount(examples.labels[chosen], minlength=n_classes), ranks)
-    factors: Array = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return factors.tolist()
-
-
-def _weigh_classes(class_weights: ClassWeights, examples: Examples, n_classes: int, dtype: np.dtype[Any]) -> Array:
-    """Return the factor of each example: its weight times the weight of its class."""
-    labels = examples.labels
-    if isinstance(class_weights, str):
-        raise ValueError(f"class_weights: expected 'balanced' or a weight for each class, got {class_weights!r}")
-    if isinstance(class_weights, Mapping):
-        factors = np.ones(n_classes)
-        for label, factor in class_weights.items():
-            if label not in range(n_classes):
-                raise ValueError(f"class_weights: expected labels from 0 to {n_classes - 1}, got {label!r}")
-            factors[int(label)] = as_number(f"class_weights[{label}]", factor)
-    else:
-        factors = as_example_weights("class_weights", class_weights, n_classes, np.dtype(np.float64))
-    weights = factors[labels] * (examples.weights if examples.weights.size else 1.0)
-    return as_example_weights("class_weights", weights, labels.size, dtype)

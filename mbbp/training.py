@@ -10,6 +10,7 @@ from mbbp.engine import Engine
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interruptions
 from mbbp.methods import method
+from mbbp.methods.chunked import ChunkedMiniBatches
 from mbbp.methods.data_parallel import DataParallel
 from mbbp.methods.lbfgs import MinimizeLBFGS
 from mbbp.methods.levenberg_marquardt import LeastSquares
@@ -48,7 +49,9 @@ def train(engine: Engine, trained: Trained, plan: Plan, bar: TrainingBar, interr
     DivergedError
         If the cost or a parameter becomes NaN or inf.
     """
-    usual = MiniBatches if plan.ranks is None else DataParallel
+    usual: type[method.Method] = MiniBatches if plan.ranks is None else DataParallel
+    if plan.streamed is not None:
+        usual = ChunkedMiniBatches
     chosen = METHODS.get(type(plan.optimizer), usual)(engine, trained, plan)
     run = _Run(trained, plan, bar, interrupts, _best(trained, plan), chosen.notify)
     trained.history.has_ended = False

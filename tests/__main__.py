@@ -121,7 +121,16 @@ OF_THE_TESTS = ("tests", "benchmarks", "notebooks", "README.md", "pyproject.toml
 
 
 OF_THE_SOURCE = (
-    *("bench", "chapter2", "datasets", "exchange", "fileformat", "kernels/gemm", "kernels/lowlevel/test_scalars.py"),
+    *(
+        "bench",
+        "chapter2",
+        "chunking",
+        "datasets",
+        "exchange",
+        "fileformat",
+        "kernels/gemm",
+        "kernels/lowlevel/test_scalars.py",
+    ),
     *(
         "many",
         "methods",

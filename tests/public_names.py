@@ -13,6 +13,7 @@ MODULES = (mbbp, costs, kernels, chapter2, datasets, schedules, tuning, referenc
 READS_FILES = {  # the tests of each reader damage its files
     "mbbp.Ensemble.load",
     "mbbp.Ensemble.save",
+    "mbbp.chunks",
     "mbbp.datasets.load",
     "mbbp.datasets.load_csv",
     "mbbp.datasets.load_mnist",
@@ -38,6 +39,7 @@ RESULTS_OF_SEARCHES = {
     for name in ("CandidateResult", "SearchResult", "SearchResult.plot")
 }
 MADE_HERE = {  # what the package makes and a caller only reads; and errors and protocols, which nobody calls
+    "mbbp.Chunks",
     "mbbp.DirectionalDerivatives",
     "mbbp.DivergedError",
     "mbbp.Epoch",

@@ -13,8 +13,9 @@ FILES = sorted([*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py")])
 FLOORS = {
     0: "reference reference_arguments parameters files npz fixed extras tables version kernels",
     1: "validation dropout arrays targets scaling inputs custom threads activations costs optimizers solvers"
-    " optimizer_state schedules schema initializers summary pictures figure subsets",
-    2: "prepared preparing engine loop layers differentiation residuals ranks",
+    " optimizer_state schedules schema initializers summary pictures figure subsets"
+    " class_weights",
+    2: "prepared preparing engine loop layers differentiation residuals ranks chunking",
     3: "history stopping fileformat interrupts progress planning methods training trainer",
     4: "structure passes derivatives network",
     5: "__init__ presets check predictions saving exchange chapter2 nielsen datasets bench help_formatter building"

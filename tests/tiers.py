@@ -56,6 +56,7 @@ SLOW = {
     "test_the_time_in_all_counts_the_imports",
     "test_the_programs_of_cold_starts_run",
     "test_vectors_and_tiles_are_the_processors",
+    "test_ten_times_the_memory_of_data_is_trained_on_in_bounded_memory",
     # these compile with an empty cache
     "test_a_long_compilation_is_reported_once_serves_all_shapes_and_is_found_in_the_cache",
     "test_a_prediction_compiles_nothing_of_training",

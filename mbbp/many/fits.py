@@ -122,7 +122,7 @@ def fit_many(
     settings = settings_of_each(len(nets), each, common)
     shown_bar = None if progress is None else as_flag("progress", progress)
     plans = make_plans(nets, X, y, settings)
-    company = Company(shown_bar, len(nets), sum(plan.epochs * plan.chosen.size for plan in plans))
+    company = Company(shown_bar, len(nets), sum(plan.epochs * plan.n for plan in plans))
     if client is None:
         with company:
             errors = train_all(nets, plans, company)

@@ -85,7 +85,7 @@ def train_all(nets: Sequence[Network], plans: Sequence[Plan], company: Company) 
 
 def longest_first(nets: Sequence[Network], plans: Sequence[Plan]) -> list[int]:
     """Return the numbers of the networks, the one with the most work first, so that none is left alone at the end."""
-    work = [-plan.epochs * backprop_flops(net.sizes, plan.chosen.size) for net, plan in zip(nets, plans, strict=True)]
+    work = [-plan.epochs * backprop_flops(net.sizes, plan.n) for net, plan in zip(nets, plans, strict=True)]
     return sorted(range(len(plans)), key=work.__getitem__)
 
 
@@ -102,5 +102,5 @@ def _train_one(number: int, net: Network, plan: Plan, company: Company) -> Diver
         error.add_note(f"This is an error of {company.name_of(number)}.")
         company.fail(error)
         return None
-    company.end_network(number, diverged, plan.epochs * plan.chosen.size - member.done)
+    company.end_network(number, diverged, plan.epochs * plan.n - member.done)
     return diverged

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mbbp.chunking.pools import Streamed
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch
 from mbbp.interrupts import Interrupts
@@ -216,8 +217,9 @@ class DataParallel(MiniBatches):
         if any(stops):
             raise StopTraining
 
-    def score(self, examples: Examples, chosen: Array | None) -> Score:
+    def score(self, examples: Examples | Streamed, chosen: Array | None) -> Score:
         """Return the mean cost and the accuracy of the validation data of all ranks."""
+        assert isinstance(examples, Examples)  # chunks are refused with several ranks
         found, n = super().score(examples, chosen), examples.n if chosen is None else chosen.size
         accuracy = 0.0 if found.accuracy is None else found.accuracy
         cost, correct, n_in_all = self.ranks.total(np.array([found.cost * n, round(accuracy * n), n], np.float64))

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from mbbp.chunking.pools import Streamed
 from mbbp.engine import Engine, Score
 from mbbp.history import Epoch, History
 from mbbp.interrupts import Interruptions
@@ -122,8 +123,14 @@ class Method(ABC):
 
     def run(self, end_epoch: Callable[[Epoch], bool]) -> None:
         """Train epoch after epoch, as long as `end_epoch` returns true."""
-        while end_epoch(self.epoch()) and not self.is_over:
-            pass
+        try:
+            while end_epoch(self.epoch()) and not self.is_over:
+                pass
+        finally:
+            self.close()
+
+    def close(self) -> None:  # noqa: B027 -- most methods hold nothing
+        """Give back what the method holds beside memory."""
 
     def epoch(self) -> Epoch:
         """Train for one epoch and append its row to the history. After an error the network is as before.
@@ -191,8 +198,10 @@ class Method(ABC):
             )
         return validation
 
-    def score(self, examples: Examples, chosen: Array | None) -> Score:
+    def score(self, examples: Examples | Streamed, chosen: Array | None) -> Score:
         """Return the mean cost and the accuracy of validation data, of all or of the chosen ones."""
+        if isinstance(examples, Streamed):
+            return examples.score(self.engine)
         return self.engine.score(examples, chosen)
 
     def notify(self, row: Epoch) -> None:

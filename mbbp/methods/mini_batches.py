@@ -42,16 +42,10 @@ class MiniBatches(Method):
         learning_rate = self.learning_rate(number)
         if learning_rate == 0:
             self._warn_of_no_rate(number)
-        order = self.trained.rng.permutation(plan.chosen) if plan.shuffle else plan.chosen
         rates = Rates(learning_rate, plan.l2, plan.clip_norm)
-        # this compiles, so it comes before the clock starts
         ordinary, measured = self._step(rates), self._step(rates._replace(measures_norm=True))
-        loop.prepare(order, ordinary)
-        loop.reset()
-        began = time.perf_counter()
-        is_finite = self._run_mini_batches(order, ordinary, measured)
-        seconds = time.perf_counter() - began
-        totals, n = loop.totals, plan.chosen.size
+        seconds, is_finite = self.go_through(number, ordinary, measured)
+        totals, n = loop.totals, plan.n
         return Figures(
             cost=float(totals.cost / n),
             accuracy=float(totals.correct / n) if plan.is_classification else None,
@@ -60,6 +54,16 @@ class MiniBatches(Method):
             seconds=seconds,
             is_finite=is_finite,
         )
+
+    def go_through(self, number: int, ordinary: Step, measured: Step) -> tuple[float, bool]:
+        """Take a step for each mini-batch; return the seconds, and whether the cost stayed finite."""
+        plan = self.plan
+        order = self.trained.rng.permutation(plan.chosen) if plan.shuffle else plan.chosen
+        self.loop.prepare(order, ordinary)  # this compiles, so it comes before the clock starts
+        self.loop.reset()
+        began = time.perf_counter()
+        is_finite = self.run_mini_batches(order, ordinary, measured)
+        return time.perf_counter() - began, is_finite
 
     def _warn_of_no_rate(self, number: int) -> None:
         if not self.warned:
@@ -73,27 +77,36 @@ class MiniBatches(Method):
     def _step(self, rates: Rates) -> Step:
         return self.plan.optimizer.step(self.engine.theta, self.loop.gradient, self.state, rates)
 
-    def _run_mini_batches(self, order: Array, ordinary: Step, measured: Step) -> bool:
+    def run_mini_batches(self, order: Array, ordinary: Step, measured: Step) -> bool:
         """Run the compiled loop over all mini-batches; the norm of the last gradient is measured.
-
-        The loop runs over so many mini-batches at a time that a call takes about SECONDS_BETWEEN_LOOKS.
 
         Returns
         -------
         bool
             Whether the cost stayed finite.
         """
-        batch_size = self.plan.batch_size
-        last = (order.size - 1) // batch_size * batch_size
-        start = 0
-        while start < last:
-            stop = min(last, start + self.steps_at_once * batch_size)
+        last = (order.size - 1) // self.plan.batch_size * self.plan.batch_size
+        if not self.run_all(order[:last], ordinary):
+            return False
+        self.bar.advance(order.size - last)
+        return self.loop.run(order[last:], measured)
+
+    def run_all(self, order: Array, step: Step) -> bool:
+        """Run the compiled loop over mini-batches, so many at a time that a call takes about SECONDS_BETWEEN_LOOKS.
+
+        Returns
+        -------
+        bool
+            Whether the cost stayed finite.
+        """
+        batch_size, start = self.plan.batch_size, 0
+        while start < order.size:
+            stop = min(order.size, start + self.steps_at_once * batch_size)
             began = time.perf_counter()
-            if not self.loop.run(order[start:stop], ordinary):
+            if not self.loop.run(order[start:stop], step):
                 return False
             pace = SECONDS_BETWEEN_LOOKS / max(time.perf_counter() - began, 1e-9)
             self.steps_at_once = max(1, min(order.size, int(self.steps_at_once * min(pace, 16.0))))
             self.bar.advance(stop - start)
             start = stop
-        self.bar.advance(order.size - last)
-        return self.loop.run(order[last:], measured)
+        return True
