@@ -21,6 +21,7 @@ FIGURES = {
     "05-the-big-picture": 8,
     "06-coming-from-scikit-learn": 5,
     "07-fitting-a-function": 8,
+    "08-many-networks-at-once": 5,
 }
 """The least number of figures that each notebook shows."""
 
