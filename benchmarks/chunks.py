@@ -27,7 +27,7 @@ import numpy as np
 
 ROOT = Path(__file__).parent.parent
 # sizes, mini-batch, examples, bytes of memory, examples in a row group
-PROBLEMS = [([784, 30, 10], 10, 60_000, 1 << 26, 4096), ([10, 64, 64, 1], 32, 600_000, 1 << 24, 1 << 15)]
+PROBLEMS = [([784, 30, 10], 10, 240_000, 1 << 28, 4096), ([10, 64, 64, 1], 32, 600_000, 1 << 24, 1 << 15)]
 MEMORY_OF_LIMITED = 1 << 26
 TO_SPARE = 24 << 20  # bytes, for the stack of the reader, and for what is being read
 
@@ -53,8 +53,8 @@ def main() -> None:
     print("| network | source | examples/s | of memory | first pass, s |\n|---|---|---|---|---|")
     for sizes, m, n, memory, group in PROBLEMS:
         with tempfile.TemporaryDirectory() as folder:
-            few = 4 if options.quick else 1
-            found = rates(sizes, m, n // few, memory // few, group // few, 3 if options.quick else 9, Path(folder))
+            few = 16 if options.quick else 1
+            found = rates(sizes, m, n // few, memory // few, group, 3 if options.quick else 4, Path(folder))
         for row in found:
             rows.append({"sizes": sizes, "m": m} | row)
             print(
@@ -85,7 +85,7 @@ def rates(sizes: list[int], m: int, n: int, memory: int, group: int, turns: int,
             given = data()
             net = mbbp.Network(sizes, activation, rng=0)
             began = time.perf_counter()
-            history = net.fit(*given, epochs=5, batch_size=m, learning_rate=0.01, progress=False)
+            history = net.fit(*given, epochs=4, batch_size=m, learning_rate=0.01, progress=False)
             seconds = time.perf_counter() - began
             if turn:
                 found[name] += history["examples_per_second"]

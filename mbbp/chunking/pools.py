@@ -105,7 +105,7 @@ class _Job:
 
     def __init__(self, order: Array) -> None:
         self.order = order
-        self.ready: SimpleQueue[Pool | BaseException] = SimpleQueue()
+        self.ready: SimpleQueue[Pool | BaseException | None] = SimpleQueue()  # None at the end
         self.is_stopped = Event()
         self.thread: Thread | None = None
 
@@ -141,12 +141,10 @@ class Pools:
         if not self._jobs or not np.array_equal(self._jobs[0].order, order):
             self.close(math.inf)
             self._begin(order)
-        job, left = self._jobs[0], self._streamed.survey.n
-        while left:
-            found = job.ready.get()
+        job = self._jobs[0]
+        while (found := job.ready.get()) is not None:
             if isinstance(found, BaseException):
                 raise found
-            left -= found.n
             yield found
             self._free.release()
         self._jobs.remove(job)
@@ -200,6 +198,7 @@ class Pools:
                             first, filled, is_mine = size - first, 0, False
             if filled:
                 job.ready.put(Pool(first, filled))
+            job.ready.put(None)
         except _StoppedError:
             return
         except BaseException as error:

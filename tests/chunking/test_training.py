@@ -171,6 +171,7 @@ def changes(what):
     later = {
         "more": (np.vstack([X, X]), np.r_[y, y]),
         "fewer": (X[1:], y[1:]),
+        "more at the end": (X, y),
         "a label": (X, np.where(np.arange(N) == 300, 3, y)),
         "the kind": (X, np.full((N, 3), 0.5)),
         "the dtype": (X.astype("f8"), y),
@@ -179,7 +180,8 @@ def changes(what):
 
     def pairs():
         passes.append(None)
-        return [(X, y) if len(passes) == 1 else later]
+        more = [(X[:1], y[:1])] if what == "more at the end" and len(passes) > 1 else []
+        return [(X, y) if len(passes) == 1 else later, *more]
 
     return mbbp.chunks(pairs, memory=SMALL)
 
@@ -188,6 +190,7 @@ def changes(what):
     ("what", "message"),
     [
         ("more", r"X \(source\): expected 503 rows, as in the first pass, got more"),
+        ("more at the end", r"X \(source\): expected 503 rows, as in the first pass, got more"),
         ("fewer", r"X \(source\): expected 503 rows, as in the first pass, got 502"),
         ("a label", r"y \(source, rows 0 to 502\): expected labels from 0 to 2, got 3 at position 300"),
         ("the kind", r"X \(source\): expected the kinds of numbers of the first pass, got others"),
