@@ -178,7 +178,8 @@ def plot(path: Path, one: dict[str, Any], two: dict[str, Any]) -> None:
         for scheme in SCHEMES:
             values = [efficiency(one, two, name, batch_size, scheme) for batch_size in BATCHES]
             axes.semilogx(BATCHES, values, marker="o", markersize=3, label=scheme)
-        axes.set(xlabel="examples in the global mini-batch", ylabel="efficiency of 2 ranks", title=name, ylim=(0, 1.3))
+        axes.set(xlabel="examples in the global mini-batch", ylabel="efficiency of 2 ranks", title=name)
+        axes.set_ylim(bottom=0)
         axes.axhline(1.0, color="0.6", linewidth=0.8)
     for axes in (left, *others):
         axes.grid(alpha=0.3)

@@ -20,7 +20,7 @@ def blocks(language):
 def test_the_python_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some of it writes files
     namespace, nets = {}, []
-    assert len(blocks("python")) == 9
+    assert len(blocks("python")) == 12
     for block in blocks("python"):
         exec(block, namespace)
         nets.append(namespace["net"])
@@ -34,6 +34,10 @@ def test_the_python_runs(capsys, tmp_path, monkeypatch):
     assert costs[-1] < costs[5] < costs[0]
     assert namespace["cost"] < costs[0]
     assert len(namespace["net"].history) <= 50
+    assert namespace["fits"].diverged == ()
+    assert mbbp.Ensemble.load("ensemble.npz").accuracy(namespace["X"], namespace["y"]) > 0.9
+    assert namespace["found"].best_score < 0.3
+    assert namespace["rows"].n == namespace["data"].x_train.shape[1]
 
 
 def test_every_command_parses():
