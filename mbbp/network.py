@@ -242,9 +242,10 @@ class Network(Derivatives):
             weights count all examples. At the start each network takes over the parameters, the history, the generator
             and the state of the optimizer of rank 0. After each epoch all networks are equal, to the bit, and so are
             the rows of the history. Each rank shuffles its own examples. Callbacks are called on every rank, and what
-            one raises on any rank ends the training on all. Ctrl-C on any rank ends it on all after the epoch. Only
-            rank 0 shows a progress bar and writes checkpoints. An error that is found before the training is raised on
-            all ranks; an unexpected one later is printed and ends all processes. Needs mpi4py.
+            one raises on any rank ends the training on all. Ctrl-C on any rank ends it on all after the epoch; a second
+            one does so with a KeyboardInterrupt. Only rank 0 shows a progress bar and writes checkpoints. An error that
+            is found before the training is raised on all ranks; an unexpected one later is printed and ends all
+            processes. Needs mpi4py.
         average_every : int, optional
             With `comm`: each rank takes so many steps by itself, with the mean gradient of its part of each mini-batch;
             then the parameters and the state of the optimizer are averaged, weighted by the examples of the ranks, and
@@ -276,7 +277,7 @@ class Network(Derivatives):
         """
         ranks = as_ranks(comm, average_every)
         guard = contextlib.nullcontext() if ranks is None else ranks.guard(DivergedError, RankError)
-        with self._engine.writer.fitting(), guard:
+        with guard, self._engine.writer.fitting():
             shown = None if progress is None else as_flag("progress", progress)
             plan = self._plan(
                 X,

@@ -143,8 +143,12 @@ class Ranks:
                     self._tell(error)
                 elif ends_all:
                     self.abort()
-            self._comm.Free()
+            self.free()
             raise
+        self.free()
+
+    def free(self) -> None:
+        """Give the copy of the communicator back: MPI has about 2,000 in all."""
         self._comm.Free()
 
     def abort(self) -> None:
@@ -247,5 +251,9 @@ def as_ranks(comm: Any, average_every: int | None) -> Ranks | None:
         count()
         return None
     ranks = Ranks(comm)
-    ranks.average_every = ranks.all_of(count)[ranks.rank]
+    try:
+        ranks.average_every = ranks.all_of(count)[ranks.rank]
+    except BaseException:
+        ranks.free()
+        raise
     return ranks

@@ -80,6 +80,8 @@ def _described(value: Any) -> str:
 class SharedInterrupts(Interrupts):
     """Ctrl-C on any rank ends the training on all: `asked` is set between two epochs alone, on all ranks together.
 
+    So a second Ctrl-C, too, waits for the end of the running epoch. Then all ranks raise KeyboardInterrupt.
+
     Attributes
     ----------
     presses : int
@@ -92,9 +94,10 @@ class SharedInterrupts(Interrupts):
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.presses += 1
-        before = self.asked, self.asked_twice
+        before = self.asked, self.asked_twice, self.may_raise
+        self.may_raise = False  # in the middle of a step the other ranks would wait for this one
         super()._handle(number, frame)
-        self.asked, self.asked_twice = before
+        self.asked, self.asked_twice, self.may_raise = before
 
 
 class DataParallel(MiniBatches):

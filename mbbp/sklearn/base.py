@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from abc import abstractmethod
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from mbbp.kernels.examples import Examples
 from mbbp.network import Network
 from mbbp.optimizers import Optimizer
 from mbbp.parameters import Array
-from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask
+from mbbp.sklearn.callbacks import CallbackSupportMixin, FitTask, Stops
 from mbbp.sklearn.checks import check_new_parameters, hidden_sizes
 from mbbp.sklearn.members import fit_members, mean_of_outputs
 from mbbp.sklearn.methods import NAMES, Prepared, fit_method, prepare_method, solver_of
@@ -149,19 +149,24 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         fit_members(self, X, y, sample_weight, eval_set, incremental)
         return self
 
-    def _fit_one(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool) -> None:
+    def _training(self) -> AbstractContextManager[None]:
         # `setdefault` is one step: of several threads that fit, one is first
-        writer = self.__dict__.setdefault("_writer", OneWriter())
-        with writer.fitting(), at_most(self.n_threads):
+        writer: OneWriter = self.__dict__.setdefault("_writer", OneWriter())
+        return writer.fitting()
+
+    def _fit_one(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool, stops: Stops | None = None
+    ) -> None:
+        with at_most(self.n_threads):
             before = self.__dict__.copy()
             try:
-                work, given = self._prepare(X, y, sample_weight, eval_set, incremental)
+                work, (X, y, metadata) = self._prepare(X, y, sample_weight, eval_set, incremental)
                 prepared = prepare_method(self, work)
             except BaseException:
                 self.__dict__.clear()
                 self.__dict__.update(before)
                 raise
-            task = FitTask(self, *given)
+            task = FitTask(self, X, y, metadata, stops)
             self._train(work, task, prepared)
             if not np.isfinite(self._model.theta).all():
                 raise ValueError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CallbackSupportMixin", "FitTask", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitTask", "Stops", "with_callbacks"]
+
+Stops = Callable[[], bool]
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -30,10 +32,12 @@ class FitTask:
         The training data.
     metadata : dict
         Such as the sample weights.
+    stops : callable
+        Returns whether the training is to end after an epoch, because several members are trained at the same time.
     """
 
-    def __init__(self, mlp: Any, X: Any, y: Any, metadata: dict[str, Any]) -> None:
-        self._mlp = mlp
+    def __init__(self, mlp: Any, X: Any, y: Any, metadata: dict[str, Any], stops: Stops | None = None) -> None:
+        self._mlp, self._stops = mlp, stops
         self._given = {"X": X, "y": y, "metadata": metadata}
         self._context: Any = None
         self._epoch: Any = None
@@ -45,7 +49,7 @@ class FitTask:
     @property
     def watches(self) -> bool:
         """Whether any callback is to be called."""
-        return self._has_callbacks or bool(_plain_callbacks(self._mlp)) or hasattr(self._mlp, "_stops")
+        return self._has_callbacks or bool(_plain_callbacks(self._mlp)) or self._stops is not None
 
     def begin_epoch(self) -> None:
         """Tell the callbacks that an epoch begins."""
@@ -64,8 +68,7 @@ class FitTask:
             )
         for callback in _plain_callbacks(self._mlp):
             stops = bool(callback(self._mlp)) or stops
-        stops_all = getattr(self._mlp, "_stops", None)  # where several members are trained at the same time
-        return stops or (stops_all is not None and stops_all())
+        return stops or (self._stops is not None and self._stops())
 
     def end(self) -> None:
         """Tell the callbacks that the training has ended."""

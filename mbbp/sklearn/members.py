@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,59 +20,72 @@ OF_CLASSES = ("classes_", "_label_binarizer")  # what the first call of `partial
 def fit_members(mlp: Any, X: Any, y: Any, sample_weight: Any, eval_set: Any, incremental: bool) -> None:
     """Train an estimator's own network, and those of its further members, in as many threads as there are."""
     given = (X, y, sample_weight, eval_set, incremental)
-    if mlp.n_members == 1:
-        mlp._fit_one(*given)
-        mlp.__dict__.pop("members_", None)
-        return
-    members = list(getattr(mlp, "members_", ())) if incremental or mlp.warm_start else []
-    if len(members) != mlp.n_members - 1:
-        members = _new_members(mlp)
-
-    def fit_member(member: Any) -> None:
-        if incremental:
-            member.__dict__.update({name: mlp.__dict__[name] for name in OF_CLASSES if name in mlp.__dict__})
-        member._fit_one(*given)
-
-    with at_most(mlp.n_threads):
-        _train_all(mlp, members, lambda: mlp._fit_one(*given), fit_member)
+    with mlp._training():
+        if mlp.n_members == 1:
+            mlp._fit_one(*given)
+            mlp.__dict__.pop("members_", None)
+        else:
+            with at_most(mlp.n_threads):
+                _fit_several(mlp, given, goes_on=incremental or mlp.warm_start)
 
 
-def _train_all(mlp: Any, members: list[Any], fit_own: Callable[[], None], fit_member: Callable[[Any], None]) -> None:
+def _fit_several(mlp: Any, given: tuple[Any, ...], *, goes_on: bool) -> None:
+    # callbacks see the first network alone: the others may be in training in other threads
+    old, model = mlp.__dict__.pop("members_", None), mlp.__dict__.get("_model")
+    members = _members(mlp, old if goes_on and old else [])
+    interrupts = Interrupts()
+    try:
+        _train_all(mlp, members, given, interrupts)
+    finally:
+        if goes_on or mlp.__dict__.get("_model") is not model:
+            mlp.members_ = [member for member in members if hasattr(member, "coefs_")]
+        elif old is not None:  # the samples were refused
+            mlp.members_ = old
+    if interrupts.asked_twice:
+        raise KeyboardInterrupt
+    if interrupts.asked:
+        warn_caller("Training interrupted by user.")
+
+
+def _train_all(mlp: Any, members: list[Any], given: tuple[Any, ...], interrupts: Interrupts) -> None:
     queue: SimpleQueue[Any] = SimpleQueue()
     for member in members:
         queue.put(member)
     n_threads = min(get_threads(), mlp.n_members)
     threads_of_each = get_threads() // n_threads
-    interrupts = Interrupts()
     failed: list[bool] = []
+    *_, incremental = given
 
     def stops() -> bool:
         return interrupts.asked or bool(failed)
 
-    def work(first: Callable[[], Any] | None = None) -> None:
+    def work(is_first: bool = False) -> None:
         with at_most(threads_of_each):
-            if first is not None:
-                first()
+            if is_first:
+                mlp._fit_one(*given, stops)
             while not stops():
                 try:
                     member = queue.get_nowait()
                 except Empty:
                     return
-                fit_member(member)
+                if incremental:
+                    own = mlp.__dict__
+                    member.__dict__.update({name: own[name] for name in OF_CLASSES if name in own})
+                with member._training():
+                    member._fit_one(*given, stops)
 
-    for one in (mlp, *members):
-        one._stops = stops
-    try:
-        with interrupts:
-            run_together([lambda: work(fit_own), *[work] * (n_threads - 1)], lambda: failed.append(True))
-    finally:
-        for one in (mlp, *members):
-            del one._stops
-    mlp.members_ = [member for member in members if hasattr(member, "coefs_")]
-    if interrupts.asked_twice:
-        raise KeyboardInterrupt
-    if interrupts.asked:
-        warn_caller("Training interrupted by user.")
+    with interrupts:
+        run_together([lambda: work(is_first=True), *[work] * (n_threads - 1)], lambda: failed.append(True))
+
+
+def _members(mlp: Any, old: list[Any]) -> list[Any]:
+    """Return the further members: those there are, with the present parameters, and new ones for those that miss."""
+    new = _new_members(mlp)
+    kept = old[: len(new)]
+    for member, fresh in zip(kept, new, strict=False):
+        seed = member.random_state  # a member goes on with its own random numbers
+        member.set_params(**fresh.get_params(deep=False) | {"random_state": seed})
+    return kept + new[len(kept) :]
 
 
 def _new_members(mlp: Any) -> list[Any]:

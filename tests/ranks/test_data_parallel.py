@@ -240,6 +240,15 @@ def test_all_ranks_raise_before_anything_has_changed(results):
             f"comm: expected None with lbfgs, got a communicator of {n} processes",
             True,
         )
+        text = "fit: expected a network that is not being trained"
+        assert one["busy"][1].startswith(text if rank == 0 else f"rank 0: {text}")
+        assert one["busy"][2]
+
+
+def test_a_second_ctrl_c_keeps_the_last_whole_epoch_on_all_ranks(results):
+    for one in results:
+        name, _, epochs = one["pressed twice"]
+        assert (name, epochs) == ("KeyboardInterrupt", 2)
 
 
 def test_all_ranks_raise_what_one_meets_between_two_epochs(results):

@@ -3,6 +3,7 @@
 mpiexec -n 4 python -m tests.ranks.worker RESULTS [CASE]
 """
 
+import contextlib
 import os
 import pickle
 import signal
@@ -62,7 +63,7 @@ def failure(net, arguments):
     before = net.theta.copy(), str(net.scaling)
     try:
         run(net, arguments)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         unchanged = bool((before[0] == net.theta).all()) and before[1] == str(net.scaling)
         return type(error).__name__, str(error), unchanged
     return None
@@ -85,6 +86,30 @@ def interrupt(net, row):
 
 def fail(net, row):
     raise OSError("no space left")
+
+
+def while_it_is_trained(net, arguments):
+    """Return the error where the network of rank 0 is being trained."""
+    with net.engine.writer.fitting() if RANK == 0 else contextlib.nullcontext():
+        return failure(net, arguments)
+
+
+def pressed_twice():
+    """Return the error, and the epochs that were kept, where Ctrl-C is pressed twice on one rank between two steps."""
+    before = DataParallel._sum_gradients
+
+    def presses(self, order, learning_rate):
+        if RANK == SIZE - 1 and len(self.trained.history) == 1:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+        return before(self, order, learning_rate)
+
+    DataParallel._sum_gradients = presses
+    net, arguments = given(epochs=9)
+    try:
+        return *failure(net, arguments)[:2], len(net.history)
+    finally:
+        DataParallel._sum_gradients = before
 
 
 def sums():
@@ -148,6 +173,8 @@ def all_cases(folder):
     results["diverged"] = failure(*given(learning_rate=1e300, l2=1.0))
     results["diverged average"] = failure(*given(learning_rate=1e300, l2=1.0, average_every=4))
     results["bad rate"] = failure(*given(learning_rate=lambda epoch: -1.0 if RANK == 1 else 0.1))
+    results["busy"] = while_it_is_trained(*given())
+    results["pressed twice"] = pressed_twice()
     results["afterwards"] = run(*given("sgd"))  # after all these errors
 
     # a checkpoint of which all ranks go on, with other ranks' rows as they are

@@ -116,3 +116,68 @@ def test_ctrl_c_ends_all_members():
     assert time.monotonic() - began < 10
     assert mlp.n_iter_ < 100_000
     assert mlp.predict(X).shape == Y.shape
+
+
+def test_new_parameters_reach_the_members_of_a_warm_start():
+    warm = classifier(warm_start=True).fit(X, Y)
+    seeds = [member.random_state for member in warm.members_]
+    warm.set_params(max_iter=9, learning_rate_init=0.02, alpha=0.5).fit(X, Y)
+    assert [member.random_state for member in warm.members_] == seeds
+    for member in warm.members_:
+        assert (member.max_iter, member.learning_rate_init, member.alpha) == (9, 0.02, 0.5)
+        assert member.n_iter_ == warm.n_iter_
+
+
+def test_members_that_are_there_are_kept_when_more_are_wanted():
+    warm = classifier(warm_start=True, n_members=2).fit(X, Y)
+    (kept,) = warm.members_
+    warm.set_params(n_members=4).fit(X, Y)
+    assert warm.members_[0] is kept
+    assert len(warm.members_) == 3
+    assert len(kept.loss_curve_) > len(warm.members_[1].loss_curve_)
+
+
+def test_a_second_fit_is_refused_and_the_first_one_is_not_disturbed():
+    errors = []
+
+    def fit_again(mlp):
+        def call():
+            try:
+                mlp.fit(X, Y)
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        other = threading.Thread(target=call)
+        other.start()
+        other.join()
+
+    mlp = classifier(callbacks=fit_again).fit(X, Y)
+    assert len(errors) == 5
+    assert all("expected a network that is not being trained" in error for error in errors)
+    assert len(mlp.members_) == 3
+    assert mlp.predict_proba(X).tobytes() == classifier().fit(X, Y).predict_proba(X).tobytes()
+
+
+PICKLES = []
+
+
+def keep_pickle(mlp):
+    PICKLES.append(pickle.dumps(mlp))
+
+
+def test_a_callback_may_pickle_the_estimator():
+    PICKLES.clear()
+    mlp = classifier(callbacks=keep_pickle, warm_start=True).fit(X, Y)
+    mlp.fit(X, Y)
+    assert len(PICKLES) == 10
+    assert pickle.loads(PICKLES[-1]).predict(X).shape == Y.shape
+
+
+def test_an_error_in_the_training_leaves_members_that_fit_the_first_network():
+    def break_off(mlp):
+        raise ZeroDivisionError
+
+    mlp = classifier().fit(X, Y)
+    with pytest.raises(ZeroDivisionError):
+        mlp.set_params(callbacks=break_off).fit(X[:, :9], Y)
+    assert mlp.predict(X[:, :9]).shape == Y.shape
