@@ -114,6 +114,7 @@ ALONE = {
     "test_a_first_training_takes_little_more_than_importing_numpy",
     "test_it_is_far_faster_than_the_book",
     "test_the_time_of_a_step_is_that_of_net_fit_timed_by_hand",
+    "test_two_cores_train_many_networks_in_far_less_time_than_one",
 }
 
 MARKERS = {"slow": SLOW, "nightly": NIGHTLY, "alone": ALONE}
