@@ -29,7 +29,7 @@ class Folder:
     Parameters
     ----------
     path : path
-        The folder. It is made by `begin`.
+        The folder. It is made by `lock`.
 
     Raises
     ------
@@ -51,7 +51,9 @@ class Folder:
         if (self.path / ASKED).exists():
             self.asked = self._read_asked()
         elif self.path.is_dir():  # the part of a file that was being written begins with a dot
-            others = sorted(one.name for one in self.path.iterdir() if not one.name.startswith("."))
+            others = sorted(
+                one.name for one in self.path.iterdir() if not one.name.startswith(".") and not _is_new(one)
+            )
             if others:
                 raise ValueError(
                     f"file: expected a new folder or that of a search, got {str(path)!r}, which holds {others[0]!r}"
@@ -100,43 +102,60 @@ class Folder:
                 f"file: expected a new folder or the same search as in {str(self.path)!r}, got another one: {told}"
             )
 
-    def begin(self, asked: Mapping[str, Any]) -> None:
-        """Make the folder if it is missing, and write what is asked for.
+    def lock(self) -> None:
+        """Make the folder if it is missing, keep all other processes out, and read again what was asked for.
+
+        Another process may have begun a search here since this object was made. So only what is read now may be
+        compared and overwritten.
 
         Raises
         ------
+        ValueError
+            If another process runs the search, or what was asked for is damaged.
         OSError
             If it cannot be written.
         """
-        whole = {"format": FORMAT, **asked}
-        if whole != self.asked:
-            self.path.mkdir(exist_ok=True)
-            stored = {"asked": whole, "checksum": _checksum(_canonical(whole)), "version": VERSION}
-            write_text(self.path / ASKED, json.dumps(stored, indent=1) + "\n")
-            self.asked = whole
+        self.path.mkdir(exist_ok=True)
+        file = (self.path / RECORDS).open("ab+")
+        try:
+            _lock(file, self.path)
+            self.asked = self._read_asked() if (self.path / ASKED).exists() else None
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
 
-    def open(self) -> list[Record]:
+    def records(self) -> list[Record]:
         """Return the records that are there. A torn last line is removed.
 
         Raises
         ------
         ValueError
-            If a line is damaged, or another process runs the search.
+            If a line is damaged.
         OSError
             If it cannot be written.
         """
-        (self.path / NETWORKS).mkdir(exist_ok=True)
-        file = (self.path / RECORDS).open("ab+")
-        try:
-            _lock(file, self.path)
-            file.seek(0)
-            records, end = _read_records(file.read(), self.path)
-            file.truncate(end)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
+        assert self._file is not None
+        self._file.seek(0)
+        records, end = _read_records(self._file.read(), self.path)
+        self._file.truncate(end)
         return records
+
+    def begin(self, asked: Mapping[str, Any]) -> None:
+        """Write what is asked for, in a locked folder.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        assert self._file is not None
+        whole = {"format": FORMAT, **asked}
+        if whole != self.asked:
+            stored = {"asked": whole, "checksum": _checksum(_canonical(whole)), "version": VERSION}
+            write_text(self.path / ASKED, json.dumps(stored, indent=1) + "\n")
+            self.asked = whole
+        (self.path / NETWORKS).mkdir(exist_ok=True)
 
     def __enter__(self) -> Folder:
         return self
@@ -180,6 +199,11 @@ class Folder:
 
     def _path_of(self, number: int, rung: int) -> Path:
         return self.path / NETWORKS / f"{number}-{rung}.mbbp"
+
+
+def _is_new(path: Path) -> bool:
+    """Return whether it is what `Folder.lock` makes in a new folder, before anything is asked for."""
+    return path.name == RECORDS and path.is_file() and path.stat().st_size == 0
 
 
 def _canonical(value: Any) -> str:

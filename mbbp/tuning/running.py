@@ -83,7 +83,7 @@ class Run:
         ValueError, TypeError
             As for `Network` and `Network.fit`, for any candidate.
         """
-        numbers = self.standings.unfinished()
+        self._first, numbers = None, self.standings.unfinished()
         if self.standings.rung == 0 and not self.standings.is_over:
             nets = [self._new(number) for number in numbers]
             check_networks(nets)

@@ -166,16 +166,16 @@ def search(
         **{"space": describe_space(described.given), "argument": describe_space(common)},
     }
     with folder:
-        if folder.asked is None:
+        is_new = folder.asked is None
+        if is_new:
+            run.prepare()  # before the lock, which makes the folder
+        folder.lock()
+        folder.check_asked(asked, may_grow=method == "random")
+        if not is_new or folder.asked is not None:  # perhaps another process has begun this search just now
+            run.take(folder.records())
             run.prepare()
-            folder.begin(asked)
-            folder.open()
-        else:
-            folder.check_asked(asked, may_grow=method == "random")
-            run.take(folder.open())
-            run.prepare()
-            folder.begin(asked)
-            folder.keep(run.standings.needed)
+        folder.begin(asked)
+        folder.keep(run.standings.needed)
         return _run(run, shown)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.tuning import choice, folder, log_uniform
+from mbbp.tuning import choice, folder, log_uniform, running
 from tests.many.test_fit_many import no_press_before, press  # noqa: F401
 from tests.tuning.searches import HALVING, SPACE, X, Y, all_of, find, long_search
 
@@ -346,6 +346,46 @@ def test_two_at_once_are_refused(tmp_path):
 
     find(file=tmp_path / "s", callbacks=again)
     assert len(caught) == 2
+
+
+@pytest.fixture
+def another_process_is_faster(monkeypatch):
+    """Let another search be run in the moment after a search has found its folder new, and before it writes."""
+    prepare = running.Run.prepare
+
+    def first(other):
+        def prepare_late(run):
+            prepare(run)
+            monkeypatch.setattr(running.Run, "prepare", prepare)
+            other()
+
+        monkeypatch.setattr(running.Run, "prepare", prepare_late)
+
+    return first
+
+
+def test_a_new_folder_is_not_taken_from_another_search_that_begins_at_the_same_time(
+    tmp_path, another_process_is_faster
+):
+    first = []
+    another_process_is_faster(lambda: first.append(find(file=tmp_path / "s", epochs=4)))
+    with pytest.raises(ValueError, match=r"file: .* got another one: epochs was 4, is 3"):
+        find(file=tmp_path / "s")
+    assert all_of(find(file=tmp_path / "s", epochs=4)) == all_of(first[0])
+
+
+def test_the_same_search_that_begins_at_the_same_time_is_gone_on_with(tmp_path, another_process_is_faster):
+    another_process_is_faster(lambda: find(file=tmp_path / "s", n_candidates=4))
+    assert all_of(find(file=tmp_path / "s")) == all_of(find())
+
+
+def test_what_a_running_search_was_asked_for_is_not_overwritten(tmp_path, another_process_is_faster):
+    pytest.importorskip("fcntl")
+    holder = folder.Folder(tmp_path / "s")
+    another_process_is_faster(lambda: (holder.lock(), holder.begin({"epochs": 4})))
+    with holder, pytest.raises(ValueError, match="file: expected a search that is not running"):
+        find(file=tmp_path / "s")
+    assert folder.Folder(tmp_path / "s").asked == {"format": folder.FORMAT, "epochs": 4}
 
 
 def test_nothing_is_written_if_an_argument_is_wrong(tmp_path):
