@@ -21,6 +21,7 @@ from mbbp.version import VERSION
 ASKED, RECORDS, NETWORKS = "search.json", "records.txt", "networks"
 FORMAT = 1
 DIGITS = 16  # of the checksum of a line
+SHOWN = 80  # letters of what differs
 
 
 class Folder:
@@ -97,7 +98,7 @@ class Folder:
             before["n_candidates"] = now["n_candidates"]
         differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if differing:
-            told = "; ".join(f"{name} was {before.get(name)!s:.80}, is {now.get(name)!s:.80}" for name in differing[:5])
+            told = "; ".join(_difference(name, before.get(name), now.get(name)) for name in differing[:5])
             raise ValueError(
                 f"file: expected a new folder or the same search as in {str(self.path)!r}, got another one: {told}"
             )
@@ -212,6 +213,20 @@ def _canonical(value: Any) -> str:
 
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Return what differs, with long texts cut around the first place where they do."""
+    one, other = str(before), str(now)
+    places = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    start = max(0, next(places, min(len(one), len(other))) - SHOWN // 2)
+    return f"{name} was {_cut(one, start)}, is {_cut(other, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return f"{'...' if start else ''}{text[start : start + SHOWN]}{'...' if start + SHOWN < len(text) else ''}"
 
 
 def _flat(asked: Mapping[str, Any]) -> dict[str, Any]:
