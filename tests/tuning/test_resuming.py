@@ -166,6 +166,27 @@ def test_one_that_diverged_and_one_that_stopped_are_not_trained_again(tmp_path):
         assert all_of(find(file=tmp_path / str(step), **more)) == all_of(expected)
 
 
+def test_ctrl_c_while_the_best_network_is_trained_again(tmp_path, no_press_before):  # noqa: F811
+    class Press:
+        is_pressing = False
+
+        def __call__(self, net, row):
+            if self.is_pressing and row.epoch == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.3)
+
+    callback = Press()
+    whole = find(file=tmp_path / "s", callbacks=callback)
+    shutil.rmtree(tmp_path / "s" / "networks")
+    callback.is_pressing = True
+    result = find(file=tmp_path / "s", callbacks=callback)
+    assert (result.was_interrupted, result.best_network) == (True, None)
+    assert result.candidates == whole.candidates
+    mbbp.interrupts.Interrupts._last_press = -100.0
+    callback.is_pressing = False
+    assert all_of(find(file=tmp_path / "s", callbacks=callback)) == all_of(whole)
+
+
 def make(settings):
     return mbbp.Network([4, settings["n"], 3], dtype="float64", rng=settings["rng"])
 
@@ -272,6 +293,32 @@ def test_another_search_is_refused_and_changes_nothing(more, message, finished):
     with pytest.raises(ValueError, match=f"file: expected a new folder or the same search as in .*{message}"):
         find(file=finished, **more)
     assert content_of(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "message"),
+    [
+        ("scaling", 1 / 255, 0.00392157, r"argument\['scaling'\] was 0.00392156862745098, is 0.00392157"),
+        (
+            "scaling",
+            mbbp.Scaling(factor=1 / 255),
+            mbbp.Scaling(factor=0.00392157),
+            r"was Scaling\(factor=0.00392156862745098\), is Scaling\(factor=0.00392157\)",
+        ),
+        ("cost", mbbp.costs.huber(0.01), mbbp.costs.huber(100), r"was huber\(delta=0.01\), is huber\(delta=100.0\)"),
+        (
+            "example_weights",
+            [0.12345678901234567] * 22 + [1],
+            [0.12345678901234567] * 22 + [2],
+            r"was \.\.\.[^;]*, 1\], is \.\.\.[^;]*, 2\]$",
+        ),
+    ],
+)
+def test_what_differs_is_seen_in_the_message(name, one, other, message, tmp_path):
+    more = {"space": {"learning_rate": log_uniform(0.1, 1)}, "sizes": [4, 3], "n_candidates": 1, "file": tmp_path / "s"}
+    find(**more, **{name: one})
+    with pytest.raises(ValueError, match=message):
+        find(**more, **{name: other})
 
 
 def test_other_data_are_refused(finished):
