@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from threading import Event, Lock
 from types import TracebackType
@@ -86,7 +87,10 @@ class Company:
         self.interrupts.__exit__(kind, error, trace)
 
     def run(self, work: Callable[[], None], n_threads: int) -> None:
-        """Run a function in so many threads, while this thread waits for Ctrl-C."""
+        """Run a function in so many threads, while this thread waits for Ctrl-C.
+
+        An error in this thread, such as that of the handler of a signal, ends all trainings after their running epoch.
+        """
         left, all_ended = n_threads, Event()
 
         def work_and_count() -> None:
@@ -104,7 +108,11 @@ class Company:
             while not all_ended.wait(SECONDS_BETWEEN_LOOKS):
                 pass
 
-        run_together([wait, *[work_and_count] * n_threads])
+        run_together([wait, *[work_and_count] * n_threads], self._give_up)
+
+    def _give_up(self) -> None:
+        # without the lock: the handler of a signal may have raised the error at any place of this thread
+        self.failure = self.failure or sys.exception()
 
     def raise_failure(self) -> None:
         """Raise the error that has ended all trainings, or KeyboardInterrupt after a second Ctrl-C."""

@@ -197,6 +197,41 @@ def test_a_second_ctrl_c_raises_and_keeps_the_last_complete_epochs(no_press_befo
     mbbp.fit_many(nets, X, Y, epochs=1)
 
 
+def test_an_error_in_the_handler_of_a_signal_ends_all_after_their_epoch():
+    X, Y = continuous()
+    nets = [network(rng=i) for i in range(3)]
+
+    def end(number, frame):
+        raise TimeoutError("time is over")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(TimeoutError, match="time is over"):
+            mbbp.fit_many(nets, X, Y, epochs=400, callbacks=lambda net, row: time.sleep(0.01))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert all(len(net.history) < 400 for net in nets)
+    mbbp.fit_many(nets, X, Y, epochs=1)
+
+
+def test_an_interrupt_that_a_callback_raises_is_raised():
+    X, Y = continuous()
+    nets = [network(rng=i) for i in range(3)]
+
+    def interrupt(net, row):
+        if net is nets[1]:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        mbbp.fit_many(nets, X, Y, epochs=400, callbacks=interrupt)
+    assert caught.value.__notes__ == ["This is an error of networks[1]."]
+    assert all(len(net.history) < 400 for net in (nets[1], nets[2]))
+    mbbp.fit_many(nets, X, Y, epochs=1)
+
+
 def test_one_bar_counts_all_networks(capsys):
     X, Y = continuous()
     nets = [network(rng=i, activation=["tanh", "identity"]) for i in range(3)]
