@@ -119,7 +119,18 @@ def fit_many(
     True
     """
     nets = check_networks(networks)
-    settings = settings_of_each(len(nets), each, common)
+    return fit_each(nets, X, y, settings_of_each(len(nets), each, common), progress, client)
+
+
+def fit_each(
+    nets: Sequence[Network],
+    X: ArrayLike,
+    y: ArrayLike,
+    settings: Sequence[Mapping[str, Any]],
+    progress: bool | None,
+    client: Any,
+) -> ManyFits:
+    """Train networks, each with its own settings, for a public function that the user has called; see `fit_many`."""
     shown_bar = None if progress is None else as_flag("progress", progress)
     plans = make_plans(nets, X, y, settings)
     company = Company(shown_bar, len(nets), sum(plan.epochs * plan.n for plan in plans))
@@ -135,7 +146,7 @@ def fit_many(
     fits = ManyFits(tuple(net.history for net in nets), tuple(errors), company.interrupts.asked)
     if fits.diverged:
         which = ", ".join(map(str, fits.diverged[:10])) + (", ..." if len(fits.diverged) > 10 else "")
-        warnings.warn(f"{len(fits.diverged)} of {len(nets)} networks diverged: {which}", stacklevel=2)
+        warnings.warn(f"{len(fits.diverged)} of {len(nets)} networks diverged: {which}", stacklevel=3)
     return fits
 
 
