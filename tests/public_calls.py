@@ -174,7 +174,7 @@ CALLS = {
         {
             "X": g.X,
             "y": g.Y,
-            "bootstrap": False,
+            "bootstrap": True,
             "rng": 0,
             "each": [{}],
             "progress": False,

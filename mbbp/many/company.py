@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from threading import Event, Lock
 from types import TracebackType
@@ -27,6 +28,8 @@ class Company:
         How many networks are trained.
     total : int
         How many examples that makes, in all epochs of all networks.
+    look : function () -> bool, optional
+        Tells whether somebody else wants all trainings to end. It is called several times in a second.
 
     Attributes
     ----------
@@ -36,12 +39,15 @@ class Company:
         The first error that ends all trainings.
     """
 
-    def __init__(self, shown: bool | None, n_networks: int, total: int) -> None:
+    def __init__(
+        self, shown: bool | None, n_networks: int, total: int, look: Callable[[], bool] = lambda: False
+    ) -> None:
         self.interrupts = Interrupts()
         self.failure: BaseException | None = None
         self._n, self._ended, self._diverged, self._title = n_networks, 0, 0, ""
         self._names: Sequence[str] | None = None
         self._on_end: OnEnd | None = None
+        self._look, self._is_called_off = look, False
         self._lock = Lock()  # a bar must not be written by two threads
         self._bar = Bar(shown, total, self._description)
 
@@ -72,7 +78,8 @@ class Company:
     @property
     def is_ending(self) -> bool:
         """Whether all trainings are to end after their running epoch."""
-        return self.interrupts.asked or self.interrupts.asked_twice or self.failure is not None
+        asked = self.interrupts.asked or self.interrupts.asked_twice
+        return asked or self.failure is not None or self._is_called_off
 
     def __enter__(self) -> Company:
         self.interrupts.__enter__()
@@ -86,7 +93,10 @@ class Company:
         self.interrupts.__exit__(kind, error, trace)
 
     def run(self, work: Callable[[], None], n_threads: int) -> None:
-        """Run a function in so many threads, while this thread waits for Ctrl-C."""
+        """Run a function in so many threads, while this thread waits for Ctrl-C.
+
+        An error in this thread, such as that of the handler of a signal, ends all trainings after their running epoch.
+        """
         left, all_ended = n_threads, Event()
 
         def work_and_count() -> None:
@@ -102,9 +112,13 @@ class Company:
         def wait() -> None:
             # a thread that waits without a limit may not hear the signal, if the system gives it to another thread
             while not all_ended.wait(SECONDS_BETWEEN_LOOKS):
-                pass
+                self._is_called_off = self._is_called_off or self._look()
 
-        run_together([wait, *[work_and_count] * n_threads])
+        run_together([wait, *[work_and_count] * n_threads], self._give_up)
+
+    def _give_up(self) -> None:
+        # without the lock: the handler of a signal may have raised the error at any place of this thread
+        self.failure = self.failure or sys.exception()
 
     def raise_failure(self) -> None:
         """Raise the error that has ended all trainings, or KeyboardInterrupt after a second Ctrl-C."""

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbbp import fileformat
+from mbbp.arrays import as_numeric_array
+from mbbp.chunking.chunks import Chunks
 from mbbp.fixed import Fixed
-from mbbp.many.fits import ManyFits, check_networks, fit_many, settings_of_each
+from mbbp.many.fits import ManyFits, check_networks, fit_each, settings_of_each
 from mbbp.network import Network
 from mbbp.parameters import Array
 from mbbp.targets import as_targets
-from mbbp.validation import as_count, as_flag, as_generator
+from mbbp.validation import as_count, as_flag, as_generator, shown
 
 
 class EnsembleOutputs(NamedTuple):
@@ -137,22 +139,25 @@ class Ensemble(Fixed):
         bootstrap : bool
             Whether each network is trained on a bootstrap sample: n examples, drawn with replacement.
         rng : int or numpy.random.Generator, optional
-            The source of the samples.
+            The source of the samples. Only with `bootstrap`.
         each, progress, client, **common
             As for `fit_many`.
 
         Raises
         ------
         ValueError, TypeError, RuntimeError, ImportError
-            As for `fit_many`. Also if `subset` is given with `bootstrap`.
+            As for `fit_many`. Also if `subset` is given with `bootstrap`, or `rng` without it.
         """
         own = settings_of_each(len(self), each, common)
+        generator = as_generator("rng", rng)
         if as_flag("bootstrap", bootstrap):
             if any("subset" in one for one in own):
                 raise ValueError("subset: expected none with bootstrap=True, which draws the examples, got one")
-            generator, n = as_generator("rng", rng), np.shape(X)[-1]
-            own = [{**one, "subset": generator.integers(n, size=n)} for one in own]
-        return fit_many(self.networks, X, y, each=own, progress=progress, client=client)
+            n = _n_examples(X)
+            own = [{**one, "subset": generator.integers(n, size=n)} for one in own] if n else own
+        elif rng is not None:
+            raise ValueError(f"rng: expected None without bootstrap=True, which alone draws examples, got {shown(rng)}")
+        return fit_each(self.networks, X, y, own, progress, client)
 
     def predict(self, X: ArrayLike) -> EnsembleOutputs:
         """Return the mean and the variance of the outputs over the networks.
@@ -258,6 +263,14 @@ class Ensemble(Fixed):
 
 
 _INTERFACE = ("inputs", "outputs", "the output activation", "the cost")
+
+
+def _n_examples(X: Any) -> int:
+    """Return how many columns X has; 0 for what is no matrix, of which `fit_each` tells what is wrong."""
+    if isinstance(X, Chunks):
+        return 0
+    shape = as_numeric_array("X", X).shape
+    return int(shape[1]) if len(shape) == 2 else 0
 
 
 def _interface(net: Network) -> tuple[Any, ...]:

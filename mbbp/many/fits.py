@@ -62,8 +62,8 @@ def fit_many(
     checked once for all networks that read them in the same way, and are not copied for each. The networks may differ
     in everything: sizes, activations, cost, optimizer, schedule, seed, the examples that they use.
 
-    Ctrl-C ends all trainings after their running epoch. A second Ctrl-C ends them at once, with a KeyboardInterrupt,
-    and every network keeps the parameters of its last complete epoch.
+    Ctrl-C ends all trainings after their running epoch. A second Ctrl-C ends them at once, with a KeyboardInterrupt.
+    Every network keeps the parameters of its last complete epoch; for the workers of a cluster see `client`.
 
     Parameters
     ----------
@@ -80,8 +80,10 @@ def fit_many(
         Whether to show one progress bar for all; by default only on a terminal and in a notebook.
     client : distributed.Client, optional
         Train in the workers of a Dask cluster. The data are sent to each worker once. The networks of a worker that
-        dies are trained again by another. Callbacks then run in the workers, with copies of the networks; Ctrl-C keeps
-        the networks that have ended. By default the threads of this process are used, as many as `get_threads()`.
+        dies are trained again by another. Callbacks then run in the workers, with copies of the networks. After Ctrl-C
+        or an error the workers end after their running epoch, within a second or so. The networks whose training has
+        ended are kept, and the others are as before the call. By default the threads of this process are used, as many
+        as `get_threads()`.
     **common
         Arguments of `Network.fit` for all networks. Callbacks are called in several threads at the same time.
 
@@ -119,7 +121,18 @@ def fit_many(
     True
     """
     nets = check_networks(networks)
-    settings = settings_of_each(len(nets), each, common)
+    return fit_each(nets, X, y, settings_of_each(len(nets), each, common), progress, client)
+
+
+def fit_each(
+    nets: Sequence[Network],
+    X: ArrayLike,
+    y: ArrayLike,
+    settings: Sequence[Mapping[str, Any]],
+    progress: bool | None,
+    client: Any,
+) -> ManyFits:
+    """Train networks, each with its own settings, for a public function that the user has called; see `fit_many`."""
     shown_bar = None if progress is None else as_flag("progress", progress)
     plans = make_plans(nets, X, y, settings)
     company = Company(shown_bar, len(nets), sum(plan.epochs * plan.n for plan in plans))
@@ -135,7 +148,7 @@ def fit_many(
     fits = ManyFits(tuple(net.history for net in nets), tuple(errors), company.interrupts.asked)
     if fits.diverged:
         which = ", ".join(map(str, fits.diverged[:10])) + (", ..." if len(fits.diverged) > 10 else "")
-        warnings.warn(f"{len(fits.diverged)} of {len(nets)} networks diverged: {which}", stacklevel=2)
+        warnings.warn(f"{len(fits.diverged)} of {len(nets)} networks diverged: {which}", stacklevel=3)
     return fits
 
 

@@ -96,9 +96,9 @@ def _train_one(number: int, net: Network, plan: Plan, company: Company) -> Diver
             training.train(net.engine, net, plan, member, member)
     except DivergedError as error:
         diverged = error
-    except KeyboardInterrupt:
-        return None  # `train_all` raises it when all have ended
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and company.interrupts.asked_twice:
+            return None  # `train_all` raises it when all have ended
         error.add_note(f"This is an error of {company.name_of(number)}.")
         company.fail(error)
         return None

@@ -21,6 +21,7 @@ from mbbp.version import VERSION
 ASKED, RECORDS, NETWORKS = "search.json", "records.txt", "networks"
 FORMAT = 1
 DIGITS = 16  # of the checksum of a line
+SHOWN = 80  # letters of what differs
 
 
 class Folder:
@@ -29,7 +30,7 @@ class Folder:
     Parameters
     ----------
     path : path
-        The folder. It is made by `begin`.
+        The folder. It is made by `lock`.
 
     Raises
     ------
@@ -51,7 +52,9 @@ class Folder:
         if (self.path / ASKED).exists():
             self.asked = self._read_asked()
         elif self.path.is_dir():  # the part of a file that was being written begins with a dot
-            others = sorted(one.name for one in self.path.iterdir() if not one.name.startswith("."))
+            others = sorted(
+                one.name for one in self.path.iterdir() if not one.name.startswith(".") and not _is_new(one)
+            )
             if others:
                 raise ValueError(
                     f"file: expected a new folder or that of a search, got {str(path)!r}, which holds {others[0]!r}"
@@ -95,48 +98,65 @@ class Folder:
             before["n_candidates"] = now["n_candidates"]
         differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if differing:
-            told = "; ".join(f"{name} was {before.get(name)!s:.80}, is {now.get(name)!s:.80}" for name in differing[:5])
+            told = "; ".join(_difference(name, before.get(name), now.get(name)) for name in differing[:5])
             raise ValueError(
                 f"file: expected a new folder or the same search as in {str(self.path)!r}, got another one: {told}"
             )
 
-    def begin(self, asked: Mapping[str, Any]) -> None:
-        """Make the folder if it is missing, and write what is asked for.
+    def lock(self) -> None:
+        """Make the folder if it is missing, keep all other processes out, and read again what was asked for.
+
+        Another process may have begun a search here since this object was made. So only what is read now may be
+        compared and overwritten.
 
         Raises
         ------
+        ValueError
+            If another process runs the search, or what was asked for is damaged.
         OSError
             If it cannot be written.
         """
-        whole = {"format": FORMAT, **asked}
-        if whole != self.asked:
-            self.path.mkdir(exist_ok=True)
-            stored = {"asked": whole, "checksum": _checksum(_canonical(whole)), "version": VERSION}
-            write_text(self.path / ASKED, json.dumps(stored, indent=1) + "\n")
-            self.asked = whole
+        self.path.mkdir(exist_ok=True)
+        file = (self.path / RECORDS).open("ab+")
+        try:
+            _lock(file, self.path)
+            self.asked = self._read_asked() if (self.path / ASKED).exists() else None
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
 
-    def open(self) -> list[Record]:
+    def records(self) -> list[Record]:
         """Return the records that are there. A torn last line is removed.
 
         Raises
         ------
         ValueError
-            If a line is damaged, or another process runs the search.
+            If a line is damaged.
         OSError
             If it cannot be written.
         """
-        (self.path / NETWORKS).mkdir(exist_ok=True)
-        file = (self.path / RECORDS).open("ab+")
-        try:
-            _lock(file, self.path)
-            file.seek(0)
-            records, end = _read_records(file.read(), self.path)
-            file.truncate(end)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
+        assert self._file is not None
+        self._file.seek(0)
+        records, end = _read_records(self._file.read(), self.path)
+        self._file.truncate(end)
         return records
+
+    def begin(self, asked: Mapping[str, Any]) -> None:
+        """Write what is asked for, in a locked folder.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        assert self._file is not None
+        whole = {"format": FORMAT, **asked}
+        if whole != self.asked:
+            stored = {"asked": whole, "checksum": _checksum(_canonical(whole)), "version": VERSION}
+            write_text(self.path / ASKED, json.dumps(stored, indent=1) + "\n")
+            self.asked = whole
+        (self.path / NETWORKS).mkdir(exist_ok=True)
 
     def __enter__(self) -> Folder:
         return self
@@ -182,12 +202,31 @@ class Folder:
         return self.path / NETWORKS / f"{number}-{rung}.mbbp"
 
 
+def _is_new(path: Path) -> bool:
+    """Return whether it is what `Folder.lock` makes in a new folder, before anything is asked for."""
+    return path.name == RECORDS and path.is_file() and path.stat().st_size == 0
+
+
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Return what differs, with long texts cut around the first place where they do."""
+    one, other = str(before), str(now)
+    places = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    start = max(0, next(places, min(len(one), len(other))) - SHOWN // 2)
+    return f"{name} was {_cut(one, start)}, is {_cut(other, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return f"{'...' if start else ''}{text[start : start + SHOWN]}{'...' if start + SHOWN < len(text) else ''}"
 
 
 def _flat(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,8 @@ class CandidateResult:
     settings : dict
         The value of each setting of the space.
     seed : int
-        The `rng` of its network: with it and the settings, `Network` and `fit` give the same network, to the bit.
+        The `rng` of its network: with it and the settings, `Network` and `fit` give the same network, to the bit. With
+        halving and early stopping, this needs a call of `fit` for each rung.
     score : float or None
         The monitor of the epoch whose parameters its network has: the last one, or with early stopping the best one.
         None if it has diverged.
@@ -70,13 +71,14 @@ class SearchResult:
         Those that have finished a rung, the best first: those of a later rung before those of an earlier one, in a rung
         by their scores, and those that have diverged last.
     best_network : Network or None
-        The network of the best candidate, trained; None if all have diverged.
+        The network of the best candidate, trained; None if all have diverged, or if Ctrl-C has ended the search before
+        the network that a file had lost was trained again.
     monitor : str
         The column of the history that is the score.
     rungs : tuple of int
         How many epochs a candidate has had at the end of each rung.
     was_interrupted : bool
-        Whether Ctrl-C has ended the search.
+        Whether Ctrl-C has ended the search, or the training of its best network.
     """
 
     candidates: tuple[CandidateResult, ...]

@@ -23,7 +23,7 @@ from mbbp.preparing import Preparation
 from mbbp.stopping import Best, EarlyStopping
 from mbbp.subsets import split
 from mbbp.tuning.candidates import Candidate, Space, custom_parts
-from mbbp.tuning.describing import describe
+from mbbp.tuning.describing import describe_space
 from mbbp.tuning.folder import Folder
 from mbbp.tuning.results import CandidateResult, SearchResult
 from mbbp.tuning.standings import Record, Rung, Standings
@@ -69,7 +69,7 @@ class Run:
         self._space, self._rungs, self._monitor, self._folder, self._workers = space, rungs, monitor, folder, workers
         self._X, self._y = data
         self._candidates = [space.draw(number) for number in range(n_candidates)]
-        self._texts = [{name: describe(value) for name, value in one.settings.items()} for one in self._candidates]
+        self._texts = [describe_space(one.settings) for one in self._candidates]
         self._preparation, self._lock = Preparation(), Lock()
         self._networks: dict[tuple[int, int], Network] = {}  # as they are at the end of a rung; none is trained further
         self._are_sent = False
@@ -83,7 +83,7 @@ class Run:
         ValueError, TypeError
             As for `Network` and `Network.fit`, for any candidate.
         """
-        numbers = self.standings.unfinished()
+        self._first, numbers = None, self.standings.unfinished()
         if self.standings.rung == 0 and not self.standings.is_over:
             nets = [self._new(number) for number in numbers]
             check_networks(nets)

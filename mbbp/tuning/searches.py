@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mbbp.chunking.chunks import Chunks
 from mbbp.history import History
 from mbbp.many.company import Company
 from mbbp.many.workers import Workers
@@ -22,9 +23,10 @@ from mbbp.tuning.folder import Folder
 from mbbp.tuning.results import SearchResult
 from mbbp.tuning.running import Run
 from mbbp.tuning.standings import make_rungs
-from mbbp.validation import as_count, as_flag, as_name, refuse_unknown
+from mbbp.validation import as_count, as_flag, as_name, refuse_unknown, shown
 
 METHODS = ("random", "halving")
+OF_TIME = ("seconds", "examples_per_second")  # columns of the history that differ in every run
 
 
 def search(
@@ -47,8 +49,9 @@ def search(
     """Train networks with settings that are drawn at random, many at the same time, and return the best.
 
     Each candidate is a network with its own settings. It gets the same parameters, to the bit, as if it had been
-    trained alone. It depends on the seed of the search and on its own number: the first 100 candidates of 200 are those
-    of a search with 100. The held-out examples are the same for all.
+    trained alone; with "halving" and `early_stopping`, as if with a call of `fit` for each rung, since the patience is
+    counted in each rung afresh. It depends on the seed of the search and on its own number: the first 100 candidates of
+    200 are those of a search with 100. The held-out examples are the same for all.
 
     The method "random" trains each candidate for `epochs` epochs. The method "halving" (successive halving; Jamieson
     and Talwalkar 2016) trains all of them for a few epochs, then the best ones further, in several rungs: in each rung
@@ -88,7 +91,9 @@ def search(
         A folder that keeps the search. If the process is killed at any moment, a call with the same arguments goes on,
         with the same result, to the bit. A random search may go on with more candidates. The folder holds one line for
         each candidate in each rung, and those networks that are still needed; at the end the best one. Other arguments
-        and other data are refused; of functions only the names are compared.
+        and other data are refused. Of functions and callbacks only the names are compared; of an object of a class of
+        your own its `repr`, or its attributes if it has none of its own or is a dataclass. The monitors `seconds` and
+        `examples_per_second`, which no search can repeat, and `mbbp.chunks` are refused with a file.
     rng : int or numpy.random.Generator, optional
         The seed of the search. A search that goes on without one takes that of its folder.
     progress : bool, optional
@@ -150,7 +155,9 @@ def search(
     n, total = as_count("n_candidates", n_candidates), as_count("epochs", epochs)
     factor = as_count("eta", eta, least=2)
     History.check_column("monitor", as_name("monitor", monitor))
-    shown = None if progress is None else as_flag("progress", progress)
+    with_bar = None if progress is None else as_flag("progress", progress)
+    if file is not None:
+        _check_repeatable(monitor, {**common, **space} if isinstance(space, Mapping) else common)
     folder = None if file is None else Folder(file)
     entropy = _entropy(rng, folder)
     described = Space(space, common, make, entropy)
@@ -158,7 +165,7 @@ def search(
     run = Run(described, n, make_rungs(method, n, total, factor), monitor, (X, y), folder, workers)
     if folder is None:
         run.prepare()
-        return _run(run, shown)
+        return _run(run, with_bar)
     asked = {
         **{"method": method, "n_candidates": n, "epochs": total, "monitor": monitor, "rng": str(entropy)},
         **({"eta": factor} if method == "halving" else {}),
@@ -166,17 +173,26 @@ def search(
         **{"space": describe_space(described.given), "argument": describe_space(common)},
     }
     with folder:
-        if folder.asked is None:
+        is_new = folder.asked is None
+        if is_new:
+            run.prepare()  # before the lock, which makes the folder
+        folder.lock()
+        folder.check_asked(asked, may_grow=method == "random")
+        if not is_new or folder.asked is not None:  # perhaps another process has begun this search just now
+            run.take(folder.records())
             run.prepare()
-            folder.begin(asked)
-            folder.open()
-        else:
-            folder.check_asked(asked, may_grow=method == "random")
-            run.take(folder.open())
-            run.prepare()
-            folder.begin(asked)
-            folder.keep(run.standings.needed)
-        return _run(run, shown)
+        folder.begin(asked)
+        folder.keep(run.standings.needed)
+        return _run(run, with_bar)
+
+
+def _check_repeatable(monitor: str, given: Mapping[str, Any]) -> None:
+    """Check that a search in a folder can go on to the bit, and that its data can be compared."""
+    if monitor in OF_TIME:
+        raise ValueError(f"monitor: expected one that is the same in every run, with file, got {monitor!r}")
+    for name, value in given.items():
+        if isinstance(value, Chunks):
+            raise ValueError(f"{name}: expected arrays with file, whose data are compared, got {shown(value)}")
 
 
 def _entropy(rng: Any, folder: Folder | None) -> int:
@@ -192,12 +208,14 @@ def _entropy(rng: Any, folder: Folder | None) -> int:
     return as_count("rng", rng, least=0, most=math.inf)
 
 
-def _run(run: Run, shown: bool | None) -> SearchResult:
-    company = Company(shown, 0, run.examples_left)
+def _run(run: Run, with_bar: bool | None) -> SearchResult:
+    company = Company(with_bar, 0, run.examples_left)
     with company:
         run.run(company)
         best = run.best_network(company)
-    result = run.result(best, company.interrupts.asked and not run.standings.is_over)
+    # the network of the best candidate may have to be trained again after the last rung
+    is_whole = run.standings.is_over and (best is not None or run.standings.leader() is None)
+    result = run.result(best, company.interrupts.asked and not is_whole)
     if result.diverged:
         which = ", ".join(map(str, result.diverged[:10])) + (", ..." if len(result.diverged) > 10 else "")
         n = len(result.candidates)

@@ -151,6 +151,37 @@ def test_a_subset_with_bootstrap_is_refused():
     assert [net.theta.tobytes() for net in one] == before
 
 
+@pytest.mark.parametrize("bootstrap", [False, True])
+@pytest.mark.parametrize(
+    ("X", "y", "kind", "message"),
+    [
+        (3, 3, ValueError, r"X: expected shape \(4, m\) with one example per column, got \(\)"),
+        ([[1, 2], [3]], [1, 2], ValueError, "X: expected rows of equal length, got rows of different lengths"),
+        ([1, 2, 3, 4], [1], ValueError, r"X: expected shape \(4, m\) with one example per column, got \(4,\)"),
+        (np.zeros((4, 0)), [], ValueError, "X: expected at least one column"),
+        (mbbp.chunks(np.zeros((5, 4)), np.zeros(5)), None, TypeError, "X: expected arrays to train several networks"),
+    ],
+)
+def test_data_that_are_refused(X, y, kind, message, bootstrap):
+    with pytest.raises(kind, match=message):
+        ensemble().fit(X, y, bootstrap=bootstrap)
+
+
+def test_a_seed_is_only_for_bootstrap():
+    with pytest.raises(ValueError, match=r"rng: expected None without bootstrap=True, which alone draws .*, got 3"):
+        ensemble().fit(*continuous(), rng=3)
+    for bootstrap in (False, True):
+        with pytest.raises((TypeError, ValueError), match=r"rng: expected .*, got 'nonsense'"):
+            ensemble().fit(*continuous(), rng="nonsense", bootstrap=bootstrap)
+
+
+def test_a_warning_points_to_the_call():
+    one = ensemble(activation=["tanh", "identity"])
+    with pytest.warns(UserWarning, match="3 of 3 networks diverged") as caught:
+        one.fit(*continuous(), learning_rate=1e200, epochs=2)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_it_is_shown_in_one_line():
     assert repr(ensemble()) == "Ensemble of 3 networks: [4, 5, 3]"
     mixed = mbbp.Ensemble([network(), mbbp.Network([4, 7, 3], rng=1)])

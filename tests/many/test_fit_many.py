@@ -103,8 +103,9 @@ def test_a_network_that_diverges_is_reported_and_stops_no_other():
     X, Y = continuous()
     nets = [network(rng=i, activation=["tanh", "identity"]) for i in range(4)]
     each = [{}, {"learning_rate": 1e200}, {}, {}]
-    with pytest.warns(UserWarning, match="1 of 4 networks diverged: 1"):
+    with pytest.warns(UserWarning, match="1 of 4 networks diverged: 1") as caught:
         fits = mbbp.fit_many(nets, X, Y, each=each, epochs=3)
+    assert [warning.filename for warning in caught] == [__file__]
     assert fits.diverged == (1,)
     assert isinstance(fits.errors[1], mbbp.DivergedError)
     assert [len(history) for history in fits.histories] == [3, 0, 3, 3]
@@ -194,6 +195,44 @@ def test_a_second_ctrl_c_raises_and_keeps_the_last_complete_epochs(no_press_befo
     with pytest.raises(KeyboardInterrupt):
         mbbp.fit_many(nets, X, Y, epochs=100_000, callbacks=[keep, press(2, 3)])
     assert [net.theta.tobytes() for net in nets] == [seen.get(i, before[i]) for i in range(3)]
+    mbbp.fit_many(nets, X, Y, epochs=1)
+
+
+def test_an_error_in_the_handler_of_a_signal_ends_all_after_their_epoch():
+    X, Y = continuous()
+    nets = [network(rng=i) for i in range(3)]
+
+    def end(number, frame):
+        raise TimeoutError("time is over")
+
+    def send(net, row):
+        if net is nets[0] and row.epoch == 3:
+            os.kill(os.getpid(), signal.SIGALRM)
+        time.sleep(0.01)
+
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        with pytest.raises(TimeoutError, match="time is over"):
+            mbbp.fit_many(nets, X, Y, epochs=400, callbacks=send)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert all(len(net.history) < 400 for net in nets)
+    mbbp.fit_many(nets, X, Y, epochs=1)
+
+
+def test_an_interrupt_that_a_callback_raises_is_raised():
+    X, Y = continuous()
+    nets = [network(rng=i) for i in range(3)]
+
+    def interrupt(net, row):
+        if net is nets[1]:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        mbbp.fit_many(nets, X, Y, epochs=400, callbacks=interrupt)
+    assert caught.value.__notes__ == ["This is an error of networks[1]."]
+    assert all(len(net.history) < 400 for net in (nets[1], nets[2]))
     mbbp.fit_many(nets, X, Y, epochs=1)
 
 

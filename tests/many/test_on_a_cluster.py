@@ -72,17 +72,86 @@ def test_the_networks_of_a_killed_worker_are_trained_again(client, tmp_path):
     assert list(map(state_of, there)) == list(map(state_of, here))
 
 
-class Slow:
+class Count:
+    """Make a file longer in each epoch, and raise an error as soon as another training does so."""
+
+    def __init__(self, path, error=None, other=None):
+        self.path, self.error, self.other = path, error, other
+
     def __call__(self, net, row):
+        if self.other is not None and self.other.stat().st_size:
+            raise self.error
+        with self.path.open("ab") as file:
+            file.write(b".")
         time.sleep(0.02)
 
 
-def test_ctrl_c_keeps_the_networks_that_have_ended(client):
+def is_growing(path):
+    before = path.stat().st_size
+    time.sleep(0.5)
+    return path.stat().st_size > before
+
+
+class OwnError(Exception):
+    """An error that cannot be sent: it is made with more than it keeps."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (RuntimeError("not today"), RuntimeError, "not today"),
+        (KeyboardInterrupt("not today"), KeyboardInterrupt, "not today"),
+        (None, TypeError, "exceptions must derive from BaseException"),
+    ],
+)
+def test_an_error_names_the_network_ends_the_workers_and_keeps_what_has_ended(
+    client, tmp_path, monkeypatch, error, kind, message
+):
+    client.wait_for_workers(2)
+    monkeypatch.setattr("mbbp.many.workers.GROUPS_FOR_EACH_THREAD", 1)  # one group has 0 and 2, the other one 1 and 3
+    X, Y = continuous()
+    nets, alone = [network(rng=i) for i in range(4)], network(rng=1)
+    each = [
+        {"epochs": 4000, "callbacks": Count(tmp_path / "0", error, tmp_path / "3")},
+        {"epochs": 3000},
+        {"epochs": 2001},
+        {"epochs": 2000, "callbacks": Count(tmp_path / "3")},
+    ]
+    (tmp_path / "3").touch()
+    before = [net.theta.tobytes() for net in nets]
+    alone.fit(X, Y, epochs=3000)
+    with pytest.raises(kind, match=message) as caught:
+        mbbp.fit_many(nets, X, Y, each=each, client=client)
+    assert caught.value.__notes__[0] == "This is an error of networks[0]."
+    assert "It was raised in a worker" in caught.value.__notes__[1]
+    assert "in __call__" in caught.value.__notes__[1]
+    assert not is_growing(tmp_path / "3")
+    assert [len(net.history) for net in nets] == [0, 3000, 0, 0]
+    assert state_of(nets[1]) == state_of(alone)
+    assert [net.theta.tobytes() for net in nets if net is not nets[1]] == [before[0], *before[2:]]
+    mbbp.fit_many(nets, X, Y, epochs=1, client=client)
+
+
+class RaiseOwn:
+    def __call__(self, net, row):
+        raise OwnError("one", "two")
+
+
+def test_an_error_that_cannot_be_sent_is_told(client):
+    with pytest.raises(RuntimeError, match="OwnError: one and two") as caught:
+        mbbp.fit_many([network(), network(rng=1)], *continuous(), each=[{}, {"callbacks": RaiseOwn()}], client=client)
+    assert caught.value.__notes__[0] == "This is an error of networks[1]."
+
+
+def test_ctrl_c_keeps_the_networks_that_have_ended(client, tmp_path):
     mbbp.interrupts.Interrupts._last_press = -100.0
     X, Y = continuous()
     nets, fast = [network(rng=i) for i in range(8)], network(rng=0)
     fast.fit(X, Y, epochs=1)
-    each = [{"epochs": 1}] + [{"epochs": 500, "callbacks": Slow()}] * 7
+    each = [{"epochs": 1}] + [{"epochs": 500, "callbacks": Count(tmp_path / "n")}] * 7
     before = [net.theta.tobytes() for net in nets]
     timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -91,6 +160,7 @@ def test_ctrl_c_keeps_the_networks_that_have_ended(client):
     timer.join()
     mbbp.interrupts.Interrupts._last_press = -100.0
     assert fits.was_interrupted
+    assert not is_growing(tmp_path / "n")
     assert time.monotonic() - began < 9  # all of them would take 35 s
     for net, old in zip(nets, before, strict=True):
         assert np.isfinite(net.theta).all()

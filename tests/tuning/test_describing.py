@@ -1,13 +1,15 @@
 """Texts of settings and data: the same in every process, and different where it matters."""
 
+import copy
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import mbbp
 from mbbp.tuning import choice
-from mbbp.tuning.describing import describe, digest
+from mbbp.tuning.describing import describe, describe_space, digest
 
 
 def double(z):
@@ -31,6 +33,68 @@ def double(z):
 )
 def test_a_text(value, text):
     assert describe(value) == text
+
+
+class Plain:
+    def __init__(self, low):
+        self.low, self.me = low, self
+
+
+class Called(Plain):
+    def __call__(self, net, row):
+        pass
+
+
+class WithText:
+    def __init__(self, low):
+        self.low = low
+
+    def __repr__(self):
+        return f"WithText({self.low})"
+
+
+@dataclass(frozen=True)
+class Short:
+    low: float
+
+    def __repr__(self):
+        return f"Short({self.low:.1f})"
+
+
+def half(a, y):
+    return (a - y) / 2
+
+
+MEANS = np.array([0.0, 1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (mbbp.Scaling(factor=1 / 255), mbbp.Scaling(factor=0.00392157)),
+        (mbbp.Scaling(MEANS, 1.0), mbbp.Scaling(MEANS + np.eye(4)[3], 1.0)),
+        (mbbp.Scaling(MEANS, 1.0), mbbp.Scaling(MEANS, 1.0 + 1e-15)),
+        (mbbp.costs.huber(0.01), mbbp.costs.huber(100)),
+        (mbbp.Cost("own", half, double), mbbp.Cost("own", double, half)),
+        (mbbp.Activation("own", half, double), mbbp.Activation("own", half, double, second_derivative=double)),
+        (Plain(0.1), Plain(0.2)),
+        (WithText(0.1), WithText(0.2)),
+        (Short(0.11), Short(0.12)),
+        (choice(Short(0.11)), choice(Short(0.12))),
+        ({1, 2}, {1, 3}),
+        (mbbp.schedules.Step(0.1), mbbp.schedules.Step(0.1 + 1e-16)),
+    ],
+)
+def test_other_values_have_other_texts(one, other):
+    assert describe(one) != describe(other)
+    assert describe(one) == describe(copy.deepcopy(one))
+
+
+def test_a_callback_is_named_without_its_state():
+    for low in (0.1, 0.2):
+        texts = describe_space({"callbacks": [Called(low), print]})
+        assert texts == {"callbacks": "[tests.tuning.test_describing.Called, builtins.print]"}
+    assert describe_space({"callbacks": WithText(1)}) == {"callbacks": "WithText(1)"}
 
 
 def test_an_object_has_no_address_in_its_text():

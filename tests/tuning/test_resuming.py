@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mbbp
-from mbbp.tuning import choice, folder, log_uniform
+from mbbp.tuning import choice, folder, log_uniform, running
 from tests.many.test_fit_many import no_press_before, press  # noqa: F401
 from tests.tuning.searches import HALVING, SPACE, X, Y, all_of, find, long_search
 
@@ -166,6 +166,27 @@ def test_one_that_diverged_and_one_that_stopped_are_not_trained_again(tmp_path):
         assert all_of(find(file=tmp_path / str(step), **more)) == all_of(expected)
 
 
+def test_ctrl_c_while_the_best_network_is_trained_again(tmp_path, no_press_before):  # noqa: F811
+    class Press:
+        is_pressing = False
+
+        def __call__(self, net, row):
+            if self.is_pressing and row.epoch == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.3)
+
+    callback = Press()
+    whole = find(file=tmp_path / "s", callbacks=callback)
+    shutil.rmtree(tmp_path / "s" / "networks")
+    callback.is_pressing = True
+    result = find(file=tmp_path / "s", callbacks=callback)
+    assert (result.was_interrupted, result.best_network) == (True, None)
+    assert result.candidates == whole.candidates
+    mbbp.interrupts.Interrupts._last_press = -100.0
+    callback.is_pressing = False
+    assert all_of(find(file=tmp_path / "s", callbacks=callback)) == all_of(whole)
+
+
 def make(settings):
     return mbbp.Network([4, settings["n"], 3], dtype="float64", rng=settings["rng"])
 
@@ -274,6 +295,32 @@ def test_another_search_is_refused_and_changes_nothing(more, message, finished):
     assert content_of(finished) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "other", "message"),
+    [
+        ("scaling", 1 / 255, 0.00392157, r"argument\['scaling'\] was 0.00392156862745098, is 0.00392157"),
+        (
+            "scaling",
+            mbbp.Scaling(factor=1 / 255),
+            mbbp.Scaling(factor=0.00392157),
+            r"was Scaling\(factor=0.00392156862745098\), is Scaling\(factor=0.00392157\)",
+        ),
+        ("cost", mbbp.costs.huber(0.01), mbbp.costs.huber(100), r"was huber\(delta=0.01\), is huber\(delta=100.0\)"),
+        (
+            "example_weights",
+            [0.12345678901234567] * 22 + [1],
+            [0.12345678901234567] * 22 + [2],
+            r"was \.\.\.[^;]*, 1\], is \.\.\.[^;]*, 2\]$",
+        ),
+    ],
+)
+def test_what_differs_is_seen_in_the_message(name, one, other, message, tmp_path):
+    more = {"space": {"learning_rate": log_uniform(0.1, 1)}, "sizes": [4, 3], "n_candidates": 1, "file": tmp_path / "s"}
+    find(**more, **{name: one})
+    with pytest.raises(ValueError, match=message):
+        find(**more, **{name: other})
+
+
 def test_other_data_are_refused(finished):
     common = {"n_candidates": 6, "epochs": 3, "dtype": "float64", "validation_split": 0.3, "rng": 5, "file": finished}
     other = X.copy()
@@ -346,6 +393,46 @@ def test_two_at_once_are_refused(tmp_path):
 
     find(file=tmp_path / "s", callbacks=again)
     assert len(caught) == 2
+
+
+@pytest.fixture
+def another_process_is_faster(monkeypatch):
+    """Let another search be run in the moment after a search has found its folder new, and before it writes."""
+    prepare = running.Run.prepare
+
+    def first(other):
+        def prepare_late(run):
+            prepare(run)
+            monkeypatch.setattr(running.Run, "prepare", prepare)
+            other()
+
+        monkeypatch.setattr(running.Run, "prepare", prepare_late)
+
+    return first
+
+
+def test_a_new_folder_is_not_taken_from_another_search_that_begins_at_the_same_time(
+    tmp_path, another_process_is_faster
+):
+    first = []
+    another_process_is_faster(lambda: first.append(find(file=tmp_path / "s", epochs=4)))
+    with pytest.raises(ValueError, match=r"file: .* got another one: epochs was 4, is 3"):
+        find(file=tmp_path / "s")
+    assert all_of(find(file=tmp_path / "s", epochs=4)) == all_of(first[0])
+
+
+def test_the_same_search_that_begins_at_the_same_time_is_gone_on_with(tmp_path, another_process_is_faster):
+    another_process_is_faster(lambda: find(file=tmp_path / "s", n_candidates=4))
+    assert all_of(find(file=tmp_path / "s")) == all_of(find())
+
+
+def test_what_a_running_search_was_asked_for_is_not_overwritten(tmp_path, another_process_is_faster):
+    pytest.importorskip("fcntl")
+    holder = folder.Folder(tmp_path / "s")
+    another_process_is_faster(lambda: (holder.lock(), holder.begin({"epochs": 4})))
+    with holder, pytest.raises(ValueError, match="file: expected a search that is not running"):
+        find(file=tmp_path / "s")
+    assert folder.Folder(tmp_path / "s").asked == {"format": folder.FORMAT, "epochs": 4}
 
 
 def test_nothing_is_written_if_an_argument_is_wrong(tmp_path):

@@ -32,6 +32,17 @@ def test_a_candidate_that_diverges_is_recorded(client):
     assert all_of(diverging(client=client, **HALVING)) == all_of(diverging(**HALVING))
 
 
+def fail(net, row):
+    raise RuntimeError("not today")
+
+
+def test_an_error_in_a_callback_names_the_candidate(client):
+    with pytest.raises(RuntimeError, match="not today") as caught:
+        find(client=client, callbacks=fail)
+    assert caught.value.__notes__[0].startswith("This is an error of candidate ")
+    assert "'learning_rate': 0." in caught.value.__notes__[0]
+
+
 def test_a_bad_argument_is_found_before_anything_is_sent(client, monkeypatch):
     monkeypatch.setattr(client, "scatter", None)
     with pytest.raises(ValueError, match="l2: expected"):

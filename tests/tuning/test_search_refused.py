@@ -39,6 +39,12 @@ REFUSED = [
     ({"monitor": "score"}, ValueError, "monitor: expected one of .*validation_cost.*, got 'score'"),
     ({"validation_split": None}, ValueError, "monitor: expected validation_data or validation_split for the monitor"),
     ({"monitor": "damping"}, ValueError, "monitor: expected a monitor that .* measures, got 'damping'"),
+    ({"monitor": "seconds"}, ValueError, "monitor: expected one that is the same in every run, with file, got 'seco"),
+    (
+        {"validation_data": mbbp.chunks(X.T, Y), "validation_split": None},
+        ValueError,
+        "validation_data: expected arrays with file, whose data are compared, got Chunks",
+    ),
     ({"rng": -1}, ValueError, "rng: expected 0 or more, got -1"),
     ({"rng": "a"}, TypeError, "rng: expected a whole number, got 'a'"),
     ({"progress": 1}, TypeError, "progress: expected True or False, got 1"),
