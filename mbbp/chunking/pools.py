@@ -165,14 +165,19 @@ class Pools:
         self._free, self._half = Semaphore(2), 0
 
     def _begin(self, order: Array) -> None:
-        job = _Job(order)
-        job.thread = Thread(target=self._read, args=(job, self._free, self._half), name="mbbp reader", daemon=True)
+        job, before = _Job(order), self._jobs[-1].thread if self._jobs else None
+        given = job, before, self._free, self._half
+        job.thread = Thread(target=self._read, args=given, name="mbbp reader", daemon=True)
         n_pools = math.ceil(self._streamed.survey.n / self._size)
         self._half = (self._half + n_pools) % 2
         self._jobs.append(job)
         job.thread.start()
 
-    def _read(self, job: _Job, free: Semaphore, half: int) -> None:
+    def _read(self, job: _Job, before: Thread | None, free: Semaphore, half: int) -> None:
+        if before is not None:
+            before.join()  # its last pool may be full before the source has ended, which may be open only once
+        if job.is_stopped.is_set():
+            return
         try:
             first, filled, size = half * self._size, 0, self._size
             is_mine = False  # whether the pool that is filled is free
