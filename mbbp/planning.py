@@ -245,8 +245,8 @@ def _in_memory(
     else:
         scaling = _representable(prepared.learn(examples.inputs, chosen, ranks), engine.dtype)
     examples = examples._replace(scaling=scaling)
-    if examples.weights.size and not _in_all(examples.weights[chosen].any(), ranks):
-        raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
+    if examples.weights.size:
+        _check_some_weight("example_weights", examples.weights[chosen], ranks)
     labels, weighted, n_classes = examples.labels, examples, max(engine.sizes[-1], 2)
     if class_weights is not None:
         _check_classes(is_classification=labels.size > 0)
@@ -254,6 +254,7 @@ def _in_memory(
             class_weights = balanced(_in_all(np.bincount(labels[chosen], minlength=n_classes), ranks))
         factors = as_factors(class_weights, n_classes)
         weighted = examples._replace(weights=weigh(factors, labels, examples.weights, engine.dtype))
+        _check_some_weight("class_weights", weighted.weights[chosen], ranks)
     # held-out examples count as validation_data do: without the weights of their classes
     return _TrainingSet(
         weighted, chosen, None if held_out is None else examples, held_out, counts, scaling, labels.size > 0
@@ -270,9 +271,17 @@ def _streamed(survey: Survey, class_weights: ClassWeights) -> _TrainingSet:
         assert classes is not None
         factors = as_factors(balanced(classes) if is_balanced(class_weights) else class_weights, classes.size)
         weigh(factors, np.flatnonzero(classes), np.empty(0), engine.dtype)  # for its check
+        assert survey.weights_of_classes is not None
+        _check_some_weight("class_weights", factors.astype(engine.dtype) * survey.weights_of_classes)
     streamed = Streamed(survey, scaling, factors)
     nobody = np.empty(0, np.int64)
     return _TrainingSet(streamed.buffers(0), nobody, None, None, (survey.n,), scaling, classes is not None, streamed)
+
+
+def _check_some_weight(argument: str, weights: Array, ranks: Ranks | None = None) -> None:
+    """Check that an example to train on counts, of any rank: without one, nothing would be learnt."""
+    if not _in_all(weights.any(), ranks):
+        raise ValueError(f"{argument}: expected numbers for the examples to train on, not all of them 0, got zeros")
 
 
 def _check_classes(*, is_classification: bool) -> None:

@@ -49,7 +49,7 @@ class Preparation:
         found = self._once(
             "examples", (X, y, engine.cost), key, lambda: engine.examples(X, y, *names, is_scaled=is_learnt)
         )
-        weights = as_example_weights("example_weights", example_weights, found.n, engine.dtype)
+        weights = as_example_weights("example_weights", example_weights, found.n, engine.dtype, may_be_zeros=True)
         return found._replace(weights=weights, scaling=scaling)
 
     def learn(self, inputs: Any, chosen: Array, ranks: Ranks | None = None) -> Scaling | None:

@@ -65,6 +65,8 @@ class Survey:
         That of the inputs in a pool.
     counts_of_classes : ndarray, or None if the targets name no classes
         How many examples each class has.
+    weights_of_classes : ndarray, or None if the targets name no classes
+        The sum of the weights of each class; without weights, each is 1.
     is_weighted : bool
         Whether the data have weights.
     scaling : Scaling or None
@@ -80,6 +82,7 @@ class Survey:
     counts: tuple[int, ...]
     dtype: np.dtype[Any]
     counts_of_classes: Array | None
+    weights_of_classes: Array | None
     is_weighted: bool
     scaling: Scaling | None
     loaded: Examples | None
@@ -128,6 +131,7 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
     first: Examples | None = None
     all_classes = True
     counts_of_classes = np.zeros(max(n_out, 2), np.int64)
+    weights_of_classes = np.zeros(counts_of_classes.size)
     for part in data.parts:
         n = 0
         for examples in checker.examples(part):
@@ -138,6 +142,8 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
             all_classes = all_classes and examples.labels.size > 0
             if all_classes:
                 counts_of_classes += np.bincount(examples.labels, minlength=counts_of_classes.size)
+                if examples.weights.size:
+                    weights_of_classes += np.bincount(examples.labels, examples.weights, counts_of_classes.size)
             any_weight = any_weight or bool(examples.weights.any())
             if moments is not None:
                 moments.add(examples.inputs)
@@ -156,7 +162,8 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
         found.append(n)
     if first is None or dtype is None:
         raise ValueError("source: expected at least one example, got none")
-    if first.weights.size and not any_weight:
+    is_weighted = first.weights.size > 0
+    if is_weighted and not any_weight:
         raise ValueError("weights: expected numbers above 0, got zeros alone")
     if cache is not None:
         data = cache.chunks(data.memory, data.chunk_bytes)
@@ -167,7 +174,8 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
         counts=tuple(found),
         dtype=dtype if dtype.str in INPUT_DTYPES else np.dtype(np.float64),
         counts_of_classes=counts_of_classes if all_classes else None,
-        is_weighted=first.weights.size > 0,
+        weights_of_classes=None if not all_classes else weights_of_classes if is_weighted else counts_of_classes,
+        is_weighted=is_weighted,
         scaling=None if moments is None or kept is not None else moments.scaling(),
         loaded=None if kept is None else _joined(kept),
         cache=cache,

@@ -141,6 +141,15 @@ def test_arguments_that_are_not_for_chunks(settings, error, message, memory):
     refused(mbbp.chunks(*rows(), memory=memory), error, message, **settings)
 
 
+@pytest.mark.parametrize("memory", [SMALL, 1 << 28], ids=["several pools", "in memory"])
+def test_weights_that_cancel(memory):
+    X, y = rows()
+    data = mbbp.chunks(X, y, weights=np.where(y == 0, 0.0, 1.0), memory=memory)
+    message = "class_weights: expected numbers .*, not all of them 0"
+    refused(data, ValueError, message, class_weights={1: 0.0, 2: 0.0})
+    refused(mbbp.chunks(X, 0 * y, memory=memory), ValueError, message, class_weights={0: 0.0})
+
+
 def test_class_weights_of_numbers():
     refused(
         mbbp.chunks(*numbers(), memory=SMALL),
