@@ -31,7 +31,6 @@ from mbbp.scaling import Scaling, check_representable
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
 from mbbp.stopping import EarlyStopping, as_early_stopping
-from mbbp.subsets import split
 from mbbp.validation import as_count, as_flag, as_number, shown
 
 BATCH_SIZE = 10  # by default, as in the book
@@ -165,7 +164,7 @@ def make_plan(
             raise TypeError("y: expected labels or desired outputs, got None")
         examples = prepared.examples(engine, X, y, example_weights=example_weights)
         given = _in_memory(
-            engine, prepared, examples, split(examples.n, subset, validation_split), class_weights, ranks
+            engine, prepared, examples, prepared.parts(examples.n, subset, validation_split), class_weights, ranks
         )
     n, scaling, is_classification = sum(given.counts), given.scaling, given.is_classification
     held_out = given.chosen_for_validation
@@ -253,7 +252,7 @@ def _in_memory(
         if is_balanced(class_weights):
             class_weights = balanced(_in_all(np.bincount(labels[chosen], minlength=n_classes), ranks))
         factors = as_factors(class_weights, n_classes)
-        weighted = examples._replace(weights=weigh(factors, labels, examples.weights, engine.dtype))
+        weighted = examples._replace(weights=prepared.weigh(factors, labels, examples.weights, engine.dtype))
         _check_some_weight("class_weights", weighted.weights[chosen], ranks)
     # held-out examples count as validation_data do: without the weights of their classes
     return _TrainingSet(
