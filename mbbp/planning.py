@@ -151,14 +151,18 @@ def make_plan(
     alone = {"subset": subset, "validation_split": validation_split, "comm": ranks}
     if isinstance(X, Chunks):
         check_alone(y, found, is_one=preparation is None, example_weights=example_weights, **alone)
+    if isinstance(validation_data, Chunks):
+        if ranks is not None:
+            raise ValueError("validation_data: expected arrays with comm, got mbbp.Chunks")
+        if preparation is not None:  # each network would read them again, and in several threads at once
+            raise TypeError("validation_data: expected arrays to train several networks, got mbbp.Chunks")
+    if isinstance(X, Chunks):
         learns = not engine.scaling_is_learnt
         survey = look_through(engine, X, None if learns else engine.scaling, learns=learns)
         if survey.loaded is None:
             given = _streamed(survey, class_weights)
         else:
             X, y, example_weights = survey.arrays()
-    if isinstance(validation_data, Chunks) and ranks is not None:
-        raise ValueError("validation_data: expected arrays with comm, got mbbp.Chunks")
     if not isinstance(X, Chunks):
         if y is None:
             raise TypeError("y: expected labels or desired outputs, got None")

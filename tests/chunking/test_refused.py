@@ -165,6 +165,9 @@ def test_several_networks_and_several_processes_need_arrays():
         mbbp.fit_many([network()], data, None)
     with pytest.raises(TypeError, match=r"X: expected arrays to train several networks, got mbbp.Chunks"):
         mbbp.Ensemble([network()]).fit(data, None)
+    X, y = rows()
+    with pytest.raises(TypeError, match=r"validation_data: expected arrays to train several networks, got mbbp.Chunks"):
+        mbbp.fit_many([network()], X.T, y, validation_data=data)
     with pytest.raises(ValueError, match=r"comm: expected None with mbbp.Chunks, got"):
         check_alone(None, mbbp.SGD(), is_one=True, comm=Ranks)
 
