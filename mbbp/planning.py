@@ -192,6 +192,7 @@ def make_plan(
             check_measured(argument, watcher.monitor, found)
     batch_size = _size_of_batches(found, size, n)
     if given.streamed is not None:
+        given.streamed.check_fits(batch_size)
         examples = given.streamed.buffers(given.streamed.size(batch_size))
     else:
         examples = prepared.narrowed(given.examples, engine.dtype)

@@ -150,6 +150,15 @@ def test_weights_that_cancel(memory):
     refused(mbbp.chunks(X, 0 * y, memory=memory), ValueError, message, class_weights={0: 0.0})
 
 
+def test_a_mini_batch_must_fit_into_half_the_memory():
+    data = mbbp.chunks(*rows(), memory=2000)  # an example takes 16 bytes, 1 of its label, and 16 of the order
+    message = r"batch_size: expected .* half of memory, 1000 bytes or 30 examples, got {}; pass a larger memory"
+    refused(data, ValueError, message.format(31), batch_size=31)
+    refused(data, ValueError, message.format(N), batch_size=1000)
+    assert len(fitted(data, batch_size=30, epochs=1).history) == 1
+    refused(mbbp.chunks(*rows(), memory=10), ValueError, "batch_size: .* 5 bytes or 0 examples, got 10")
+
+
 def test_class_weights_of_numbers():
     refused(
         mbbp.chunks(*numbers(), memory=SMALL),
@@ -276,7 +285,7 @@ def fault(make, names):
     """Return what is wrong with the message of an error, of making the data or of training on them; or None."""
     try:
         with np.errstate(all="ignore"):
-            fitted(make(), epochs=1)
+            fitted(make(), epochs=1, batch_size=1)
     except (TypeError, ValueError, FileNotFoundError) as error:
         return None if re.search(rf"(?<!\w)({names}|X)(?!\w)", str(error)) else error
     return None
