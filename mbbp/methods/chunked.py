@@ -33,9 +33,10 @@ class ChunkedMiniBatches(MiniBatches):
     def close(self) -> None:
         """End the reading."""
         assert self.plan.streamed is not None
-        self.pools.close()
-        if self.plan.streamed.survey.cache is not None:
-            self.plan.streamed.survey.cache.close()
+        try:
+            self.pools.close()
+        finally:
+            self.plan.streamed.survey.close()
 
     def go_through(self, number: int, ordinary: Step, measured: Step) -> tuple[float, bool]:
         """Take a step for each mini-batch; return the seconds, and whether the cost stayed finite."""
