@@ -93,6 +93,14 @@ def test_a_source_is_gone_through_by_one_thread_at_a_time(n):
     assert net.theta.tobytes() == fitted(mbbp.chunks(lambda: [source.data], memory=SMALL), epochs=4).theta.tobytes()
 
 
+def test_data_that_are_also_for_validation_are_gone_through_by_one_thread_at_a_time():
+    source = OpenOnce(470)
+    data = mbbp.chunks(source, memory=SMALL)
+    net = fitted(data, validation_data=data)
+    assert (len(net.history), source.passes) == (3, 8)  # each is looked at first
+    assert net.theta.tobytes() == fitted(mbbp.chunks(OpenOnce(470), memory=SMALL)).theta.tobytes()
+
+
 def test_a_further_call_goes_on_as_one_call_would():
     net = fitted(data(), epochs=2)
     net.fit(data(), epochs=3)
