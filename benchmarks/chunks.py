@@ -1,13 +1,15 @@
 """Compares training on chunks of files with training on arrays in memory, and trains on more data than memory.
 
-    python benchmarks/chunks.py [--quick] [--json FILE]
+    python benchmarks/chunks.py [--quick] [--only-limited] [--json FILE]
 
 All sources take turns, a short training each; the first turn is not counted. The rates are those of `History`: examples
 in a second of an epoch, with all waiting for the reader. Training has one thread, and the reader another. The files
 were just written or read, so they come from the page cache of the system. The first pass is what `fit` needs before the
 first epoch; an array in memory has one, too.
 
-Last, a process with a limit on its memory (RLIMIT_DATA) trains on ten times as many bytes as the limit.
+Last, a process with a limit on its memory (RLIMIT_DATA) trains on ten times as many bytes as the limit. It takes turns
+with a process that trains the same network on the first tenth of these data as arrays in memory. The share is that of
+the median rates.
 """
 
 from __future__ import annotations
@@ -36,11 +38,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer examples and turns, and ten times less memory")
     parser.add_argument("--json", type=Path, help="write the rates to this file")
-    parser.add_argument("--limited", nargs=2, metavar=("FOLDER", "EXAMPLES"), help=argparse.SUPPRESS)
+    parser.add_argument("--only-limited", action="store_true", help="only the process with a limit on its memory")
+    for name in ("--limited", "--in-memory"):
+        parser.add_argument(name, nargs=2, metavar=("FOLDER", "EXAMPLES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     if options.limited:
         train_within_limit(Path(options.limited[0]), int(options.limited[1]))
+        return
+    if options.in_memory:
+        train_in_memory(Path(options.in_memory[0]), int(options.in_memory[1]))
         return
     import mbbp
     from benchmarks.held import describe
@@ -51,7 +58,7 @@ def main() -> None:
     print(describe(about, "pyarrow"), "for training, one for reading\n")
     rows = []
     print("| network | source | examples/s | of memory | first pass, s |\n|---|---|---|---|---|")
-    for sizes, m, n, memory, group in PROBLEMS:
+    for sizes, m, n, memory, group in [] if options.only_limited else PROBLEMS:
         with tempfile.TemporaryDirectory() as folder:
             few = 16 if options.quick else 1
             found = rates(sizes, m, n // few, memory // few, group, 3 if options.quick else 4, Path(folder))
@@ -152,9 +159,23 @@ def limited_run(*, quick: bool) -> str:
         limit = int(subprocess.run([*command, "0"], capture_output=True, text=True, check=True).stdout)
         n = 10 * (MEMORY_OF_LIMITED if quick else limit) // (4 * width)
         write_much(folder, n, width)
-        done = subprocess.run([*command, str(n)], capture_output=True, text=True, check=False)
-    what = "as many bytes as it may hold in pools" if quick else "the limit"
-    return f"limited memory, ten times {what}: {done.stdout or done.stderr}"
+        in_memory = [sys.executable, __file__, "--in-memory", name, str(n // 10)]
+        what = "as many bytes as it may hold in pools" if quick else "the limit"
+        begin, limited, rates = f"limited memory, ten times {what}: ", list[float](), list[float]()
+        for _ in range(1 if quick else 5):
+            rates += json.loads(subprocess.run(in_memory, capture_output=True, text=True, check=True).stdout)
+            done = subprocess.run([*command, str(n)], capture_output=True, text=True, check=False)
+            if not done.stdout:
+                return begin + done.stderr
+            found = json.loads(done.stdout)
+            limited.append(found["rate"])
+    share = statistics.median(limited) / statistics.median(rates)
+    return f"{begin}{found['text']}; examples/s: {spread(limited)}, in memory {spread(rates)}; share {share:.2f}"
+
+
+def spread(rates: list[float]) -> str:
+    """Return the median of some rates, and from where to where they go."""
+    return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f} in {len(rates)} epochs)"
 
 
 def write_much(folder: Path, n: int, width: int) -> None:
@@ -169,15 +190,30 @@ def write_much(folder: Path, n: int, width: int) -> None:
         X[np.arange(first, first + k), y[first : first + k]] += 1
 
 
+def compiled_network() -> Any:
+    """Return the network of the limited run, with one thread; it has been trained for a moment, which compiles."""
+    import mbbp
+
+    mbbp.set_threads(1)
+    net = mbbp.Network([784, 30, 10], cost="cross_entropy", rng=0)
+    X = np.zeros((784, 50), np.float32)
+    net.fit(X, np.arange(50) % 10, epochs=1)
+    return net
+
+
+def train_in_memory(folder: Path, n: int) -> None:
+    """Print the rates of three epochs on the first n examples, in memory."""
+    X, y = (np.array(np.load(folder / name, mmap_mode="r")[:n]) for name in ("x.npy", "y.npy"))
+    print(json.dumps(compiled_network().fit(X.T, y, epochs=3, progress=False)[1:]["examples_per_second"]))
+
+
 def train_within_limit(folder: Path, n: int) -> None:
     """Print the limit if n is 0; else set it, and train on n examples."""
     import resource
 
     import mbbp
 
-    net = mbbp.Network([784, 30, 10], cost="cross_entropy", rng=0)
-    X = np.zeros((784, 50), np.float32)
-    net.fit(X, np.arange(50) % 10, epochs=1)  # compiles
+    net = compiled_network()
     limit = status("VmData") + MEMORY_OF_LIMITED + TO_SPARE
     if not n:
         print(limit)
@@ -187,12 +223,13 @@ def train_within_limit(folder: Path, n: int) -> None:
     data = mbbp.chunks(folder / "x.npy", folder / "y.npy", memory=MEMORY_OF_LIMITED)
     row = net.fit(data, epochs=1)[-1]
     seconds, mib = time.perf_counter() - began, 2**20
-    print(
+    text = (
         f"{n * 784 * 4 / mib:,.0f} MiB of data in a process that may use {limit / mib:,.0f} MiB, of which pools have "
-        f"{MEMORY_OF_LIMITED / mib:.0f}; an epoch and the first pass took {seconds:.1f} s, at "
-        f"{row.examples_per_second:,.0f} examples/s; accuracy {row.training_accuracy:.3f}; "
+        f"{MEMORY_OF_LIMITED / mib:.0f}; an epoch and the first pass took {seconds:.1f} s; "
+        f"accuracy {row.training_accuracy:.3f}; "
         f"{status('VmHWM') / mib:,.0f} MiB in memory at the most"
     )
+    print(json.dumps({"text": text, "rate": row.examples_per_second}))
 
 
 if __name__ == "__main__":

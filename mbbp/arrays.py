@@ -182,15 +182,19 @@ def copy_into(argument: str, target: Array, value: ArrayLike) -> None:
     target[...] = cast
 
 
-def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any]) -> Array:
+def as_example_weights(
+    argument: str, value: ArrayLike | None, m: int, dtype: np.dtype[Any], *, may_be_zeros: bool = False
+) -> Array:
     """Return a factor for the cost of each example, of shape (m,), or (0,) for None: then all factors are 1.
+
+    With `may_be_zeros`, the caller checks whether a factor that counts is above 0.
 
     Raises
     ------
     TypeError
         If the factors are not real numbers.
     ValueError
-        If there are not `m` factors, one is negative, NaN or inf, or all are 0.
+        If there are not `m` factors, one is negative, NaN or inf, or, without `may_be_zeros`, all are 0.
     """
     if value is None:
         return read_only(np.zeros(0, dtype))
@@ -199,7 +203,7 @@ def as_example_weights(argument: str, value: ArrayLike | None, m: int, dtype: np
         raise ValueError(f"{argument}: expected {m} numbers, one for each example, got shape {weights.shape}")
     with np.errstate(over="ignore", under="ignore"):
         factors = weights.astype(dtype)
-    if not (np.isfinite(factors).all() and (factors >= 0).all() and factors.any()):
+    if not (np.isfinite(factors).all() and (factors >= 0).all() and (may_be_zeros or factors.any())):
         wrong = np.flatnonzero(~(np.isfinite(factors) & (factors >= 0)))
         got = f"{weights[wrong[0]]} at position {wrong[0]}" if wrong.size else "zeros"
         raise ValueError(

@@ -51,9 +51,12 @@ def as_factors(class_weights: ClassWeights, n_classes: int) -> Array:
 def weigh(factors: Array, labels: Array, weights: Array, dtype: np.dtype[Any]) -> Array:
     """Return the factor of each example: its weight, if there are any, times the factor of its class.
 
+    All of them may be 0: only some of the examples are trained on, and other ranks have more.
+
     Raises
     ------
     ValueError
-        If they are all 0.
+        If one is too large for the dtype.
     """
-    return as_example_weights("class_weights", factors[labels] * (weights if weights.size else 1.0), labels.size, dtype)
+    products = factors[labels] * (weights if weights.size else 1.0)
+    return as_example_weights("class_weights", products, labels.size, dtype, may_be_zeros=True)

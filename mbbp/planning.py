@@ -31,7 +31,6 @@ from mbbp.scaling import Scaling, check_representable
 from mbbp.schedules import ReduceWhenStuck, Schedule, get_schedule
 from mbbp.solvers import DPSGD, LBFGS, LevenbergMarquardt, Solver, get_optimizer
 from mbbp.stopping import EarlyStopping, as_early_stopping
-from mbbp.subsets import split
 from mbbp.validation import as_count, as_flag, as_number, shown
 
 BATCH_SIZE = 10  # by default, as in the book
@@ -148,72 +147,89 @@ def make_plan(
     longest = math.inf if clip_norm is None else as_number("clip_norm", clip_norm, positive=True)
     shuffle, where = as_flag("shuffle", shuffle), as_checkpoint(checkpoint, every)
     schedule = get_schedule(found.default_learning_rate if learning_rate is None else learning_rate)
-    prepared = Preparation() if preparation is None else preparation
-    alone = {"subset": subset, "validation_split": validation_split, "comm": ranks}
-    if isinstance(X, Chunks):
-        check_alone(y, found, is_one=preparation is None, example_weights=example_weights, **alone)
-        learns = not engine.scaling_is_learnt
-        survey = look_through(engine, X, None if learns else engine.scaling, learns=learns)
-        if survey.loaded is None:
-            given = _streamed(survey, class_weights)
+    has_validation = validation_data is not None or validation_split is not None
+    stopping = as_early_stopping(early_stopping, has_validation=has_validation)
+    watchers = [
+        (name, one.monitor)
+        for name, one in (("early_stopping", stopping), ("learning_rate", schedule))
+        if isinstance(one, EarlyStopping | ReduceWhenStuck)
+    ]
+    for argument, monitor in watchers:
+        check_recorded(argument, monitor, has_validation, is_classification=True)  # this is known after the first pass
+        check_measured(argument, monitor, found)
+    with contextlib.ExitStack() as on_error:  # an error may be kept for long, and with it what holds a cache
+        prepared = Preparation() if preparation is None else preparation
+        alone = {"subset": subset, "validation_split": validation_split, "comm": ranks}
+        if isinstance(X, Chunks):
+            check_alone(y, found, is_one=preparation is None, example_weights=example_weights, **alone)
+        if isinstance(validation_data, Chunks):
+            if ranks is not None:
+                raise ValueError("validation_data: expected arrays with comm, got mbbp.Chunks")
+            if preparation is not None:  # each network would read them again, and in several threads at once
+                raise TypeError("validation_data: expected arrays to train several networks, got mbbp.Chunks")
+        if isinstance(X, Chunks):
+            learns = not engine.scaling_is_learnt
+            survey = look_through(engine, X, None if learns else engine.scaling, learns=learns)
+            on_error.callback(survey.close)
+            if survey.loaded is None:
+                given = _streamed(survey, class_weights)
+            else:
+                X, y, example_weights = survey.arrays()
+        if not isinstance(X, Chunks):
+            if y is None:
+                raise TypeError("y: expected labels or desired outputs, got None")
+            examples = prepared.examples(engine, X, y, example_weights=example_weights)
+            given = _in_memory(
+                engine, prepared, examples, prepared.parts(examples.n, subset, validation_split), class_weights, ranks
+            )
+        n, scaling, is_classification = sum(given.counts), given.scaling, given.is_classification
+        held_out = given.chosen_for_validation
+        validation: Examples | Streamed | None = given.held_out
+        if validation_data is not None:
+            if held_out is not None:
+                raise ValueError("validation_split: expected None with validation_data, got both")
+            validation = _validation(engine, prepared, validation_data, scaling)
+            if isinstance(validation, Streamed):
+                on_error.callback(validation.survey.close)
+        if isinstance(found, Solver):
+            if ranks is not None:
+                raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
+            check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
+            if isinstance(found, DPSGD) and np.unique(given.chosen).size < n:
+                raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
+        found.compile(engine.dtype)
+        has_rate = not isinstance(found, Solver) or found.has_learning_rate
+        for argument, monitor in watchers:
+            check_recorded(argument, monitor, has_validation, is_classification)
+        batch_size = _size_of_batches(found, size, n)
+        if given.streamed is not None:
+            given.streamed.check_fits(batch_size)
+            examples = given.streamed.buffers(given.streamed.size(batch_size))
         else:
-            X, y, example_weights = survey.arrays()
-    if isinstance(validation_data, Chunks) and ranks is not None:
-        raise ValueError("validation_data: expected arrays with comm, got mbbp.Chunks")
-    if not isinstance(X, Chunks):
-        if y is None:
-            raise TypeError("y: expected labels or desired outputs, got None")
-        examples = prepared.examples(engine, X, y, example_weights=example_weights)
-        given = _in_memory(
-            engine, prepared, examples, split(examples.n, subset, validation_split), class_weights, ranks
+            examples = prepared.narrowed(given.examples, engine.dtype)
+        if isinstance(validation, Examples):
+            validation = prepared.narrowed(validation, engine.dtype)
+        on_error.pop_all()
+        return Plan(
+            examples=examples,
+            chosen=given.chosen,
+            validation=validation,
+            chosen_for_validation=held_out,
+            scaling=scaling,
+            epochs=epochs,
+            batch_size=batch_size,
+            schedule=schedule if has_rate else None,
+            optimizer=found,
+            l2=decay / n,
+            clip_norm=longest,
+            shuffle=shuffle,
+            early_stopping=stopping,
+            checkpoint=where,
+            notify=notify,
+            ranks=ranks,
+            counts=given.counts,
+            streamed=given.streamed,
         )
-    n, scaling, is_classification = sum(given.counts), given.scaling, given.is_classification
-    held_out = given.chosen_for_validation
-    validation: Examples | Streamed | None = given.held_out
-    if validation_data is not None:
-        if held_out is not None:
-            raise ValueError("validation_split: expected None with validation_data, got both")
-        validation = _validation(engine, prepared, validation_data, scaling)
-    if isinstance(found, Solver):
-        if ranks is not None:
-            raise ValueError(f"comm: expected None with {found.name}, got a communicator of {ranks.size} processes")
-        check_solver(found, engine, learning_rate, clip_norm, decay, size, n)
-        if isinstance(found, DPSGD) and np.unique(given.chosen).size < n:
-            raise ValueError(f"subset: expected different numbers with {found.name}, got one more than once")
-    found.compile(engine.dtype)
-    has_rate = not isinstance(found, Solver) or found.has_learning_rate
-    stopping = as_early_stopping(early_stopping, has_validation=validation is not None)
-    for argument, watcher in (("early_stopping", stopping), ("learning_rate", schedule)):
-        if isinstance(watcher, EarlyStopping | ReduceWhenStuck):
-            check_recorded(argument, watcher.monitor, validation is not None, is_classification)
-            check_measured(argument, watcher.monitor, found)
-    batch_size = _size_of_batches(found, size, n)
-    if given.streamed is not None:
-        examples = given.streamed.buffers(given.streamed.size(batch_size))
-    else:
-        examples = prepared.narrowed(given.examples, engine.dtype)
-    if isinstance(validation, Examples):
-        validation = prepared.narrowed(validation, engine.dtype)
-    return Plan(
-        examples=examples,
-        chosen=given.chosen,
-        validation=validation,
-        chosen_for_validation=held_out,
-        scaling=scaling,
-        epochs=epochs,
-        batch_size=batch_size,
-        schedule=schedule if has_rate else None,
-        optimizer=found,
-        l2=decay / n,
-        clip_norm=longest,
-        shuffle=shuffle,
-        early_stopping=stopping,
-        checkpoint=where,
-        notify=notify,
-        ranks=ranks,
-        counts=given.counts,
-        streamed=given.streamed,
-    )
 
 
 class _TrainingSet(NamedTuple):
@@ -245,15 +261,16 @@ def _in_memory(
     else:
         scaling = _representable(prepared.learn(examples.inputs, chosen, ranks), engine.dtype)
     examples = examples._replace(scaling=scaling)
-    if examples.weights.size and not _in_all(examples.weights[chosen].any(), ranks):
-        raise ValueError("example_weights: expected numbers above 0 for examples that are not held out, got zeros")
+    if examples.weights.size:
+        _check_some_weight("example_weights", examples.weights[chosen], ranks)
     labels, weighted, n_classes = examples.labels, examples, max(engine.sizes[-1], 2)
     if class_weights is not None:
         _check_classes(is_classification=labels.size > 0)
         if is_balanced(class_weights):
             class_weights = balanced(_in_all(np.bincount(labels[chosen], minlength=n_classes), ranks))
         factors = as_factors(class_weights, n_classes)
-        weighted = examples._replace(weights=weigh(factors, labels, examples.weights, engine.dtype))
+        weighted = examples._replace(weights=prepared.weigh(factors, labels, examples.weights, engine.dtype))
+        _check_some_weight("class_weights", weighted.weights[chosen], ranks)
     # held-out examples count as validation_data do: without the weights of their classes
     return _TrainingSet(
         weighted, chosen, None if held_out is None else examples, held_out, counts, scaling, labels.size > 0
@@ -270,9 +287,17 @@ def _streamed(survey: Survey, class_weights: ClassWeights) -> _TrainingSet:
         assert classes is not None
         factors = as_factors(balanced(classes) if is_balanced(class_weights) else class_weights, classes.size)
         weigh(factors, np.flatnonzero(classes), np.empty(0), engine.dtype)  # for its check
+        assert survey.weights_of_classes is not None
+        _check_some_weight("class_weights", factors.astype(engine.dtype) * survey.weights_of_classes)
     streamed = Streamed(survey, scaling, factors)
     nobody = np.empty(0, np.int64)
     return _TrainingSet(streamed.buffers(0), nobody, None, None, (survey.n,), scaling, classes is not None, streamed)
+
+
+def _check_some_weight(argument: str, weights: Array, ranks: Ranks | None = None) -> None:
+    """Check that an example to train on counts, of any rank: without one, nothing would be learnt."""
+    if not _in_all(weights.any(), ranks):
+        raise ValueError(f"{argument}: expected numbers for the examples to train on, not all of them 0, got zeros")
 
 
 def _check_classes(*, is_classification: bool) -> None:

@@ -159,6 +159,24 @@ def test_weights_that_make_no_sense_are_refused(options, error, message):
     assert len(net.history) == 0
 
 
+CANCELLED = {
+    "a subset without weights": ({"subset": np.flatnonzero(SKEWED == 0)}, np.where(SKEWED == 0, 0.0, 1.0), None),
+    "a subset of a class without weight": ({"subset": np.flatnonzero(SKEWED == 0)}, None, {0: 0.0}),
+    "what is not held out": ({"validation_split": np.flatnonzero(SKEWED != 0)}, None, {0: 0.0}),
+    "weights and classes": ({}, np.where(SKEWED == 0, 0.0, 1.0), [1.0, 0.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize(("part", "weights", "class_weights"), CANCELLED.values(), ids=CANCELLED)
+def test_what_counts_for_nothing_is_not_trained_on(part, weights, class_weights):
+    X, net = np.random.default_rng(0).random((4, N)), mbbp.Network([4, 5, 3], rng=0)
+    before = net.theta.tobytes()
+    argument = "class_weights" if class_weights else "example_weights"
+    with pytest.raises(ValueError, match=rf"{argument}: expected numbers .*, not all of them 0, got zeros"):
+        net.fit(X, SKEWED, epochs=1, example_weights=weights, class_weights=class_weights, **part)
+    assert (net.theta.tobytes(), len(net.history)) == (before, 0)
+
+
 def test_class_weights_want_classes():
     with pytest.raises(ValueError, match="class_weights: expected labels or unit vectors as y, got other targets"):
         network().fit(*continuous(), class_weights="balanced")

@@ -128,7 +128,7 @@ def chunks(
         A factor for the cost of each example: a column, the name of an array, or given as y is.
     memory : int
         How many bytes of examples are held at the same time, apart from one or two chunks or parts of them that are
-        being read.
+        being read. A mini-batch must fit into half of it.
     chunk_bytes : int, optional
         The bytes of a chunk of .npy, uncompressed .npz, arrays and a cache. By default a 64th of `memory`.
     cache : path, optional

@@ -53,17 +53,33 @@ class Streamed:
         """Whether examples have weights."""
         return self.survey.is_weighted or self.factors is not None
 
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes of a pool an example takes."""
+        arrays = self.buffers(1)[:4]
+        return BYTES_OF_ORDER + sum(one.itemsize * math.prod(one.shape[1:]) for one in arrays if len(one))
+
+    def check_fits(self, batch_size: int) -> None:
+        """Check that a mini-batch fits into a pool.
+
+        Raises
+        ------
+        ValueError
+            If it does not.
+        """
+        half = self.survey.data.memory // 2
+        if batch_size * self.row_bytes > half:
+            raise ValueError(
+                f"batch_size: expected a mini-batch that fits into half of memory, {half} bytes or "
+                f"{half // self.row_bytes} examples, got {batch_size}; pass a larger memory to mbbp.chunks"
+            )
+
     def size(self, batch_size: int, memory: int | None = None) -> int:
         """Return how many examples a pool has: whole mini-batches, at least one, and all pools about as many."""
-        survey, most = self.survey, self.survey.data.memory if memory is None else memory
-        row = (
-            survey.engine.sizes[0] * survey.dtype.itemsize
-            + sum(array.itemsize * math.prod(array.shape[1:]) for array in self.buffers(1)[1:4] if len(array))
-            + BYTES_OF_ORDER
-        )
-        largest = max(1, most // 2 // row // batch_size) * batch_size
-        pools = math.ceil(survey.n / largest)
-        return min(largest, math.ceil(survey.n / pools / batch_size) * batch_size)
+        n, most = self.survey.n, self.survey.data.memory if memory is None else memory
+        largest = max(1, most // 2 // self.row_bytes // batch_size) * batch_size
+        pools = math.ceil(n / largest)
+        return min(largest, math.ceil(n / pools / batch_size) * batch_size)
 
     def buffers(self, size: int) -> Examples:
         """Return memory for two pools of a size, one after the other."""
@@ -165,14 +181,19 @@ class Pools:
         self._free, self._half = Semaphore(2), 0
 
     def _begin(self, order: Array) -> None:
-        job = _Job(order)
-        job.thread = Thread(target=self._read, args=(job, self._free, self._half), name="mbbp reader", daemon=True)
+        job, before = _Job(order), self._jobs[-1].thread if self._jobs else None
+        given = job, before, self._free, self._half
+        job.thread = Thread(target=self._read, args=given, name="mbbp reader", daemon=True)
         n_pools = math.ceil(self._streamed.survey.n / self._size)
         self._half = (self._half + n_pools) % 2
         self._jobs.append(job)
         job.thread.start()
 
-    def _read(self, job: _Job, free: Semaphore, half: int) -> None:
+    def _read(self, job: _Job, before: Thread | None, free: Semaphore, half: int) -> None:
+        if before is not None:
+            before.join()  # its last pool may be full before the source has ended, which may be open only once
+        if job.is_stopped.is_set():
+            return
         try:
             first, filled, size = half * self._size, 0, self._size
             is_mine = False  # whether the pool that is filled is free

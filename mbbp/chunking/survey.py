@@ -65,6 +65,8 @@ class Survey:
         That of the inputs in a pool.
     counts_of_classes : ndarray, or None if the targets name no classes
         How many examples each class has.
+    weights_of_classes : ndarray, or None if the targets name no classes
+        The sum of the weights of each class; without weights, each is 1.
     is_weighted : bool
         Whether the data have weights.
     scaling : Scaling or None
@@ -80,6 +82,7 @@ class Survey:
     counts: tuple[int, ...]
     dtype: np.dtype[Any]
     counts_of_classes: Array | None
+    weights_of_classes: Array | None
     is_weighted: bool
     scaling: Scaling | None
     loaded: Examples | None
@@ -89,6 +92,11 @@ class Survey:
     def n(self) -> int:
         """The number of examples."""
         return sum(self.counts)
+
+    def close(self) -> None:
+        """Remove the files of the cache."""
+        if self.cache is not None:
+            self.cache.close()
 
     def arrays(self) -> tuple[Array, Array, Array | None]:
         """Return all examples as `Network.fit` takes them: X, y, and the weights."""
@@ -128,50 +136,60 @@ def look_through(engine: Engine, data: Chunks, scaling: Scaling | None = None, *
     first: Examples | None = None
     all_classes = True
     counts_of_classes = np.zeros(max(n_out, 2), np.int64)
-    for part in data.parts:
-        n = 0
-        for examples in checker.examples(part):
-            if first is None:
-                first, dtype = examples._replace(inputs=None), examples.inputs.dtype
-            _check_agrees(part.names.y, part.names.weights or "weights", first, examples)
-            dtype = np.result_type(dtype, examples.inputs.dtype)
-            all_classes = all_classes and examples.labels.size > 0
-            if all_classes:
-                counts_of_classes += np.bincount(examples.labels, minlength=counts_of_classes.size)
-            any_weight = any_weight or bool(examples.weights.any())
-            if moments is not None:
-                moments.add(examples.inputs)
-            n += examples.n
-            size += sum(one.nbytes for one in examples[:4])
-            if kept is not None:
-                kept.append(examples)
-                if size > data.memory // 2:
-                    if data.cache is not None:
-                        cache = Cache(data.cache)
-                        for one in kept:
-                            cache.add(one)
-                    kept = None
-            elif cache is not None:
-                cache.add(examples)
-        found.append(n)
-    if first is None or dtype is None:
-        raise ValueError("source: expected at least one example, got none")
-    if first.weights.size and not any_weight:
-        raise ValueError("weights: expected numbers above 0, got zeros alone")
-    if cache is not None:
-        data = cache.chunks(data.memory, data.chunk_bytes)
-        found = [part.n for part in data.parts if part.n is not None]
-    return Survey(
-        data=data,
-        engine=engine,
-        counts=tuple(found),
-        dtype=dtype if dtype.str in INPUT_DTYPES else np.dtype(np.float64),
-        counts_of_classes=counts_of_classes if all_classes else None,
-        is_weighted=first.weights.size > 0,
-        scaling=None if moments is None or kept is not None else moments.scaling(),
-        loaded=None if kept is None else _joined(kept),
-        cache=cache,
-    )
+    weights_of_classes = np.zeros(counts_of_classes.size)
+    try:
+        for part in data.parts:
+            n = 0
+            for examples in checker.examples(part):
+                if first is None:
+                    first, dtype = examples._replace(inputs=None), examples.inputs.dtype
+                _check_agrees(part.names.y, part.names.weights or "weights", first, examples)
+                dtype = np.result_type(dtype, examples.inputs.dtype)
+                all_classes = all_classes and examples.labels.size > 0
+                if all_classes:
+                    counts_of_classes += np.bincount(examples.labels, minlength=counts_of_classes.size)
+                    if examples.weights.size:
+                        weights_of_classes += np.bincount(examples.labels, examples.weights, counts_of_classes.size)
+                any_weight = any_weight or bool(examples.weights.any())
+                if moments is not None:
+                    moments.add(examples.inputs)
+                n += examples.n
+                size += sum(one.nbytes for one in examples[:4])
+                if kept is not None:
+                    kept.append(examples)
+                    if size > data.memory // 2:
+                        if data.cache is not None:
+                            cache = Cache(data.cache)
+                            for one in kept:
+                                cache.add(one)
+                        kept = None
+                elif cache is not None:
+                    cache.add(examples)
+            found.append(n)
+        if first is None or dtype is None:
+            raise ValueError("source: expected at least one example, got none")
+        is_weighted = first.weights.size > 0
+        if is_weighted and not any_weight:
+            raise ValueError("weights: expected numbers above 0, got zeros alone")
+        if cache is not None:
+            data = cache.chunks(data.memory, data.chunk_bytes)
+            found = [part.n for part in data.parts if part.n is not None]
+        return Survey(
+            data=data,
+            engine=engine,
+            counts=tuple(found),
+            dtype=dtype if dtype.str in INPUT_DTYPES else np.dtype(np.float64),
+            counts_of_classes=counts_of_classes if all_classes else None,
+            weights_of_classes=None if not all_classes else weights_of_classes if is_weighted else counts_of_classes,
+            is_weighted=is_weighted,
+            scaling=None if moments is None or kept is not None else moments.scaling(),
+            loaded=None if kept is None else _joined(kept),
+            cache=cache,
+        )
+    except BaseException:  # the error may be kept for long, and with it the cache
+        if cache is not None:
+            cache.close()
+        raise
 
 
 def _check_agrees(y_name: str, weights_name: str, first: Examples, examples: Examples) -> None:

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from mbbp.chunking.pools import Pools
+from mbbp.chunking.pools import Pools, Streamed
 from mbbp.engine import Engine
 from mbbp.kernels.updates import Step
 from mbbp.methods.method import Trained
@@ -29,13 +29,18 @@ class ChunkedMiniBatches(MiniBatches):
         assert plan.streamed is not None
         self.n_chunks = len(plan.streamed.survey.counts)
         self.pools = Pools(plan.streamed, plan.examples)
+        # validation reads between two epochs; what it reads may be open only once
+        self.reads_ahead = not (
+            isinstance(plan.validation, Streamed) and plan.validation.survey.data is plan.streamed.survey.data
+        )
 
     def close(self) -> None:
         """End the reading."""
         assert self.plan.streamed is not None
-        self.pools.close()
-        if self.plan.streamed.survey.cache is not None:
-            self.plan.streamed.survey.cache.close()
+        try:
+            self.pools.close()
+        finally:
+            self.plan.streamed.survey.close()
 
     def go_through(self, number: int, ordinary: Step, measured: Step) -> tuple[float, bool]:
         """Take a step for each mini-batch; return the seconds, and whether the cost stayed finite."""
@@ -51,7 +56,7 @@ class ChunkedMiniBatches(MiniBatches):
             if left:
                 is_finite = self.run_all(order, ordinary)
             else:
-                if not is_last_epoch:
+                if self.reads_ahead and not is_last_epoch:
                     self.pools.read_ahead(self._order_of_chunks(copy.deepcopy(self.trained.rng)))
                 is_finite = self.run_mini_batches(order, ordinary, measured)
             if not is_finite:

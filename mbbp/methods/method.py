@@ -128,6 +128,8 @@ class Method(ABC):
                 pass
         finally:
             self.close()
+            if isinstance(self.plan.validation, Streamed):
+                self.plan.validation.survey.close()
 
     def close(self) -> None:  # noqa: B027 -- most methods hold nothing
         """Give back what the method holds beside memory."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mbbp
+from mbbp.chunking.cache import Cache
 from tests.chunking.problem import SMALL, N, fitted, network, numbers, rows
 
 
@@ -57,6 +58,59 @@ def test_no_file_is_left_after_an_error(tmp_path):
     with pytest.raises(ValueError, match="got nan in row 502"):
         network().fit(mbbp.chunks(X, y, memory=SMALL, cache=tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_file_is_left_while_an_error_is_kept(tmp_path, monkeypatch):
+    X, y = rows()
+    data = mbbp.chunks(X, y, memory=SMALL, cache=tmp_path)
+    bad = np.where(np.arange(N)[:, np.newaxis] == N - 1, np.nan, X)
+    add, calls = Cache.add, []
+
+    def fills_the_disk(self, examples):
+        calls.append(None)
+        if len(calls) == 5:
+            raise OSError("No space left on device")
+        add(self, examples)
+
+    kept = []
+    for refused, settings in (
+        (data, {"class_weights": [0, 0, 0]}),
+        (data, {"batch_size": N}),
+        (data, {"validation_data": (X.T, y + 1)}),
+        (data, {"validation_data": mbbp.chunks(X, y + 1, memory=SMALL, cache=tmp_path)}),
+        (mbbp.chunks(bad, y, memory=SMALL, cache=tmp_path), {}),
+        (data, {"validation_data": data, "batch_size": N}),
+    ):
+        with pytest.raises(ValueError, match="expected") as caught:
+            network().fit(refused, **settings)
+        kept.append(caught.value)  # as IPython keeps the last one; its frames hold what they worked with
+        assert list(tmp_path.iterdir()) == [], settings
+
+    def fail(net, row):
+        raise RuntimeError("in a callback")
+
+    for X_and_y in ((data,), (X.T, y)):
+        with pytest.raises(RuntimeError, match="in a callback") as caught:
+            network().fit(*X_and_y, validation_data=data, callbacks=fail)
+        kept.append(caught.value)
+        assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Cache, "add", fills_the_disk)
+    with pytest.raises(OSError, match="No space left") as full:
+        network().fit(data)
+    assert list(tmp_path.iterdir()) == []
+    assert full.value.__traceback__ is not None
+
+
+def test_a_monitor_without_validation_data_is_refused_before_anything_is_read():
+    def pairs():
+        raise AssertionError("read")
+
+    for settings, message in (
+        ({"early_stopping": mbbp.EarlyStopping("validation_cost")}, "early_stopping: expected validation_data"),
+        ({"learning_rate": mbbp.schedules.ReduceWhenStuck(0.1, monitor="validation_cost")}, "learning_rate: expected"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            network().fit(mbbp.chunks(pairs), **settings)
 
 
 def test_what_is_refused(tmp_path):

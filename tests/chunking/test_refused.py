@@ -141,6 +141,24 @@ def test_arguments_that_are_not_for_chunks(settings, error, message, memory):
     refused(mbbp.chunks(*rows(), memory=memory), error, message, **settings)
 
 
+@pytest.mark.parametrize("memory", [SMALL, 1 << 28], ids=["several pools", "in memory"])
+def test_weights_that_cancel(memory):
+    X, y = rows()
+    data = mbbp.chunks(X, y, weights=np.where(y == 0, 0.0, 1.0), memory=memory)
+    message = "class_weights: expected numbers .*, not all of them 0"
+    refused(data, ValueError, message, class_weights={1: 0.0, 2: 0.0})
+    refused(mbbp.chunks(X, 0 * y, memory=memory), ValueError, message, class_weights={0: 0.0})
+
+
+def test_a_mini_batch_must_fit_into_half_the_memory():
+    data = mbbp.chunks(*rows(), memory=2000)  # an example takes 16 bytes, 1 of its label, and 16 of the order
+    message = r"batch_size: expected .* half of memory, 1000 bytes or 30 examples, got {}; pass a larger memory"
+    refused(data, ValueError, message.format(31), batch_size=31)
+    refused(data, ValueError, message.format(N), batch_size=1000)
+    assert len(fitted(data, batch_size=30, epochs=1).history) == 1
+    refused(mbbp.chunks(*rows(), memory=10), ValueError, "batch_size: .* 5 bytes or 0 examples, got 10")
+
+
 def test_class_weights_of_numbers():
     refused(
         mbbp.chunks(*numbers(), memory=SMALL),
@@ -156,6 +174,9 @@ def test_several_networks_and_several_processes_need_arrays():
         mbbp.fit_many([network()], data, None)
     with pytest.raises(TypeError, match=r"X: expected arrays to train several networks, got mbbp.Chunks"):
         mbbp.Ensemble([network()]).fit(data, None)
+    X, y = rows()
+    with pytest.raises(TypeError, match=r"validation_data: expected arrays to train several networks, got mbbp.Chunks"):
+        mbbp.fit_many([network()], X.T, y, validation_data=data)
     with pytest.raises(ValueError, match=r"comm: expected None with mbbp.Chunks, got"):
         check_alone(None, mbbp.SGD(), is_one=True, comm=Ranks)
 
@@ -264,7 +285,7 @@ def fault(make, names):
     """Return what is wrong with the message of an error, of making the data or of training on them; or None."""
     try:
         with np.errstate(all="ignore"):
-            fitted(make(), epochs=1)
+            fitted(make(), epochs=1, batch_size=1)
     except (TypeError, ValueError, FileNotFoundError) as error:
         return None if re.search(rf"(?<!\w)({names}|X)(?!\w)", str(error)) else error
     return None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mbbp
+from mbbp.chunking.pools import Pools
 from mbbp.methods.chunked import ChunkedMiniBatches
 from tests.chunking.problem import SMALL, N, fitted, network, rows
 from tests.problems import figures
@@ -55,6 +56,49 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_thread_does(slow, thread
         assert fitted(stream).theta.tobytes() == fitted(mbbp.chunks(lambda: [(X, y)], memory=SMALL)).theta.tobytes()
     finally:
         mbbp.set_threads(None)
+
+
+class OpenOnce:
+    """Pairs from a source that can be open only once at the same time, such as a file that its object holds."""
+
+    def __init__(self, n):
+        self.data, self.is_open, self.passes = rows(n), False, 0
+
+    def __iter__(self):
+        if self.is_open:
+            raise RuntimeError("open twice")
+        self.is_open, self.passes = True, self.passes + 1
+        X, y = self.data
+        for i in range(0, len(y), 30):
+            yield X[i : i + 30], y[i : i + 30]
+        time.sleep(0.05)  # to close may take a while
+        self.is_open = False
+
+
+@pytest.mark.parametrize("n", [480, 470, 481])
+def test_a_source_is_gone_through_by_one_thread_at_a_time(n):
+    source, sizes = OpenOnce(n), []
+    of = Pools.of
+
+    def pools(self, order):
+        for pool in of(self, order):
+            sizes.append(pool.n)
+            yield pool
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pools, "of", pools)
+        net = fitted(mbbp.chunks(source, memory=SMALL), epochs=4)
+    assert n != 480 or set(sizes) == {120}  # a whole number of pools: the last one is full before the source ends
+    assert (len(net.history), source.passes) == (4, 5)
+    assert net.theta.tobytes() == fitted(mbbp.chunks(lambda: [source.data], memory=SMALL), epochs=4).theta.tobytes()
+
+
+def test_data_that_are_also_for_validation_are_gone_through_by_one_thread_at_a_time():
+    source = OpenOnce(470)
+    data = mbbp.chunks(source, memory=SMALL)
+    net = fitted(data, validation_data=data)
+    assert (len(net.history), source.passes) == (3, 8)  # each is looked at first
+    assert net.theta.tobytes() == fitted(mbbp.chunks(OpenOnce(470), memory=SMALL)).theta.tobytes()
 
 
 def test_a_further_call_goes_on_as_one_call_would():

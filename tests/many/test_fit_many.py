@@ -87,6 +87,67 @@ def test_data_are_checked_and_copied_once(monkeypatch):
 narrowed = preparing.narrowed
 
 
+def ids(arrays):
+    return {id(array) for array in arrays}
+
+
+def test_what_is_the_same_for_all_networks_is_held_once(monkeypatch):
+    X, y = continuous()[0], np.arange(23) % 2
+    weights, subset, factors = np.linspace(0.5, 2, 23), np.arange(20), {0: 2.0}
+    shared = {"subset": subset, "example_weights": weights, "class_weights": factors, "epochs": 2}
+    settings = [{**shared, "validation_split": float("0.25"), "shuffle": i % 2 == 0} for i in range(4)]
+    sizes = [X.shape[0], 5, 2]
+    nets, alone = ([mbbp.Network(sizes, rng=i) for i in range(4)] for _ in range(2))
+    plans = mbbp.many.trainings.make_plans(nets, X, y, settings)
+    held = [(plan.chosen, plan.chosen_for_validation, plan.examples.weights, plan.validation.weights) for plan in plans]
+    assert [len(ids(arrays)) for arrays in zip(*held, strict=True)] == [1, 1, 1, 1]
+    before = [array.copy() for array in held[0]]
+    assert not any(array.flags.writeable for array in held[0])
+    seen = []
+    monkeypatch.setattr(mbbp.many.fits, "make_plans", lambda *given, **more: seen.extend(plans) or plans)
+    mbbp.fit_many(nets, X, y, each=settings)
+    assert seen == plans
+    assert [one.tobytes() for one in before] == [one.tobytes() for one in held[0]]
+    for net, own in zip(alone, settings, strict=True):
+        net.fit(X, y, **own)
+    assert list(map(state_of, nets)) == list(map(state_of, alone))
+
+
+def test_other_parts_and_weights_are_not_mixed_up():
+    X, y = continuous()[0], np.arange(23) % 2
+    settings = [
+        {"subset": np.arange(20), "validation_split": 0.25},
+        {"subset": np.arange(3, 23), "validation_split": 0.25},
+        {"subset": np.arange(20), "validation_split": 0.5},
+        {"example_weights": np.linspace(0.5, 2, 23), "class_weights": {0: 2.0}},
+        {"example_weights": np.linspace(0.5, 2, 23), "class_weights": {0: 3.0}},
+        {"example_weights": np.linspace(2, 0.5, 23), "class_weights": "balanced"},
+        {"class_weights": "balanced", "subset": np.arange(22)},
+        {"class_weights": "balanced"},
+    ]
+    nets, alone = ([mbbp.Network([X.shape[0], 5, 2], rng=0) for _ in settings] for _ in range(2))
+    mbbp.fit_many(nets, X, y, each=[{"epochs": 2, **own} for own in settings])
+    for net, own in zip(alone, settings, strict=True):
+        net.fit(X, y, epochs=2, **own)
+    assert list(map(state_of, nets)) == list(map(state_of, alone))
+    assert len({net.theta.tobytes() for net in nets}) == len(settings)
+
+
+def test_networks_with_other_costs_share_the_examples(monkeypatch):
+    X, Y = continuous()
+    as_inputs, seen = preparing.as_inputs, []
+    monkeypatch.setattr(preparing, "as_inputs", lambda *given: seen.append(1) or as_inputs(*given))
+    costs = [mbbp.costs.huber(1.0), mbbp.costs.huber(1.0), mbbp.costs.huber(0.5), "quadratic"]
+    nets = [network(rng=i, dtype="float32", cost=cost) for i, cost in enumerate(costs)]
+    plans = mbbp.many.trainings.make_plans(nets, X, Y, [{"epochs": 1}] * len(nets))
+    assert len(seen) == len(ids(plan.examples.inputs for plan in plans)) == 1
+    assert len(ids(plan.examples.targets for plan in plans)) == 1
+    nets.append(network(cost="cross_entropy", activation="sigmoid"))  # the others take any targets
+    with pytest.raises(ValueError, match="y: expected probabilities from 0 to 1") as caught:
+        mbbp.fit_many(nets, X, Y + 2)
+    assert caught.value.__notes__ == ["This is an error of networks[4]."]
+
+
 def test_with_several_scalings_the_inputs_are_copied_once():
     X, Y = continuous()
     subsets = [{"epochs": 2, "subset": np.arange(start, start + 9)} for start in range(4)]

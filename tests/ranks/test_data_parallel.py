@@ -282,3 +282,10 @@ def test_a_rank_that_fails_ends_the_job_and_leaves_the_checkpoint(case, tmp_path
     assert np.isfinite(net.theta).all()
     if case == "break":
         assert "rank 1: ZeroDivisionError: a fault of the test" in done.stderr
+
+
+def test_weights_of_zero_are_refused_if_all_ranks_have_nothing_else(results):
+    assert [one["zeros of one rank"] for one in results] == [None] * len(results)
+    for kind, message, unchanged in (one["zeros of all ranks"] for one in results):
+        assert (kind, unchanged) == ("ValueError", True)
+        assert message.startswith("example_weights: expected numbers for the examples to train on, not all of them 0")

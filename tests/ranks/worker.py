@@ -162,6 +162,11 @@ def all_cases(folder):
     results["bad average"] = failure(*given(average_every=0 if RANK == 1 else 2))
     results["other average"] = failure(*given(average_every=2 + RANK))
 
+    for name, is_zero in (("zeros of one rank", RANK == 1), ("zeros of all ranks", True)):
+        net, arguments = given("adam weighted")
+        arguments["example_weights"] = arguments["example_weights"] * (not is_zero)
+        results[name] = failure(net, arguments)
+
     results["setting"] = failure(*given(learning_rate=0.1 + 0.1 * RANK))
     net, arguments = given(scaling="standardize")
     arguments["X"] = arguments["X"] * (np.nan if RANK == SIZE - 1 else 1.0)

@@ -144,7 +144,7 @@ def test_early_stopping_scores_the_epoch_that_is_restored_and_the_rest_is_saved(
     result = find(n_candidates=9, method="halving", epochs=18, early_stopping=stop, monitor="validation_accuracy")
     ended = [one for one in result.candidates if one.epochs < result.rungs[one.rungs - 1]]
     assert any(one.rungs > 1 for one in ended)  # it went on as it was
-    X_held = mbbp.planning.split(Y.size, None, 0.3)[1]
+    X_held = mbbp.subsets.split(Y.size, None, 0.3)[1]
     assert result.best_network.accuracy(X[:, X_held], Y[X_held]) == result.best_score
     assert all(max(one.scores) == one.score for one in ended if one.rungs == 1)
     assert all(len(one.scores) == one.epochs for one in result.candidates)
