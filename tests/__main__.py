@@ -121,7 +121,13 @@ OF_THE_TESTS = ("tests", "benchmarks", "notebooks", "README.md", "pyproject.toml
 
 
 OF_THE_WHEEL = (
-    *("kernels", "test_cli_compile.py", "test_compilation.py", "test_costs.py", "test_custom.py"),
+    *(
+        "kernels/lowlevel/test_prebuilt.py",
+        "test_cli_compile.py",
+        "test_compilation.py",
+        "test_costs.py",
+        "test_custom.py",
+    ),
     *("test_custom_optimizers.py", "test_derivatives.py", "test_divergence.py", "test_dropout.py", "test_engine.py"),
     *("test_example_weights.py", "test_extras.py", "test_gradients.py", "test_inputs.py", "test_installed_kernels.py"),
     *("test_learning.py", "test_network.py", "test_objective.py", "test_optimizers.py", "test_saving.py"),
